@@ -444,6 +444,17 @@ static void decompression_is_capped(void **state)
 	buf_fini(&zeros);
 }
 
+/* A frame without a chunk is a valid stream of nothing, in a buffer that never held anything. */
+static void records_that_decompress_to_nothing_are_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	write_raw(f, BYTES("\x82SNAPPY\0\0\0\0\1\0\0\0\1"), 1);
+	put_u16be(f->bytes.data + 21, CODEC_SNAPPY);
+	assert_null(f->scratch.data);
+	assert_int_equal(validate_summed(f), ERR_INVALID_RECORD);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, batch_new, batch_free)
 
 int main(void)
@@ -468,6 +479,7 @@ int main(void)
 		TEST(a_wrong_max_timestamp_is_found_and_corrected),
 		TEST(the_producer_can_be_set_and_unset),
 		TEST(decompression_is_capped),
+		TEST(records_that_decompress_to_nothing_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,8 +220,11 @@ static inline int rig_number_at(struct partition *p, int64_t offset)
 	assert_int_equal(batch_peek(c.bytes, &b), 0);
 	assert_int_equal(record_iter_init(&it, &b, 1 << 20, &scratch), 0);
 	while (record_iter_next(&it, &record) == 1)
-		if (record.offset == offset)
-			number = atoi((const char *)record.value.data);
+		if (record.offset == offset) {
+			char text[17] = "";
+			memcpy(text, record.value.data, record.value.len < 16 ? record.value.len : 16);
+			number = atoi(text);
+		}
 	buf_fini(&scratch);
 	chunk_fini(&c);
 	reader_free(reader);

@@ -17,7 +17,9 @@ static void member(struct buf *out, struct json_style style, bool is_first, int 
 		for (int i = 0; i <= depth; i++)
 			buf_append_str(out, "  ");
 	}
-	buf_printf(out, "\"%s\":%s", name, style.is_pretty ? " " : "");
+	buf_append_u8(out, '"');
+	buf_append_str(out, name);
+	buf_append_str(out, style.is_pretty ? "\": " : "\":");
 }
 
 /* "name": text, or base64 with "name_encoding" behind it. */
@@ -75,7 +77,7 @@ static void headers_member(struct buf *out, struct json_style style, struct slic
 static void number_member(struct buf *out, struct json_style style, const char *name, int64_t n)
 {
 	member(out, style, false, 0, name);
-	buf_printf(out, "%lld", (long long)n);
+	decimal_append(out, n);
 }
 
 void record_print_json(const struct format_record *r, struct json_style style, struct buf *out)

@@ -345,6 +345,7 @@ static void run_group(struct shard *s)
 		for (size_t i = first; i < end && err; i++)
 			s->taken.items[i].err = err;
 	}
+	atomic_fetch_add(&s->commands_done, end - first);
 	FP("shard-reply");
 	group_clear(&s->group, 0);
 	for (size_t i = first; i < end; i++) {
@@ -352,7 +353,6 @@ static void run_group(struct shard *s)
 		reply(&s->taken.items[i]);
 	}
 	s->taken_next = end;
-	atomic_fetch_add(&s->commands_done, end - first);
 	leave_queue(s, bytes);
 }
 

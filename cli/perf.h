@@ -121,10 +121,4 @@ enum ks_err perf_fill(struct broker *b, struct topic *t, const struct input_spec
 /* The input that those options describe; false: out of range, and it is said. */
 bool perf_input_spec(const struct options *o, struct input_spec *out);
 
-/* --- the verbs --- */
-
-extern const struct option perf_input_options[], perf_restart_options[];
-int verb_perf_input(const struct options *o);
-int verb_perf_restart(const struct options *o);
-
 #endif

@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +72,14 @@ static int fill(struct perf_rig *rig)
 		pause(); /* until it is killed */
 }
 
+static enum ks_err append_one(struct perf_rig *rig, int64_t i, struct ks_why *why)
+{
+	struct perf_feed *f = perf_feed_new(rig->broker, rig->topic, &rig->input, 1, ACKS_ALL);
+
+	perf_feed_add(f, i);
+	return perf_feed_finish(f, why);
+}
+
 static int again(struct perf_rig *rig, const struct perf_span *span)
 {
 	struct engine *engine = NULL;
@@ -81,7 +90,7 @@ static int again(struct perf_rig *rig, const struct perf_span *span)
 	enum ks_err err = perf_rig_start(rig, false, &engine, &why);
 	started = perf_seconds(span);
 	if (!err)
-		err = perf_fill(rig->broker, rig->topic, &rig->input, rig->count, 1, &why);
+		err = append_one(rig, rig->count, &why);
 	if (!err)
 		err = await(rig, engine, rig->count + 1, &why);
 	done = perf_seconds(span);
@@ -102,6 +111,7 @@ static int run_phase(const struct options *o, const char *phase)
 	struct perf_rig rig;
 	struct perf_span span;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the one that measures is gone: so are we */
 	perf_begin(&span);
 	int code = perf_rig_open(&rig, o, "count", options_text(o, "data"));
 	if (code != EXIT_DONE)

@@ -1,4 +1,4 @@
-/* job_verbs.c - run, check, plan, graph, test and perf: the verbs that need the stream engine.
+/* job_verbs.c - run, check, plan, graph and test: the verbs that need the stream engine.
  *
  * Their rows and options are complete; their bodies come with the engine.
  */
@@ -56,32 +56,6 @@ const struct option test_options[] = {
 	{0},
 };
 
-const struct option perf_job_options[] = {
-	SCRIPT_PARAMETER,
-	{.letter = 'n',
-	 .name = "num",
-	 .type = OPTION_NUMBER,
-	 .arg = "N",
-	 .fallback = "1000000",
-	 .help = "records"},
-	{0},
-};
-
-const struct option perf_log_options[] = {
-	{.letter = 'n',
-	 .name = "num",
-	 .type = OPTION_NUMBER,
-	 .arg = "N",
-	 .fallback = "1000000",
-	 .help = "records"},
-	{.name = "record-size",
-	 .type = OPTION_NUMBER,
-	 .arg = "BYTES",
-	 .fallback = "100",
-	 .help = "bytes of a value"},
-	{0},
-};
-
 static int not_yet(void)
 {
 	say_error("this ksrun was built without the stream engine");
@@ -113,18 +87,6 @@ int verb_graph(const struct options *o)
 }
 
 int verb_test(const struct options *o)
-{
-	(void)o;
-	return not_yet();
-}
-
-int verb_perf_job(const struct options *o)
-{
-	(void)o;
-	return not_yet();
-}
-
-int verb_perf_log(const struct options *o)
 {
 	(void)o;
 	return not_yet();

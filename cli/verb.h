@@ -54,6 +54,8 @@ int verb_graph(const struct options *o);
 int verb_test(const struct options *o);
 int verb_perf_job(const struct options *o);
 int verb_perf_log(const struct options *o);
+int verb_perf_restart(const struct options *o);
+int verb_perf_input(const struct options *o);
 int verb_version(const struct options *o);
 int verb_help(const struct options *o);
 int verb_completion(const struct options *o);
@@ -65,6 +67,7 @@ extern const struct option topic_create_options[], topic_list_options[], topic_d
 	topic_produce_options[], topic_consume_options[];
 extern const struct option group_list_options[], group_describe_options[], group_seek_options[];
 extern const struct option run_options[], check_options[], plan_options[], graph_options[],
-	test_options[], perf_job_options[], perf_log_options[];
+	test_options[], perf_job_options[], perf_log_options[], perf_restart_options[],
+	perf_input_options[];
 
 #endif

@@ -136,13 +136,18 @@ static enum ks_err make_dir(const char *path, bool create, struct ks_why *why)
 	return err;
 }
 
-static bool database_exists(const char *dir)
+static bool names_current(const char *dir, const char *below)
 {
-	char *path = xasprintf("%s/db/CURRENT", dir);
+	char *path = xasprintf("%s%s/CURRENT", dir, below);
 	bool yes = path_exists(path);
 
 	free(path);
 	return yes;
+}
+
+static bool database_exists(const char *dir)
+{
+	return names_current(dir, "/db");
 }
 
 /* A way on that every sentence about lost writes ends with. */
@@ -384,6 +389,11 @@ static enum ks_err rocks_open(struct rocks *r, const struct store_options *o, st
 	struct mark_value mark;
 	enum ks_err err = make_dir(r->dir, o->create, why);
 
+	if (!err && names_current(r->dir, ""))
+		err = ks_fail(why, ERR_DATA_VERSION,
+			      "%s is a RocksDB database itself; a data directory of ksrun has one "
+			      "in a directory db below it",
+			      r->dir);
 	if (!err && !database_exists(r->dir) && (!o->create || o->read_only))
 		err = ks_fail(why, ERR_NOT_FOUND, "there is no database in %s", r->dir);
 	if (!err && !r->read_only)

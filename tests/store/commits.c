@@ -8,7 +8,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,29 +182,4 @@ void commits_copy_dir(const char *from, const char *to)
 			copy_file(a, b);
 	}
 	closedir(d);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-void commits_remove_dir(const char *dir)
-{
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-char *commits_scratch(void)
-{
-	const char *tmp = getenv("TMPDIR");
-	char path[512];
-
-	snprintf(path, sizeof path, "%s/ks-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(path));
-	char *real = realpath(path, NULL);
-	assert_non_null(real);
-	return real;
 }

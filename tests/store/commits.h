@@ -23,7 +23,5 @@ int commits_run_child(const char *const *args, const char *const *environment, s
 
 /* Copies a directory, one level of directories below it included. */
 void commits_copy_dir(const char *from, const char *to);
-void commits_remove_dir(const char *dir);
-char *commits_scratch(void);
 
 #endif

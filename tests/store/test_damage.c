@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "commits.h"
+#include "tests/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +63,7 @@ static int setup(void **state, const char *flush_at)
 	struct fixture *f = calloc(1, sizeof *f);
 	struct buf out = {0};
 
-	f->scratch = commits_scratch();
+	f->scratch = scratch_make();
 	f->origin = xasprintf("%s/origin", f->scratch);
 	f->copy = xasprintf("%s/copy", f->scratch);
 	const char *args[] = {f->origin, flush_at, NULL};
@@ -86,8 +87,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	commits_remove_dir(f->scratch);
-	free(f->scratch);
+	scratch_remove(f->scratch);
 	free(f->origin);
 	free(f->copy);
 	free(f);
@@ -216,7 +216,7 @@ static void judge(const struct fixture *f, const char *damaged, bool accept, str
 		if (accept)
 			accept_loss(f);
 	}
-	commits_remove_dir(f->copy);
+	scratch_empty(f->copy);
 }
 
 static void truncate_everywhere(struct fixture *f, const char *suffix, int count)
@@ -260,7 +260,7 @@ static void an_undamaged_copy_opens_whole(void **state)
 	commits_copy_dir(f->origin, f->copy);
 	assert_false(open_refuses(f, wal));
 	free(wal);
-	commits_remove_dir(f->copy);
+	scratch_empty(f->copy);
 }
 
 static void a_cut_log_is_refused(void **state)
@@ -286,7 +286,7 @@ static void a_log_that_is_gone_is_refused(void **state)
 	assert_int_equal(unlink(wal), 0);
 	enum ks_err err = store_open(f->copy, &o, &s, &why);
 	assert_true(err == ERR_LOST_WRITES || err == ERR_CORRUPTION);
-	commits_remove_dir(f->copy);
+	scratch_empty(f->copy);
 	free(wal);
 }
 
@@ -299,10 +299,10 @@ static void a_database_that_is_gone_is_refused(void **state)
 	char *db = xasprintf("%s/db", f->copy);
 
 	commits_copy_dir(f->origin, f->copy);
-	commits_remove_dir(db);
+	scratch_empty(db);
 	assert_int_equal(store_open(f->copy, &o, &s, &why), ERR_LOST_WRITES);
 	assert_non_null(strstr(why.text, "is gone"));
-	commits_remove_dir(f->copy);
+	scratch_empty(f->copy);
 	free(db);
 }
 

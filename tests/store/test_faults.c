@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "commits.h"
+#include "tests/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,14 +97,14 @@ static void expect_kept(const struct fixture *f, uint64_t acknowledged)
 	assert_int_equal(commits_write(s, w, (uint64_t)count, &why), ERR_NONE);
 	store_write_free(w);
 	store_close(s);
-	commits_remove_dir(f->dir);
+	scratch_empty(f->dir);
 }
 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 
-	f->scratch = commits_scratch();
+	f->scratch = scratch_make();
 	f->dir = xasprintf("%s/data", f->scratch);
 	*state = f;
 	return 0;
@@ -113,8 +114,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	commits_remove_dir(f->scratch);
-	free(f->scratch);
+	scratch_remove(f->scratch);
 	free(f->dir);
 	free(f);
 	return 0;

@@ -1,8 +1,8 @@
 /* compress.h - Kafka's four codecs, each with a cap on what comes out.
  *
  * Numbers are those of the batch attributes. gzip is RFC 1952; snappy is raw or in the framing of
- * xerial's snappy-java (told apart by its magic), written framed as the Java client writes it; lz4 is the
- * frame format; zstd frames. Contexts are reused per thread.
+ * xerial's snappy-java (told apart by its magic), written framed as the Java client writes it; lz4
+ * is the frame format; zstd frames. Contexts are reused per thread.
  */
 #ifndef WIRE_COMPRESS_H
 #define WIRE_COMPRESS_H

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""Bad scripts, bad records, bad disks: the message names the place and the fix, the exit code is right, and nothing that
+was acknowledged is lost. Runs the real binary: KSRUN=build/release/ksrun tests/bad_input/test_bad_input.py
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+KSRUN = os.environ.get("KSRUN", "build/release/ksrun")
+ENOSPC_PRELOAD = os.environ.get("KS_ENOSPC_PRELOAD", "")
+
+JOB = """local ks = require "ks"
+return ks.job "bad" {{
+  defaults = {{ key = "string", value = "json" }},
+  {policy}
+  flows = {{ f = {{ ks.from "in", {steps} ks.to "out" }} }},
+}}
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ks-bad-")
+        self.data = os.path.join(self.folder, "data")
+        self.addCleanup(shutil.rmtree, self.folder, True)
+
+    def ksrun(self, *args, text=None, env=None, timeout=60):
+        return subprocess.run([KSRUN, *args], input=text, capture_output=True, timeout=timeout, text=True,
+                              env=dict(os.environ, KS_LOG_FORMAT="text", **(env or {})))
+
+    def script(self, text, name="job.lua"):
+        path = os.path.join(self.folder, name)
+        mode = "wb" if isinstance(text, bytes) else "w"
+        with open(path, mode) as out:
+            out.write(text)
+        return path
+
+    def job(self, steps="", policy=""):
+        return self.script(JOB.format(steps=steps, policy=policy))
+
+    def topics(self, *names, partitions="1"):
+        for name in names:
+            self.assertEqual(self.ksrun("topic", "create", name, "-p", partitions, "--data", self.data).returncode, 0)
+
+    def produce(self, lines, topic="in"):
+        r = self.ksrun("topic", "produce", topic, "-f", "%k\t%v\n", "--data", self.data, text=lines)
+        self.assertEqual(r.returncode, 0, r.stderr)
+
+    def consume(self, topic, form="%k\t%v\n"):
+        r = self.ksrun("topic", "consume", topic, "-o", ":end", "-f", form, "--data", self.data)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        return r.stdout
+
+    def run_once(self, path, **kw):
+        return self.ksrun("run", "--once", "--data", self.data, path, **kw)
+
+    def says(self, result, code, *patterns):
+        self.assertEqual(result.returncode, code, result.stderr)
+        for pattern in patterns:
+            self.assertRegex(result.stderr, pattern)
+
+
+class BadScripts(Case):
+    """Found when the script is loaded: exit 2, no data touched."""
+
+    def refused(self, text, *patterns, name="job.lua"):
+        path = self.script(text, name)
+        for verb in (["check"], ["run", "--once", "--data", self.data]):
+            self.says(self.ksrun(*verb, path), 2, *patterns)
+        self.assertFalse(os.path.exists(self.data), "a refused script must not create data")
+
+    def test_a_syntax_error_names_its_line(self):
+        self.refused('local ks = require "ks"\nreturn ks.job "x" {{\n', r"job\.lua:\d+")
+
+    def test_a_runtime_error_while_loading_names_its_line(self):
+        self.refused('local ks = require "ks"\nlocal t = nil\nprint(t.x)\n', r"job\.lua:3", "nil")
+
+    def test_an_endless_loop_while_loading_is_stopped(self):
+        self.refused("while true do end", r"job\.lua:1", "budget|instructions|too long")
+
+    def test_unbounded_memory_while_loading_is_stopped(self):
+        self.refused("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end", "memory")
+
+    def test_a_global_write_is_refused_with_advice(self):
+        self.refused("count = 1", r"job\.lua:1", "local")
+
+    def test_bytecode_is_refused(self):
+        self.refused(b"\x1bLua\x54\x00\x19\x93\r\n\x1a\n", "bytecode|binary|text")
+
+    def test_a_typo_of_a_step_gets_a_suggestion(self):
+        self.refused('local ks = require "ks"\nreturn ks.job "x" { flows = { f = { ks.from "in",\n'
+                     '  ks.fliter(function() end), ks.to "out" } } }', r"job\.lua:3", 'did you mean .*filter')
+
+    def test_a_typo_of_a_topic_gets_a_suggestion(self):
+        self.refused('local ks = require "ks"\nreturn ks.job "x" { topics = { orders = {}, out = {} },\n'
+                     'flows = { f = { ks.from "ordres", ks.to "out" } } }', "ordres", 'did you mean "orders"')
+
+    def test_a_script_that_returns_nothing(self):
+        self.refused('local ks = require "ks"\n', "return")
+
+    def test_a_missing_file(self):
+        self.says(self.ksrun("run", "--once", "--data", self.data, os.path.join(self.folder, "no.lua")), 2, r"no\.lua")
+
+
+class BadRecords(Case):
+    """Found while the job runs: what came before is committed, the place is named, exit 1."""
+
+    def fails(self, steps, *patterns, lines='a\t{"x":1}\nb\t{"x":2}\n', timeout=60):
+        self.topics("in", "out")
+        self.produce(lines)
+        self.says(self.run_once(self.job(steps), timeout=timeout), 1, *patterns)
+
+    def test_a_runtime_error_names_script_line_and_record(self):
+        self.fails("\n ks.map(function(v) if v.x == 2 then error('two is bad') end return v end),",
+                   r"job\.lua:6", "two is bad", r"in\b.*0.*1")
+        self.assertEqual(self.consume("out"), 'a\t{"x":1}\n', "the record before the bad one is committed")
+
+    def test_an_endless_loop(self):
+        self.fails("ks.map(function(v) while true do end end),", r"job\.lua:5", "budget|instructions|too long")
+
+    def test_an_endless_loop_inside_pcall(self):
+        self.fails("ks.map(function(v) while true do pcall(function() while true do end end) end end),",
+                   "budget|instructions|too long")
+
+    def test_an_endless_loop_in_a_coroutine(self):
+        self.fails("ks.map(function(v) coroutine.wrap(function() while true do end end)() end),",
+                   "budget|instructions|too long")
+
+    def test_a_finalizer_is_refused(self):
+        self.fails("ks.map(function(v) setmetatable({}, { __gc = function() while true do end end }) return v end),",
+                   "__gc")
+
+    def test_an_endless_sort_comparator(self):
+        self.fails("ks.map(function(v) table.sort({3, 2, 1}, function() while true do end end) return v end),",
+                   "budget|instructions|too long")
+
+    def test_a_pattern_that_never_ends(self):
+        self.fails("ks.map(function(v) string.find(('a'):rep(3000), '.-.-.-.-.-b') return v end),",
+                   "budget|pattern|too")
+
+    def test_unbounded_memory(self):
+        self.fails("ks.map(function(v) local t = {} while true do t[#t + 1] = ('x'):rep(100000) .. #t end end),", "memory")
+
+    def test_a_global_write_in_a_callback(self):
+        self.fails("ks.map(function(v) counter = 1 return v end),", r"job\.lua:5", "counter", "local")
+
+    def test_json_that_does_not_parse(self):
+        self.fails("ks.filter(function(v) return v.x end),", "JSON|json", r"in\b.*0.*1",
+                   lines='a\t{"x":1}\nb\t{oops\n')
+
+    def test_a_forgotten_return(self):
+        self.fails("ks.map(function(v) v.y = 1 end),", "forgot `return`", r"job\.lua:5")
+
+    def test_a_record_over_the_limit(self):
+        self.topics("in")
+        self.assertEqual(self.ksrun("topic", "create", "out", "-c", "max.message.bytes=1000", "--data",
+                                    self.data).returncode, 0)
+        self.produce('a\t{"x":1}\n')
+        self.says(self.run_once(self.job("ks.map(function(v) return { y = ('z'):rep(5000) } end),")), 1,
+                  "max.message.bytes", "1000", r"in\b.*0.*0")
+
+    def test_a_topic_that_does_not_exist(self):
+        self.topics("inn")
+        self.says(self.run_once(self.job()), 2, '"in"', 'did you mean "inn"|ksrun topic create')
+
+    def test_bad_records_go_to_the_dead_letter_topic_in_the_same_commit(self):
+        self.topics("in", "out")
+        self.produce('a\t{"x":1}\nb\t{oops\nc\t{"x":3}\n')
+        path = self.job("ks.filter(function(v) return v.x end),", 'on_error = ks.dead_letter "dlq",')
+        self.says(self.run_once(path), 0)
+        self.assertEqual(self.consume("out"), 'a\t{"x":1}\nc\t{"x":3}\n')
+        self.assertEqual(self.consume("dlq"), "b\t{oops\n")
+
+    def test_skip_goes_on(self):
+        self.topics("in", "out")
+        self.produce('a\t{oops\nb\t{"x":2}\n')
+        self.says(self.run_once(self.job("ks.filter(function(v) return v.x end),", "on_error = ks.skip,")), 0)
+        self.assertEqual(self.consume("out"), 'b\t{"x":2}\n')
+
+
+class BadData(Case):
+    """Data directories that are not what they should be."""
+
+    def filled(self):
+        self.topics("in", "out")
+        self.produce("".join(f'k{i}\t{{"x":{i}}}\n' for i in range(1000)))
+
+    def describe(self):
+        return self.ksrun("topic", "list", "--data", self.data)
+
+    def test_a_data_directory_of_another_version(self):
+        os.makedirs(self.data)
+        pathlib.Path(self.data, "something").write_text("else")
+        r = self.ksrun("topic", "list", "--data", self.data)
+        self.assertNotEqual(r.returncode, 0)
+        self.assertIn(self.data, r.stderr)
+
+    def test_a_damaged_log_is_refused_or_complete(self):
+        self.filled()
+        logs = sorted(pathlib.Path(self.data).rglob("*.log"), key=lambda p: p.stat().st_size)
+        if not logs or logs[-1].stat().st_size < 100:
+            self.skipTest("everything is in table files already")
+        blob = bytearray(logs[-1].read_bytes())
+        blob[len(blob) // 2] ^= 0xFF
+        logs[-1].write_bytes(blob)
+        r = self.describe()
+        self.assertNotEqual(r.returncode, 0, "damage went unnoticed")
+        self.assertRegex(r.stderr, "missing|corrupt")
+
+    def test_a_damaged_table_file_is_never_served_as_data(self):
+        self.filled()
+        files = [p for p in pathlib.Path(self.data).rglob("*") if p.suffix in (".sst", ".blob")]
+        self.assertTrue(files)
+        for path in files:
+            blob = bytearray(path.read_bytes())
+            for at in range(0, max(len(blob) - 60, 1), 97):
+                blob[at] ^= 0x55
+            path.write_bytes(blob)
+        r = self.ksrun("topic", "consume", "in", "-o", ":end", "-f", "%k\t%v\n", "--data", self.data)
+        self.assertNotEqual(r.returncode, 0)
+        self.assertRegex(r.stderr.lower(), "corrupt|checksum|crc|bad")
+
+    def test_a_second_process_is_told_who_owns_the_directory(self):
+        self.topics("in", "out")
+        path = self.job()
+        with subprocess.Popen([KSRUN, "run", "--data", self.data, path], stderr=subprocess.PIPE) as first:
+            try:
+                for _ in range(200):
+                    r = self.describe()
+                    if r.returncode != 0:
+                        break
+                self.assertIn(str(first.pid), r.stderr)
+            finally:
+                first.terminate()
+                self.assertEqual(first.wait(20), 0, "SIGTERM ends a job with 0")
+
+    @unittest.skipUnless(ENOSPC_PRELOAD, "KS_ENOSPC_PRELOAD names no library")
+    def test_a_full_disk_loses_nothing_that_was_acknowledged(self):
+        self.filled()
+        before = self.consume("in")
+        more = "".join(f'm{i}\t{{"x":{i},"pad":"{"y" * 500}"}}\n' for i in range(20000))
+        env = {"LD_PRELOAD": ENOSPC_PRELOAD, "KS_ENOSPC_DIR": self.data, "KS_ENOSPC_AFTER_BYTES": "3000000"}
+        r = self.ksrun("topic", "produce", "in", "-f", "%k\t%v\n", "-o", "%o\n", "--data", self.data, text=more, env=env)
+        self.says(r, 1, "[Nn]o space")
+        acknowledged = len(r.stdout.split())
+        after = self.consume("in")
+        self.assertTrue(after.startswith(before))
+        self.assertGreaterEqual(after.count("\n") - before.count("\n"), acknowledged)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Kills a running job again and again and compares what it leaves behind with a run that nobody disturbed.
+
+One input is produced once and copied for every round. A round starts the job with `ksrun run --once`, kills it with
+SIGKILL after a random time or at a named failpoint, starts it again, and so on; when it has come to its end, every output
+topic and every state store must equal the undisturbed run's, byte for byte. Records of one key keep their order; between
+keys the order of two runs may differ, so the comparison sorts by key and keeps the order within.
+
+With --guarantee at_least_once the harness must find duplicates, with at_most_once losses: it can fail.
+"""
+import argparse
+import hashlib
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+JOB = HERE / "job.lua"
+TOPICS = ["orders", "rest", "users", "countries"]
+STORES = ["users", "countries"]
+# In the order in which a step passes them; base/failpoint.c has the list.
+FAILPOINTS = [
+    "commit-submit", "shard-collect", "shard-write", "shard-written", "shard-mark", "shard-reply",
+    "commit-done", "state-merge", "state-merged",
+]
+TYPES = ["order"] * 60 + ["refund"] * 5 + ["click"] * 25 + ["view"] * 10
+COUNTRIES = "de fr it es pt nl be at ch pl cz dk se no fi ie gb us jp br".split()
+
+
+def write_input(path, records, seed):
+    rng = random.Random(seed)
+    with open(path, "w") as out:
+        for i in range(records):
+            user = f"u{rng.randrange(10000):05d}"
+            out.write(f'{user}\t{{"id":{i},"type":"{rng.choice(TYPES)}","user":"{user}",'
+                      f'"country":"{rng.choice(COUNTRIES)}"}}\n')
+
+
+class Job:
+    """One data directory and the binary that works on it."""
+
+    def __init__(self, ksrun, data, guarantee):
+        self.ksrun, self.data, self.guarantee = ksrun, str(data), guarantee
+
+    def command(self):
+        return [self.ksrun, "run", "--once", "--data", self.data, "-p", f"guarantee={self.guarantee}", str(JOB)]
+
+    def start(self, failpoint=None):
+        env = dict(os.environ, KS_LOG="error")
+        env.pop("KS_FAILPOINT", None)
+        if failpoint:
+            env["KS_FAILPOINT"] = failpoint
+        return subprocess.Popen(self.command(), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def finish(self):
+        process = self.start()
+        _, err = process.communicate()
+        if process.returncode != 0:
+            sys.exit(f"the job failed with {process.returncode}:\n{err.decode(errors='replace')}")
+
+    def fingerprint(self, command):
+        """Hash and number of lines, sorted by the first column with the order of equal ones kept."""
+        dump = subprocess.Popen(command, stdout=subprocess.PIPE)
+        order = subprocess.run(["sort", "-s", "-t", "\t", "-k1,1"], stdin=dump.stdout, stdout=subprocess.PIPE,
+                               env=dict(os.environ, LC_ALL="C"), check=True)
+        if dump.wait() != 0:
+            sys.exit(f"{' '.join(command)} failed with {dump.returncode}")
+        return hashlib.sha256(order.stdout).hexdigest(), order.stdout.count(b"\n")
+
+    def results(self):
+        found = {}
+        for topic in TOPICS:
+            found["topic " + topic] = self.fingerprint(
+                [self.ksrun, "topic", "consume", topic, "-o", ":end", "-f", "%k\t%p\t%v\n", "--data", self.data])
+        for store in STORES:
+            found["state " + store] = self.fingerprint(
+                [self.ksrun, "job", "state", str(JOB), store, "--data", self.data])
+        return found
+
+
+def prepare(ksrun, data, records, seed):
+    with tempfile.NamedTemporaryFile(prefix="ks-crash-", suffix=".tsv") as lines:
+        write_input(lines.name, records, seed)
+        for topic in ["in"] + TOPICS:
+            subprocess.run([ksrun, "topic", "create", topic, "-p", "4", "--data", str(data)],
+                           check=True, stdout=subprocess.DEVNULL)
+        with open(lines.name) as source:
+            subprocess.run([ksrun, "topic", "produce", "in", "-f", "%k\t%v\n", "--data", str(data)], stdin=source,
+                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class Killer:
+    """Deals out kills: every failpoint in turn, then random moments, in equal parts."""
+
+    def __init__(self, rng, names, longest):
+        self.rng, self.names, self.longest = rng, names, longest
+        self.count = 0
+        self.by_kind = {}
+
+    def next_failpoint(self):
+        if self.count % 2 or not self.names:
+            return None
+        name = self.names[self.count // 2 % len(self.names)]
+        return f"{name}:{self.rng.choice([1, 1, 2, 3, 5, 8, 13, 30])}"
+
+    def run(self, job):
+        """Starts the job and kills it. True: it was killed; False: it had come to its end."""
+        failpoint = self.next_failpoint()
+        process = job.start(failpoint)
+        try:
+            # A failpoint that is not reached in time is answered with a kill at that moment.
+            process.wait(self.longest * 2 if failpoint else self.rng.uniform(0.005, self.longest))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        _, err = process.communicate()
+        if process.returncode == 0:
+            self.count += 1 if failpoint else 0  # not to meet the same unreachable failpoint for ever
+            return False
+        if process.returncode != -signal.SIGKILL:
+            sys.exit(f"the job ended with {process.returncode} after kill {self.count}:\n{err.decode(errors='replace')}")
+        kind = failpoint.split(":")[0] if failpoint else "random"
+        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        self.count += 1
+        return True
+
+
+def compare(expected, found):
+    """Lines (name, expected count, found count) of what differs."""
+    return [(name, expected[name][1], found[name][1]) for name in expected if found[name] != expected[name]]
+
+
+def one_round(args, base, folder, killer, kills_wanted):
+    data = folder / "round"
+    shutil.copytree(base, data)
+    job = Job(args.ksrun, data, args.guarantee)
+    killed = 0
+    while killed < kills_wanted and killer.run(job):
+        killed += 1
+    job.finish()
+    found = job.results()
+    shutil.rmtree(data)
+    return killed, found
+
+
+def verdict(args, differences, rounds):
+    longer = [d for d in differences if d[2] > d[1]]
+    shorter = [d for d in differences if d[2] < d[1]]
+    if args.guarantee == "exactly_once":
+        for name, want, have in differences:
+            print(f"DIFFERENT {name}: {want} records without kills, {have} with")
+        return 1 if differences else 0
+    if args.guarantee == "at_least_once":
+        print(f"at_least_once: {len(longer)} outputs with duplicates in {rounds} rounds, {len(shorter)} with losses")
+        return 0 if longer and not shorter else 1
+    print(f"at_most_once: {len(shorter)} outputs with losses in {rounds} rounds, {len(longer)} with duplicates")
+    return 0 if shorter and not longer else 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ksrun", required=True)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills-per-round", type=int, default=25)
+    parser.add_argument("--longest", type=float, default=0.4, help="seconds that a run may live before it is killed")
+    parser.add_argument("--guarantee", default="exactly_once",
+                        choices=["exactly_once", "at_least_once", "at_most_once"])
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    args = parser.parse_args()
+    print(f"seed {args.seed}, {args.records} records, {args.kills} kills, {args.guarantee}", flush=True)
+
+    names = FAILPOINTS if args.guarantee == "exactly_once" else ["half-commit"]
+    killer = Killer(random.Random(args.seed), names, args.longest)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="ks-crash-"))
+    try:
+        base = folder / "base"
+        prepare(args.ksrun, base, args.records, args.seed)
+        reference = folder / "reference"
+        shutil.copytree(base, reference)
+        calm = Job(args.ksrun, reference, args.guarantee)
+        calm.finish()
+        expected = calm.results()
+        shutil.rmtree(reference)
+        for name, (digest, count) in expected.items():
+            print(f"  {name}: {count} records, {digest[:12]}")
+        kills, rounds, differences = 0, 0, []
+        while kills < args.kills:
+            killed, found = one_round(args, base, folder, killer, min(args.kills_per_round, args.kills - kills))
+            kills += killed
+            rounds += 1
+            differences += compare(expected, found)
+            print(f"  round {rounds}: {killed} kills, {len(differences)} differences so far", flush=True)
+            if rounds > args.kills * 4:
+                sys.exit("the job comes to its end before it can be killed: give --records or a smaller --longest")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("kills: " + ", ".join(f"{kind} {n}" for kind, n in sorted(killer.by_kind.items())))
+    unreached = [n for n in names if n not in killer.by_kind]
+    if unreached:
+        print(f"never killed at: {', '.join(unreached)}")
+    code = verdict(args, differences, rounds)
+    print(f"{kills} kills in {rounds} rounds: {'passed' if code == 0 and not unreached else 'FAILED'}")
+    return code or (1 if unreached else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lua/json.h"
 #include "lua/node.h"
+#include "lua/value.h"
 
 #define NESTING_MAX 32 /* of lists within lists and of splits */
 
@@ -134,7 +134,7 @@ static void read_init(const struct spec *s, struct step *step)
 	else if (lua_isfunction(L, -1))
 		spec_error(s, "init", NULL,
 			   "ks.aggregate: init is a value, not a function; every key gets its own copy");
-	else if (json_from_value(L, -1, &json, &why) != ERR_NONE)
+	else if (value_to_json(L, -1, &json, &why) != ERR_NONE)
 		spec_error(s, "init", NULL, "ks.aggregate: init cannot be stored: %s", why.text);
 	else
 		step->init = xstrdup(buf_cstr(&json));
@@ -512,7 +512,7 @@ static void take_equals(const struct spec *s, int idx, struct branch *br)
 	struct ks_why why;
 	struct buf json = {0};
 
-	if (json_from_value(s->b->L, idx, &json, &why) == ERR_NONE)
+	if (value_to_json(s->b->L, idx, &json, &why) == ERR_NONE)
 		br->when_equals = xstrdup(buf_cstr(&json));
 	else
 		spec_error(s, "equals", NULL, "%s: equals cannot be compared: %s", s->what, why.text);

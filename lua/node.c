@@ -145,6 +145,15 @@ static void set_constructor(lua_State *L, const struct node_type *type)
 	lua_setfield(L, -2, type->name);
 }
 
+/* A node that is a value of the module; it was written nowhere. */
+static void set_constant(lua_State *L, const struct node_type *type)
+{
+	node_new(L, type, lua_gettop(L) + 1);
+	lua_pushliteral(L, "");
+	lua_setiuservalue(L, -2, 2);
+	lua_setfield(L, -2, type->name);
+}
+
 void node_register(lua_State *L)
 {
 	make_metatable(L);
@@ -158,8 +167,6 @@ void node_register(lua_State *L)
 	lua_setmetatable(L, -2);
 	lua_pop(L, 1);
 
-	node_new(L, &skip_type, lua_gettop(L) + 1);
-	lua_setfield(L, -2, "skip");
-	node_new(L, &fail_job_type, lua_gettop(L) + 1);
-	lua_setfield(L, -2, "fail_job");
+	set_constant(L, &skip_type);
+	set_constant(L, &fail_job_type);
 }

@@ -1,0 +1,233 @@
+/* mark.c - see mark.h. */
+#include "store/mark.h"
+
+#include "base/mem.h"
+#include "store/crc.h"
+#include "store/path.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* A slot has a page of its own, so that tearing one never touches the other. */
+#define SLOT_STRIDE 4096
+#define SLOT_BYTES  64
+#define FILE_BYTES  (2 * SLOT_STRIDE)
+
+/* The fields of a slot, big-endian, by their place. */
+enum {
+	AT_MAGIC = 0,   /* 8 bytes */
+	AT_COUNTER = 8, /* u64 */
+	AT_SYNCED = 16, /* u64 */
+	AT_WRITTEN = 24,
+	AT_BOOT_ID = 32, /* 16 bytes */
+	AT_FORMAT = 48,  /* u32 */
+	AT_ZERO = 52,    /* 8 bytes, not used */
+	AT_CRC = 60,     /* u32, of all before it */
+};
+
+static const uint8_t magic[8] = {'k', 's', ' ', 'm', 'a', 'r', 'k', '\n'};
+
+struct mark {
+	int fd;
+	char *path;
+	uint64_t counter; /* of the newest slot; its parity says which slot that is */
+	struct mark_value value;
+	bool dirty; /* moved since the last sync */
+};
+
+static void read_boot_id(uint8_t out[16])
+{
+	char text[64] = "";
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	unsigned digits = 0;
+
+	memset(out, 0, 16);
+	if (fd >= 0)
+		close(fd);
+	for (ssize_t i = 0; i < n && digits < 32; i++) {
+		if (!isxdigit((unsigned char)text[i]))
+			continue;
+		unsigned digit = (unsigned)strtoul((char[]){text[i], 0}, NULL, 16);
+		out[digits / 2] = (uint8_t)((unsigned)out[digits / 2] << 4 | digit);
+		digits++;
+	}
+}
+
+static void encode(uint8_t slot[SLOT_BYTES], uint64_t counter, const struct mark_value *v)
+{
+	memset(slot, 0, SLOT_BYTES);
+	memcpy(slot + AT_MAGIC, magic, sizeof magic);
+	put_u64be(slot + AT_COUNTER, counter);
+	put_u64be(slot + AT_SYNCED, v->synced);
+	put_u64be(slot + AT_WRITTEN, v->written);
+	memcpy(slot + AT_BOOT_ID, v->boot_id, sizeof v->boot_id);
+	put_u32be(slot + AT_FORMAT, v->format);
+	put_u32be(slot + AT_CRC, crc32c_finished(0, slot, AT_CRC));
+}
+
+static bool decode(const uint8_t slot[SLOT_BYTES], uint64_t *counter, struct mark_value *v)
+{
+	if (memcmp(slot + AT_MAGIC, magic, sizeof magic) != 0 ||
+	    get_u32be(slot + AT_CRC) != crc32c_finished(0, slot, AT_CRC))
+		return false;
+	*counter = get_u64be(slot + AT_COUNTER);
+	v->synced = get_u64be(slot + AT_SYNCED);
+	v->written = get_u64be(slot + AT_WRITTEN);
+	v->format = get_u32be(slot + AT_FORMAT);
+	memcpy(v->boot_id, slot + AT_BOOT_ID, sizeof v->boot_id);
+	return true;
+}
+
+/* The newest whole slot. */
+static enum ks_err read_slots(int fd, const char *path, uint64_t *counter, struct mark_value *out,
+			      struct ks_why *why)
+{
+	bool found = false;
+
+	for (int i = 0; i < 2; i++) {
+		uint8_t slot[SLOT_BYTES];
+		struct mark_value v;
+		uint64_t c;
+		ssize_t n = pread(fd, slot, sizeof slot, (off_t)i * SLOT_STRIDE);
+
+		if (n < 0)
+			return path_fail(why, "read", path);
+		if (n != sizeof slot || !decode(slot, &c, &v) || (found && c < *counter))
+			continue;
+		found = true;
+		*counter = c;
+		*out = v;
+	}
+	if (!found)
+		return ks_fail(why, ERR_CORRUPTION, "%s is damaged: neither of its slots is whole",
+			       path);
+	return ERR_NONE;
+}
+
+enum ks_err mark_read(const char *dir, struct mark_value *out, struct ks_why *why)
+{
+	char *path = xasprintf("%s/mark", dir);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum ks_err err;
+	uint64_t counter;
+
+	if (fd < 0) {
+		err = path_fail(why, "open", path);
+	} else {
+		err = read_slots(fd, path, &counter, out, why);
+		close(fd);
+	}
+	free(path);
+	return err;
+}
+
+static enum ks_err write_file(const char *path, const uint8_t *bytes, size_t len,
+			      struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return path_fail(why, "create", path);
+	errno = ENOSPC; /* what a short write means */
+	if (write(fd, bytes, len) != (ssize_t)len || fsync(fd))
+		err = path_fail(why, "write", path);
+	close(fd);
+	return err;
+}
+
+enum ks_err mark_create(const char *dir, uint64_t sequence, uint32_t format, struct ks_why *why)
+{
+	char *path = xasprintf("%s/mark", dir), *next = xasprintf("%s/mark.new", dir);
+	struct mark_value v = {.synced = sequence, .written = sequence, .format = format};
+	uint8_t *file = xcalloc(1, FILE_BYTES);
+	enum ks_err err;
+
+	read_boot_id(v.boot_id);
+	encode(file, 0, &v);
+	encode(file + SLOT_STRIDE, 1, &v);
+	err = write_file(next, file, FILE_BYTES, why);
+	if (!err && rename(next, path))
+		err = path_fail(why, "create", path);
+	if (!err)
+		err = path_sync_dir(dir, why);
+	free(file);
+	free(next);
+	free(path);
+	return err;
+}
+
+enum ks_err mark_open(const char *dir, struct mark **out, struct ks_why *why)
+{
+	struct mark *m = xcalloc(1, sizeof *m);
+	enum ks_err err;
+
+	m->path = xasprintf("%s/mark", dir);
+	m->fd = open(m->path, O_RDWR | O_CLOEXEC);
+	if (m->fd < 0)
+		err = path_fail(why, "open", m->path);
+	else
+		err = read_slots(m->fd, m->path, &m->counter, &m->value, why);
+	if (err) {
+		mark_close(m);
+		return err;
+	}
+	read_boot_id(m->value.boot_id);
+	*out = m;
+	return ERR_NONE;
+}
+
+enum ks_err mark_move(struct mark *m, uint64_t synced, uint64_t written, struct ks_why *why)
+{
+	uint8_t slot[SLOT_BYTES];
+	uint64_t counter = m->counter + 1;
+
+	assert(synced <= written);
+	m->value.synced = synced;
+	m->value.written = written;
+	encode(slot, counter, &m->value);
+	errno = ENOSPC; /* what a short write means */
+	if (pwrite(m->fd, slot, sizeof slot, (off_t)(counter & 1) * SLOT_STRIDE) != sizeof slot)
+		return path_fail(why, "write", m->path);
+	m->counter = counter;
+	m->dirty = true;
+	return ERR_NONE;
+}
+
+enum ks_err mark_sync(struct mark *m, struct ks_why *why)
+{
+	if (!m->dirty)
+		return ERR_NONE;
+	if (fdatasync(m->fd))
+		return path_fail(why, "sync", m->path);
+	m->dirty = false;
+	return ERR_NONE;
+}
+
+void mark_close(struct mark *m)
+{
+	if (!m)
+		return;
+	if (m->fd >= 0)
+		close(m->fd);
+	free(m->path);
+	free(m);
+}
+
+uint64_t mark_least(const struct mark_value *v)
+{
+	static const uint8_t not_known[16];
+	uint8_t now[16];
+
+	read_boot_id(now);
+	if (memcmp(now, not_known, sizeof now) != 0 && memcmp(now, v->boot_id, sizeof now) == 0)
+		return v->written;
+	return v->synced;
+}

@@ -1,0 +1,188 @@
+/* rocks_options.c - see rocks_options.h. Beside rocks.c the only file that includes <rocksdb/c.h>.
+ *
+ * Options are written as RocksDB's own option strings, because the C API lacks setters for some and
+ * because an unknown name is then an error and not a build that differs from the next.
+ */
+#include "store/rocks_options.h"
+
+#include <fcntl.h>
+#include <rocksdb/c.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define KiB                        (1024)
+#define MiB                        (1024 * KiB)
+
+#define DEFAULT_LOG_MEMTABLE_BYTES (16 * MiB)
+#define DEFAULT_LOG_MEMTABLES_MAX  4
+#define DEFAULT_BLOCK_CACHE_BYTES  (32 * MiB)
+
+/* RocksDB insists on a family called "default"; the one that is always there is CF_META. */
+const char *const rocks_cf_names[CF_COUNT] = {
+	[CF_META] = "default",    [CF_LOG] = "log",   [CF_INDEX] = "index",
+	[CF_OFFSETS] = "offsets", [CF_TXN] = "txn",   [CF_GROUPS] = "groups",
+	[CF_TOPICS] = "topics",   [CF_JOBS] = "jobs", [CF_STATE] = "state",
+};
+
+static const char db_options[] =
+	/* After a crash: everything up to the first damaged record and nothing behind it. The
+	 * durable mark decides whether that is enough. */
+	"wal_recovery_mode=kPointInTimeRecovery;"
+	"paranoid_checks=true;"
+	/* One thread commits: nothing is won by letting several into the memtable, and the log's
+	 * insert hint needs it off. */
+	"allow_concurrent_memtable_write=false;"
+	"max_background_jobs=4;"
+	/* Hand dirty pages to the disk steadily instead of all at the next sync. */
+	"bytes_per_sync=1048576;"
+	"wal_bytes_per_sync=0;"
+	/* What a restart after a crash has to read again, at most. */
+	"max_total_wal_size=134217728;"
+	/* Descriptors are shared with sockets. */
+	"max_open_files=512;"
+	/* A reader's thread does not wait for files to be deleted. */
+	"avoid_unnecessary_blocking_io=true;"
+	"skip_stats_update_on_db_open=true;"
+	"stats_dump_period_sec=0;"
+	"stats_persist_period_sec=0;"
+	"info_log_level=WARN_LEVEL;"
+	"keep_log_file_num=2;"
+	"max_log_file_size=1048576;"
+	"max_manifest_file_size=16777216;";
+
+/* Keys here are tiny beside their values, which live in blob files, so a table of the log is small
+ * and many of them are cheap. Compaction rewrites keys and blob references alone; it starts late
+ * and keeps its first level small, so that an endless log does not rewrite its index endlessly. */
+static const char log_options[] =
+	"compression=kNoCompression;"
+	"enable_blob_files=true;"
+	"min_blob_size=4096;"
+	"blob_file_size=268435456;"
+	"blob_compression_type=kNoCompression;"
+	/* Collected by store_reclaim, when there is enough garbage. By itself RocksDB would
+	 * rewrite live batches of the oldest files at every compaction. */
+	"enable_blob_garbage_collection=false;"
+	"min_write_buffer_number_to_merge=1;"
+	/* Appends of a partition go next to each other. */
+	"memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.4;"
+	"level0_file_num_compaction_trigger=8;"
+	"level0_slowdown_writes_trigger=48;"
+	"level0_stop_writes_trigger=96;"
+	"target_file_size_base=8388608;"
+	"max_bytes_for_level_base=33554432;"
+	"level_compaction_dynamic_level_bytes=true;";
+
+static const char state_options[] = "compression=kLZ4Compression;"
+				    "write_buffer_size=16777216;"
+				    "max_write_buffer_number=3;"
+				    "target_file_size_base=16777216;"
+				    "max_bytes_for_level_base=67108864;"
+				    "level_compaction_dynamic_level_bytes=true;";
+
+static const char small_options[] = "compression=kLZ4Compression;"
+				    "write_buffer_size=4194304;"
+				    "max_write_buffer_number=2;"
+				    "target_file_size_base=8388608;"
+				    "max_bytes_for_level_base=33554432;"
+				    "level_compaction_dynamic_level_bytes=true;";
+
+static enum ks_err apply(rocksdb_options_t **o, const char *text, struct ks_why *why)
+{
+	rocksdb_options_t *next = rocksdb_options_create();
+	char *error = NULL;
+
+	rocksdb_get_options_from_string(*o, text, next, &error);
+	rocksdb_options_destroy(*o);
+	*o = next;
+	if (error) {
+		ks_fail(why, ERR_IO, "this version of RocksDB does not take our options: %s",
+			error);
+		rocksdb_free(error);
+		return ERR_IO;
+	}
+	return ERR_NONE;
+}
+
+/* Whether files in dir can be opened for direct input and output; tmpfs and some network file
+ * systems cannot. */
+static bool takes_direct_io(const char *dir)
+{
+	char *path = xasprintf("%s/probe", dir);
+	int fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+	unlink(path);
+	free(path);
+	return fd >= 0;
+}
+
+static enum ks_err init_db(struct rocks_options *r, const char *dir, const struct store_options *o,
+			   struct ks_why *why)
+{
+	r->db = rocksdb_options_create();
+	enum ks_err err = apply(&r->db, db_options, why);
+	if (!err && !o->read_only && takes_direct_io(dir))
+		err = apply(&r->db, "use_direct_io_for_flush_and_compaction=true", why);
+	rocksdb_options_set_create_if_missing(r->db, !o->read_only);
+	rocksdb_options_set_create_missing_column_families(r->db, !o->read_only);
+	return err;
+}
+
+static enum ks_err init_log(rocksdb_options_t **cf, const struct store_options *o,
+			    struct ks_why *why)
+{
+	enum ks_err err = apply(cf, log_options, why);
+
+	rocksdb_options_set_write_buffer_size(
+		*cf, o->log_memtable_bytes ? o->log_memtable_bytes : DEFAULT_LOG_MEMTABLE_BYTES);
+	rocksdb_options_set_max_write_buffer_number(
+		*cf, o->log_memtables_max ? o->log_memtables_max : DEFAULT_LOG_MEMTABLES_MAX);
+	return err;
+}
+
+static void set_table_format(rocksdb_options_t *cf, rocksdb_cache_t *cache, bool bloom)
+{
+	rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
+
+	rocksdb_block_based_options_set_block_cache(t, cache);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
+	rocksdb_block_based_options_set_format_version(t, 5);
+	if (bloom)
+		rocksdb_block_based_options_set_filter_policy(
+			t, rocksdb_filterpolicy_create_bloom_full(10));
+	rocksdb_options_set_block_based_table_factory(cf, t);
+	rocksdb_block_based_options_destroy(t);
+}
+
+enum ks_err rocks_options_init(struct rocks_options *r, const char *dir,
+			       const struct store_options *o, struct ks_why *why)
+{
+	*r = (struct rocks_options){0};
+	enum ks_err err = init_db(r, dir, o, why);
+
+	r->cache = rocksdb_cache_create_lru(o->block_cache_bytes ? o->block_cache_bytes
+								 : DEFAULT_BLOCK_CACHE_BYTES);
+	for (int i = 0; i < CF_COUNT && !err; i++) {
+		r->cf[i] = rocksdb_options_create();
+		if (i == CF_LOG)
+			err = init_log(&r->cf[i], o, why);
+		else
+			err = apply(&r->cf[i], i == CF_STATE ? state_options : small_options, why);
+		set_table_format(r->cf[i], r->cache, i == CF_STATE);
+	}
+	return err;
+}
+
+void rocks_options_fini(struct rocks_options *r)
+{
+	for (int i = 0; i < CF_COUNT; i++)
+		if (r->cf[i])
+			rocksdb_options_destroy(r->cf[i]);
+	if (r->db)
+		rocksdb_options_destroy(r->db);
+	if (r->cache)
+		rocksdb_cache_destroy(r->cache);
+	*r = (struct rocks_options){0};
+}

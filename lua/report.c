@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "streams/excerpt.h"
+
 #define LINE_MAX_BYTES  4096   /* of one source line; the rest is not looked at */
-#define EXCERPT_BYTES   160    /* of one source line that are shown */
 #define SEARCH_LINES    100000 /* of one file */
 
 void report_fini(struct report *r)
@@ -109,48 +110,16 @@ char *report_locate(const char *where, const char *word, int max_lines)
 	return found ? found : xstrdup(where);
 }
 
-/* Tabs count as they are shown: one column each, because the line is printed with spaces for them. */
-static void put_caret(struct buf *out, size_t column, const char *hint)
-{
-	for (size_t i = 0; i < column; i++)
-		buf_append_str(out, " ");
-	buf_append_str(out, "^");
-	if (hint)
-		buf_printf(out, " %s", hint);
-	buf_append_str(out, "\n");
-}
-
 void report_excerpt(struct buf *out, const char *where, const char *needle, const char *hint)
 {
 	char *file = NULL;
-	char *text = NULL;
-	const char *at;
-	size_t column, before;
 	int line;
 
 	if (report_place(where, &file, &line))
-		text = report_line(file, line);
+		excerpt_source(out, file, where, needle, hint);
+	else if (hint)
+		buf_printf(out, "  %s\n", hint);
 	free(file);
-	if (!text) {
-		if (hint)
-			buf_printf(out, "   %s\n", hint);
-		return;
-	}
-	for (char *p = text; *p; p++) {
-		if (iscntrl((unsigned char)*p))
-			*p = ' ';
-	}
-	at = needle ? find_word(text, needle) : NULL;
-	column = at ? (size_t)(at - text) : strspn(text, " ");
-	if (strlen(text) > EXCERPT_BYTES)
-		text[EXCERPT_BYTES] = '\0';
-	before = out->len;
-	buf_printf(out, "%5d | ", line);
-	before = out->len - before;
-	buf_printf(out, "%s\n", text);
-	if (column < EXCERPT_BYTES)
-		put_caret(out, before + column, hint);
-	free(text);
 }
 
 static void report_add(struct report *r, const char *kind, const char *where, const char *needle,

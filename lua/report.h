@@ -1,8 +1,8 @@
 /* report.h - what is wrong with a script, one entry per mistake, each with its line shown:
  *
  *   1_split.lua:19: topic "orders.smal" is not declared
- *      19 |         { ks.to "orders.smal" },
- *                           ^ did you mean "orders.small"?
+ *    19 |         { ks.to "orders.smal" },
+ *                         ^ did you mean "orders.small"?
  *
  * A report gathers as many mistakes as one run finds. Source lines are read again from the file: scripts are
  * small and a mistake is rare.
@@ -29,8 +29,7 @@ void report_error(struct report *r, const char *where, const char *needle, const
 void report_warning(struct report *r, const char *where, const char *needle, const char *hint,
 		    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Appends "   19 | <the line>" and a line with the caret below the needle (or its first word) and the hint. Nothing
- * when there is no such line. */
+/* excerpt_source for a place that names its file in full. */
 void report_excerpt(struct buf *out, const char *where, const char *needle, const char *hint);
 
 /* "file:line" of the first line, from that of where on, which has the word as a whole token, as far as max_lines

@@ -13,9 +13,9 @@ const char *const failpoint_names[] = {
 	"commit-submit",   /* a task is about to hand its step to the shard */
 	"shard-collect",   /* the shard took commands, nothing is in the WriteBatch yet */
 	"shard-write",     /* the WriteBatch is complete, not written */
-	"shard-written",   /* written and synced, nothing published */
-	"shard-mark",      /* published, the durable mark not yet moved */
-	"shard-reply",     /* everything done, no command answered */
+	"shard-written",   /* written and synced, the durable mark not yet moved */
+	"shard-mark",      /* the durable mark has moved, still nothing published */
+	"shard-reply",     /* published, no command answered */
 	"commit-done",     /* a task has learned that its step is durable */
 	"state-merge",     /* dirty keys of a store are about to be merged */
 	"state-merged",    /* the merge is durable, its delta blocks are gone */

@@ -1,16 +1,17 @@
 /* broker.h - the broker's public face: topics, appends, reads, group offsets, a job's commit.
  *
- * Behind it stands one shard (shard.h): one thread that owns the store and is its only writer. Every call
- * that changes something becomes a command in the shard's queue; the shard gathers all commands that
- * arrived while the last write was under way into one WriteBatch, writes and syncs it, publishes the new high
- * watermarks and only then answers. Reads never enter the shard: they use what was published.
+ * Behind it stands one shard (shard.h): one thread that owns the store and is its only writer.
+ * Every call that changes something becomes a command in the shard's queue; the shard gathers all
+ * commands that arrived while the last write was under way into one WriteBatch, writes and syncs
+ * it, publishes the new high watermarks and only then answers. Reads never enter the shard: they
+ * use what was published.
  *
- * Threads: every function may be called from any thread unless it says otherwise. Completion callbacks run on
- * the shard's thread and must not block.
+ * Threads: every function may be called from any thread unless it says otherwise. Completion
+ * callbacks run on the shard's thread and must not block.
  *
- * Storage errors. When the store fails, the outcome of the write under way is unknown: the shard answers
- * nothing more as success, every later command gets the error, and broker_failure() tells the sentence. The
- * process is expected to stop with it.
+ * Storage errors. When the store fails, the outcome of the write under way is unknown: the shard
+ * answers nothing more as success, every later command gets the error, and broker_failure() tells
+ * the sentence. The process is expected to stop with it.
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
@@ -27,22 +28,25 @@ struct broker;
 struct topic;
 struct partition;
 
-#define BROKER_PARTITIONS_MAX 100000   /* of all topics */
-#define BROKER_TOPIC_NAME_MAX 249      /* bytes; [a-zA-Z0-9._-]+, not "." or ".." */
+#define BROKER_PARTITIONS_MAX 100000 /* of all topics */
+#define BROKER_TOPIC_NAME_MAX 249    /* bytes; [a-zA-Z0-9._-]+, not "." or ".." */
 
 struct broker_options {
-	const char *dir;              /* data directory; NULL: in memory, for tests */
+	const char *dir; /* data directory; NULL: in memory, for tests */
 	struct store_options store;
-	const struct clock *clock;    /* NULL: the real one */
-	size_t tail_bytes;            /* of all tail buffers; 0: default 32 MiB */
-	size_t queue_bytes_max;       /* commands waiting for the shard; 0: default 64 MiB; senders block above it */
-	size_t group_bytes_max;       /* one WriteBatch; 0: default 8 MiB */
-	bool no_sync;                 /* acknowledge what power loss can take back; kill -9 still cannot */
+	const struct clock *clock; /* NULL: the real one */
+	size_t tail_bytes;         /* of all tail buffers; 0: default 32 MiB */
+	size_t queue_bytes_max; /* commands waiting for the shard; 0: default 64 MiB; senders block
+				   above it */
+	size_t group_bytes_max; /* one WriteBatch; 0: default 8 MiB */
+	bool no_sync; /* acknowledge what power loss can take back; kill -9 still cannot */
 	bool auto_create_topics;
-	int32_t default_partitions;   /* 0: 1 */
+	int32_t default_partitions; /* 0: 1 */
+	int retention_check_ms;     /* between two looks at retention; 0: default 30 s */
 };
 
-enum ks_err broker_open(const struct broker_options *options, struct broker **out, struct ks_why *why);
+enum ks_err broker_open(const struct broker_options *options, struct broker **out,
+			struct ks_why *why);
 /* Finishes the commands that are queued, closes the store. b may be NULL. */
 void broker_close(struct broker *b);
 /* NULL while the store is healthy, else why it failed; valid until broker_close. */
@@ -59,27 +63,31 @@ struct config_entry {
 
 struct topic_spec {
 	const char *name;
-	int32_t partitions;              /* <= 0: the broker's default */
+	int32_t partitions; /* <= 0: the broker's default */
 	const struct config_entry *configs;
 	size_t config_count;
-	bool is_internal;                /* repartition topics of jobs */
+	bool is_internal; /* repartition topics of jobs */
 };
 
-/* ERR_TOPIC_ALREADY_EXISTS, ERR_INVALID_TOPIC_EXCEPTION, ERR_INVALID_PARTITIONS, ERR_INVALID_CONFIG (why names the
- * key, the value and a near miss). */
-enum ks_err broker_topic_create(struct broker *b, const struct topic_spec *spec, struct ks_why *why);
+/* ERR_TOPIC_ALREADY_EXISTS, ERR_INVALID_TOPIC_EXCEPTION, ERR_INVALID_PARTITIONS, ERR_INVALID_CONFIG
+ * (why names the key, the value and a near miss). */
+enum ks_err broker_topic_create(struct broker *b, const struct topic_spec *spec,
+				struct ks_why *why);
 /* Checks a spec as create would, and changes nothing. */
-enum ks_err broker_topic_validate(struct broker *b, const struct topic_spec *spec, struct ks_why *why);
+enum ks_err broker_topic_validate(struct broker *b, const struct topic_spec *spec,
+				  struct ks_why *why);
 enum ks_err broker_topic_delete(struct broker *b, const char *name, struct ks_why *why);
-enum ks_err broker_topic_alter(struct broker *b, const char *name, const struct config_entry *configs, size_t count,
+enum ks_err broker_topic_alter(struct broker *b, const char *name,
+			       const struct config_entry *configs, size_t count,
 			       struct ks_why *why);
 /* Raises the log start offset of a partition (DeleteRecords); offset -1: the high watermark. */
-enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset, int64_t *log_start_offset,
-			struct ks_why *why);
+enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
+			int64_t *log_start_offset, struct ks_why *why);
 /* Gives the space of what was trimmed back to the file system; may take seconds. */
 enum ks_err broker_reclaim(struct broker *b, struct ks_why *why);
 
-/* Handles stay valid until broker_close; those of a deleted topic answer ERR_UNKNOWN_TOPIC_OR_PARTITION. */
+/* Handles stay valid until broker_close; those of a deleted topic answer
+ * ERR_UNKNOWN_TOPIC_OR_PARTITION. */
 struct topic *broker_topic_find(struct broker *b, const char *name); /* NULL: no such topic */
 /* Creates it with defaults when the broker is allowed to (auto_create_topics). */
 struct topic *broker_topic_find_or_create(struct broker *b, const char *name, struct ks_why *why);
@@ -93,7 +101,8 @@ uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
 int32_t topic_partition_count(const struct topic *t);
 struct partition *topic_partition(struct topic *t, int32_t index); /* index in range */
-/* Effective configuration; is_default tells the ones never set. free() the array; strings until broker_close. */
+/* Effective configuration; is_default tells the ones never set. free() the array; strings until
+ * broker_close. */
 struct topic_config_row {
 	const char *key;
 	char value[64];
@@ -106,8 +115,9 @@ struct topic_config_row *topic_configs(struct topic *t, size_t *count);
 struct topic *partition_topic(const struct partition *p);
 int32_t partition_index(const struct partition *p);
 int64_t partition_log_start_offset(const struct partition *p);
-int64_t partition_high_watermark(const struct partition *p); /* offset after the last readable record */
-uint64_t partition_size_bytes(const struct partition *p);    /* of its batches */
+int64_t
+partition_high_watermark(const struct partition *p); /* offset after the last readable record */
+uint64_t partition_size_bytes(const struct partition *p); /* of its batches */
 
 /* Consecutive record batches of one partition. The bytes are shared: never write to them. */
 struct chunk {
@@ -117,17 +127,17 @@ struct chunk {
 };
 void chunk_fini(struct chunk *c);
 
-/* One reader of one partition; belongs to one thread at a time. Serves from the tail buffers when it can and
- * keeps an iterator for catching up. */
+/* One reader of one partition; belongs to one thread at a time. Serves from the tail buffers when
+ * it can and keeps an iterator for catching up. */
 struct reader;
 struct reader *reader_new(struct partition *p);
 void reader_free(struct reader *r);
-/* The batches from the one that holds offset on, about max_bytes (at least one batch; more than max_bytes only when the
- * first is larger). The first batch may begin below offset.
- *   ERR_EMPTY                offset is the high watermark: wait
- *   ERR_OFFSET_OUT_OF_RANGE  below the log start offset or above the high watermark
- *   ERR_CORRUPTION, ERR_IO   why has the place */
-enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, struct chunk *out, struct ks_why *why);
+/* The batches from the one that holds offset on, about max_bytes (at least one batch; more than
+ * max_bytes only when the first is larger). The first batch may begin below offset. ERR_EMPTY
+ * offset is the high watermark: wait ERR_OFFSET_OUT_OF_RANGE  below the log start offset or above
+ * the high watermark ERR_CORRUPTION, ERR_IO   why has the place */
+enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, struct chunk *out,
+			struct ks_why *why);
 
 /* The first offset whose record has a timestamp >= timestamp. ERR_NOT_FOUND: none has. */
 enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestamp, int64_t *offset,
@@ -136,12 +146,13 @@ enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestam
 /* A thread that waits for any of several partitions to grow. */
 struct waiter;
 struct waiter *waiter_new(void);
-void waiter_free(struct waiter *w);                         /* also stops watching */
-void waiter_watch(struct waiter *w, struct partition *p);   /* until waiter_free */
-uint64_t waiter_ticket(struct waiter *w);                   /* take before looking at partitions */
-/* Returns at once when something happened since the ticket was taken, else when it does, or after the timeout. */
+void waiter_free(struct waiter *w);                       /* also stops watching */
+void waiter_watch(struct waiter *w, struct partition *p); /* until waiter_free */
+uint64_t waiter_ticket(struct waiter *w);                 /* take before looking at partitions */
+/* Returns at once when something happened since the ticket was taken, else when it does, or after
+ * the timeout. */
 void waiter_wait(struct waiter *w, uint64_t ticket, int timeout_ms);
-void waiter_wake(struct waiter *w);                         /* from any thread */
+void waiter_wake(struct waiter *w); /* from any thread */
 
 /* --- appending --- */
 
@@ -150,18 +161,19 @@ enum acks { ACKS_NONE = 0, ACKS_LEADER = 1, ACKS_ALL = -1 };
 /* One append command. The caller keeps the struct alive until done is called, exactly once. */
 struct append {
 	struct partition *partition;
-	struct frame *batches;      /* taken: valid, uncontrolled batches (batch_validate); stamped in place */
-	enum acks acks;             /* ACKS_NONE and ACKS_LEADER need no sync */
+	struct frame *
+		batches; /* taken: valid, uncontrolled batches (batch_validate); stamped in place */
+	enum acks acks;  /* ACKS_NONE and ACKS_LEADER need no sync */
 	void (*done)(struct append *a, enum ks_err err);
 	void *cookie;
 	/* results */
-	int64_t base_offset, log_append_time;
-	struct append *next;        /* the shard's */
+	int64_t base_offset;
+	int64_t log_append_time; /* ms; -1: the topic keeps the client's timestamps */
 };
 void broker_append(struct broker *b, struct append *a);
 /* The same, waiting for it. */
-enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct frame *batches, enum acks acks,
-			       int64_t *base_offset, struct ks_why *why);
+enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct frame *batches,
+			       enum acks acks, int64_t *base_offset, struct ks_why *why);
 
 /* --- group offsets --- */
 
@@ -169,52 +181,56 @@ enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct fra
 
 struct group_offset {
 	struct partition *partition;
-	int64_t offset;          /* next to read */
+	int64_t offset; /* next to read */
 	int64_t commit_time_ms;
 };
 /* Names of all groups that have offsets; free() each and the array. */
 char **broker_groups(struct broker *b, size_t *count);
-/* All committed offsets of a group, ordered by topic and partition; free() the array. ERR_GROUP_ID_NOT_FOUND. */
-enum ks_err broker_group_offsets(struct broker *b, const char *group, struct group_offset **out, size_t *count);
+/* All committed offsets of a group, ordered by topic and partition; free() the array.
+ * ERR_GROUP_ID_NOT_FOUND. */
+enum ks_err broker_group_offsets(struct broker *b, const char *group, struct group_offset **out,
+				 size_t *count);
 /* One of them; ERR_NOT_FOUND. */
-enum ks_err broker_group_offset(struct broker *b, const char *group, struct partition *p, int64_t *offset);
-enum ks_err broker_group_commit(struct broker *b, const char *group, const struct group_offset *offsets, size_t count,
+enum ks_err broker_group_offset(struct broker *b, const char *group, struct partition *p,
+				int64_t *offset);
+enum ks_err broker_group_commit(struct broker *b, const char *group,
+				const struct group_offset *offsets, size_t count,
 				struct ks_why *why);
 enum ks_err broker_group_delete(struct broker *b, const char *group, struct ks_why *why);
 
 /* --- jobs: the commit --- */
 
-/* One running instance of a job. Opening it bumps the job's epoch in a synced write, so every commit of an
- * older instance is refused from then on. */
+/* One running instance of a job. Opening it bumps the job's epoch in a synced write, so every
+ * commit of an older instance is refused from then on. */
 struct job_session;
 /* owner: who runs it, for the one who gets fenced ("pid 1234 on host x"). */
-enum ks_err broker_job_open(struct broker *b, const char *job, const char *owner, struct job_session **out,
-			    struct ks_why *why);
+enum ks_err broker_job_open(struct broker *b, const char *job, const char *owner,
+			    struct job_session **out, struct ks_why *why);
 void broker_job_close(struct job_session *s);
-uint32_t job_session_id(const struct job_session *s);    /* prefix of the job's keys in CF_STATE */
+uint32_t job_session_id(const struct job_session *s); /* prefix of the job's keys in CF_STATE */
 int64_t job_session_epoch(const struct job_session *s);
 /* Who fenced this session, when, as a sentence. */
 void job_session_fenced_by(struct job_session *s, struct ks_why *why);
 
 struct commit_output {
 	struct partition *partition;
-	struct frame *batches;       /* taken by the commit; consecutive batches, stamped in place */
+	struct frame *batches; /* taken by the commit; consecutive batches, stamped in place */
 };
 struct commit_offset {
 	struct partition *partition;
-	int64_t offset;              /* next to read */
+	int64_t offset; /* next to read */
 };
 struct commit_state {
 	enum { STATE_PUT, STATE_DELETE, STATE_DELETE_RANGE } op;
-	struct slice key, value;     /* value: for a range its upper bound, exclusive */
+	struct slice key, value; /* value: for a range its upper bound, exclusive */
 };
 
-/* One step of a job: all of it becomes durable in one WriteBatch, or none of it. Everything pointed to stays
- * alive and unchanged until done is called, exactly once, on the shard's thread.
+/* One step of a job: all of it becomes durable in one WriteBatch, or none of it. Everything pointed
+ * to stays alive and unchanged until done is called, exactly once, on the shard's thread.
  *   ERR_PRODUCER_FENCED  a newer instance of the job has taken over; nothing was written */
 struct commit {
 	struct job_session *session;
-	const char *group;               /* whose offsets move; usually the job's name */
+	const char *group; /* whose offsets move; usually the job's name */
 	struct commit_output *outputs;
 	size_t output_count;
 	struct commit_offset *offsets;
@@ -223,13 +239,12 @@ struct commit {
 	size_t state_count;
 	void (*done)(struct commit *c, enum ks_err err);
 	void *cookie;
-	struct commit *next;             /* the shard's */
 };
 void broker_commit(struct broker *b, struct commit *c);
 
 /* --- figures --- */
 struct broker_stats {
-	uint64_t groups_written;      /* WriteBatches */
+	uint64_t groups_written; /* WriteBatches */
 	uint64_t commands;
 	uint64_t bytes_appended;
 	int64_t last_write_ns;

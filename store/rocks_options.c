@@ -29,8 +29,7 @@ static const char db_options[] =
 	 * durable mark decides whether that is enough. */
 	"wal_recovery_mode=kPointInTimeRecovery;"
 	"paranoid_checks=true;"
-	/* One thread commits: nothing is won by letting several into the memtable, and the log's
-	 * insert hint needs it off. */
+	/* One thread commits: nothing is won by letting several into the memtable. */
 	"allow_concurrent_memtable_write=false;"
 	"max_background_jobs=4;"
 	/* Hand dirty pages to the disk steadily instead of all at the next sync. */
@@ -63,8 +62,9 @@ static const char log_options[] =
 	 * rewrite live batches of the oldest files at every compaction. */
 	"enable_blob_garbage_collection=false;"
 	"min_write_buffer_number_to_merge=1;"
-	/* Appends of a partition go next to each other. */
-	"memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.4;"
+	/* No memtable_insert_with_hint_prefix_extractor: this version mixes up the hints of keys and
+	 * of range deletions, and a DeleteRange corrupts the memtable (rocksdb#5118; #12558 mends
+	 * it). */
 	"level0_file_num_compaction_trigger=8;"
 	"level0_slowdown_writes_trigger=48;"
 	"level0_stop_writes_trigger=96;"

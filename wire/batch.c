@@ -272,10 +272,10 @@ int record_iter_next(struct record_iter *it, struct record *r)
 int record_header_next(struct slice *headers, struct record_header *h)
 {
 	struct record_header read;
-	const uint8_t *end = headers->data + headers->len;
 
 	if (headers->len == 0)
 		return 0;
+	const uint8_t *end = headers->data + headers->len;
 	const uint8_t *p = read_bytes(headers->data, end, &read.name);
 	if (!p || !read.name.data)
 		return -1;

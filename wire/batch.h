@@ -76,8 +76,7 @@ enum ks_err batch_verify(struct slice bytes, struct batch *b);
  *   ERR_TRUNCATED, ERR_CORRUPT_MESSAGE    as batch_verify; a resend may help
  *   ERR_UNSUPPORTED_COMPRESSION_TYPE, ERR_TOO_LARGE (decompressed)
  *   ERR_INVALID_TIMESTAMP                 LogAppendTime is the broker's to set
- *   ERR_INVALID_RECORD                    the CRC is right and the contents are not: no resend
- * helps */
+ *   ERR_INVALID_RECORD                    wrong under a right CRC: no resend helps */
 enum ks_err batch_validate(struct slice bytes, size_t decompressed_max, struct buf *scratch,
 			   struct batch *b);
 
@@ -145,7 +144,8 @@ struct batch_mark {
 };
 
 void batch_writer_begin(struct batch_writer *w, struct buf *out);
-/* headers: header_count encoded headers, as struct record has them. */
+/* headers: header_count encoded headers, as struct record has them. No slice may lie in the buffer
+ * that is written, and each has at most 2^29 - 1 bytes. */
 void batch_writer_append(struct batch_writer *w, int64_t timestamp, struct slice key,
 			 struct slice value, struct slice headers, int32_t header_count);
 /* Bytes of the batch so far. */

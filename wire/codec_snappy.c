@@ -5,8 +5,8 @@
  *   8  version = 1         i32            20  raw snappy           / to the end
  *  12  compatible with = 1 i32
  *
- * The raw form starts with its plain length; one that starts with 82 53 would claim 10,626 bytes
- * and go on with a tag byte; the eight bytes of the magic are no valid raw stream of that length.
+ * The two cannot be confused: read as raw, the magic is a length of 10,626 and then a copy of bytes
+ * that lie before the beginning.
  */
 #include "wire/codec.h"
 

@@ -9,8 +9,9 @@
 #include "wire/codec.h"
 
 #define GROWTH_BYTES_MIN 4096
-#define INPUT_BYTES_MAX  ((size_t)INT32_MAX) /* no Kafka length is larger; zlib counts in 32 bits  \
-					      */
+#define INPUT_BYTES_MAX                                                                            \
+	((size_t)INT32_MAX) /* no Kafka length is larger; zlib counts in 32 bits                   \
+			     */
 
 static const struct codec_impl *const impls[CODEC_COUNT] = {
 	[CODEC_GZIP] = &codec_gzip,
@@ -119,6 +120,7 @@ enum ks_err codec_decompress(enum codec c, struct slice in, size_t out_max, stru
 		return ERR_UNSUPPORTED_COMPRESSION_TYPE;
 	if (out_max > INPUT_BYTES_MAX)
 		out_max = INPUT_BYTES_MAX;
+	buf_reserve(out, 0); /* nothing comes out of some streams; even then out is not null */
 	if (c == CODEC_NONE) {
 		if (in.len > out_max)
 			return ERR_TOO_LARGE;

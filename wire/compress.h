@@ -18,8 +18,9 @@ bool codec_from_name(const char *name, enum codec *c); /* also "uncompressed" */
 /* Appends the compressed form of in to out. Level: the codec's default. */
 void codec_compress(enum codec c, struct slice in, struct buf *out);
 
-/* Appends the plain form of in to out, stopping as soon as it would exceed out_max bytes.
- *   ERR_UNSUPPORTED_COMPRESSION_TYPE, ERR_CORRUPT_MESSAGE, ERR_TOO_LARGE */
+/* Appends the plain form of in to out, stopping as soon as it would exceed out_max bytes (2^31 - 1
+ * at most). out->data is not null afterwards, even if nothing came out; on failure out->len is as
+ * before. ERR_UNSUPPORTED_COMPRESSION_TYPE, ERR_CORRUPT_MESSAGE, ERR_TOO_LARGE */
 enum ks_err codec_decompress(enum codec c, struct slice in, size_t out_max, struct buf *out);
 
 #endif

@@ -1,0 +1,34 @@
+/* core.h - what the files of this folder share: the broker, its topics, its partitions' owner.
+ *
+ * Who changes what: the shard's thread alone changes topics, partitions, jobs and ids, always after
+ * the write that made the change durable. Everybody else reads, through atomics or short locks.
+ * Lock order: topics.lock, then partition.mtx, then a waiter's. Most code needs one of them.
+ */
+#ifndef BROKER_CORE_H
+#define BROKER_CORE_H
+
+#include "broker/broker.h"
+#include "broker/keys.h"
+#include "broker/topic.h"
+#include "txn/job.h"
+
+struct broker {
+	/* immutable after start */
+	struct broker_options options; /* defaults filled in */
+	struct clock clock;
+	struct store *store;
+	struct shard *shard;
+	struct retention *retention;
+
+	struct topics topics;
+	struct job_table *jobs;
+
+	/* owner: shard */
+	struct ids ids;
+};
+
+/* As broker_open, over a store that is open already and taken, on failure too. For tests. */
+enum ks_err broker_open_store(const struct broker_options *options, struct store *store,
+			      struct broker **out, struct ks_why *why);
+
+#endif

@@ -1,0 +1,74 @@
+/* group.h - the commands that share one write, and the WriteBatch they become.
+ *
+ * A group works on copies: the first append to a partition copies the end of its log, later ones of
+ * the same group continue there, and nothing that others see changes before group_publish. So a
+ * group that could not be written is simply cleared.
+ *
+ * Belongs to the shard's thread.
+ */
+#ifndef BROKER_GROUP_H
+#define BROKER_GROUP_H
+
+#include <stdint.h>
+
+#include "broker/partition.h"
+#include "store/store.h"
+
+#define LEADER_EPOCH 0 /* of every batch and WriteBatch, until there are replicas */
+
+/* One appended frame. */
+struct piece {
+	struct tail_entry entry;
+	int64_t max_timestamp; /* of the log up to here */
+	size_t next;           /* 1 + index of the partition's next piece; 0: the last */
+};
+
+/* A partition that the group appends to. */
+struct pending {
+	struct partition *partition;
+	struct log_end end;
+	size_t first_piece, last_piece; /* 1 + index */
+};
+
+struct group {
+	struct store_write *write;
+	int64_t now_ms; /* the group's time, taken once */
+	bool needs_sync;
+	size_t log_bytes; /* of the pieces */
+
+	struct pending *pending;
+	size_t pending_count, pending_cap;
+	struct piece *pieces;
+	size_t piece_count, piece_cap;
+
+	/* scratch, kept from group to group */
+	struct slice *parts;
+	size_t part_count, part_cap;
+	struct tail_entry *entries;
+	size_t entry_cap;
+	struct buf key;
+};
+
+void group_init(struct group *g, struct store *s);
+void group_fini(struct group *g);
+/* Forgets everything, frames included, for the next group. */
+void group_clear(struct group *g, int64_t now_ms);
+
+/* Bytes that the write will have, about. */
+size_t group_bytes(const struct group *g);
+
+/* Whether the frame holds whole batches that may be appended, each at most batch_max bytes.
+ *   ERR_CORRUPT_MESSAGE, ERR_MESSAGE_TOO_LARGE, ERR_INVALID_RECORD (a control batch) */
+enum ks_err group_check(const struct frame *batches, size_t batch_max);
+
+/* Gives offsets to the batches of a checked frame, which is taken, and stamps them in place.
+ * is_append_time: also with the group's time. Returns the first offset. */
+int64_t group_append(struct group *g, struct partition *p, struct frame *batches,
+		     bool is_append_time);
+
+/* Puts what was appended and the index of this WriteBatch; then the write is complete. */
+void group_finish(struct group *g, uint64_t batch_index);
+/* The write returned: moves logs and high watermarks, fills the tails, wakes. */
+void group_publish(struct group *g, struct tail_pool *pool);
+
+#endif

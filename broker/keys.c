@@ -1,0 +1,254 @@
+/* keys.c - see keys.h and docs/storage.md. */
+#include "broker/keys.h"
+
+#include <assert.h>
+
+#include "txn/value.h"
+
+#define VERSION 1 /* of every value here */
+
+enum key_type {
+	TYPE_BATCH_INDEX = 'b',
+	TYPE_IDS = 'i',
+	TYPE_OFFSET = 'o',
+	TYPE_LOG_START = 's',
+	TYPE_TOPIC = 't',
+};
+
+#define TOPIC_FLAG_INTERNAL 1
+
+const struct slice key_ids = {(const uint8_t[]){TYPE_IDS}, 1};
+const struct slice key_batch_index = {(const uint8_t[]){TYPE_BATCH_INDEX}, 1};
+
+struct key_log key_log(uint32_t partition_id, int64_t last_offset)
+{
+	struct key_log k;
+	put_u32be(k.bytes, partition_id);
+	put_u64be(k.bytes + 4, (uint64_t)last_offset);
+	return k;
+}
+
+bool key_log_decode(struct slice key, uint32_t *partition_id, int64_t *last_offset)
+{
+	if (key.len != KEY_LOG_BYTES)
+		return false;
+	*partition_id = get_u32be(key.data);
+	*last_offset = (int64_t)get_u64be(key.data + 4);
+	return *last_offset >= 0;
+}
+
+/* The sign bit is turned over, so that -1 sorts before 0. */
+static uint64_t order_i64(int64_t v)
+{
+	return (uint64_t)v ^ (UINT64_C(1) << 63);
+}
+
+struct key_index key_index(uint32_t partition_id, int64_t max_timestamp, int64_t last_offset)
+{
+	struct key_index k;
+	put_u32be(k.bytes, partition_id);
+	put_u64be(k.bytes + 4, order_i64(max_timestamp));
+	put_u64be(k.bytes + 12, (uint64_t)last_offset);
+	return k;
+}
+
+struct value_index value_index(uint64_t position)
+{
+	struct value_index v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, position);
+	return v;
+}
+
+bool index_decode(struct slice key, struct slice value, struct index_entry *e)
+{
+	if (key.len != KEY_INDEX_BYTES || value.len != VALUE_INDEX_BYTES ||
+	    value.data[0] != VERSION)
+		return false;
+	e->partition_id = get_u32be(key.data);
+	e->max_timestamp = (int64_t)order_i64((int64_t)get_u64be(key.data + 4));
+	e->last_offset = (int64_t)get_u64be(key.data + 12);
+	e->position = get_u64be(value.data + 1);
+	return e->last_offset >= 0;
+}
+
+static struct key_id key_of_id(enum key_type type, uint32_t id)
+{
+	struct key_id k;
+	k.bytes[0] = (uint8_t)type;
+	put_u32be(k.bytes + 1, id);
+	return k;
+}
+
+static bool key_id_decode(struct slice key, enum key_type type, uint32_t *id)
+{
+	if (key.len != KEY_ID_BYTES || key.data[0] != type)
+		return false;
+	*id = get_u32be(key.data + 1);
+	return true;
+}
+
+struct key_id key_topic(uint32_t topic_id)
+{
+	return key_of_id(TYPE_TOPIC, topic_id);
+}
+
+void topic_record_encode(struct buf *value, const struct topic_record *r)
+{
+	buf_append_u8(value, VERSION);
+	buf_append_u8(value, r->is_internal ? TOPIC_FLAG_INTERNAL : 0);
+	buf_append_u64be(value, (uint64_t)r->created_ms);
+	buf_append_u32be(value, r->first_partition_id);
+	buf_append_u32be(value, r->partition_count);
+	value_append_text(value, r->name);
+	buf_append_u16be(value, r->config_count);
+	buf_append(value, r->configs.data, r->configs.len);
+}
+
+bool topic_record_decode(struct slice key, struct slice value, struct topic_record *r)
+{
+	struct cursor c = cursor_of(value);
+	struct slice k, v;
+
+	if (!key_id_decode(key, TYPE_TOPIC, &r->topic_id) || cursor_u8(&c) != VERSION)
+		return false;
+	uint8_t flags = cursor_u8(&c);
+	r->is_internal = flags & TOPIC_FLAG_INTERNAL;
+	r->created_ms = (int64_t)cursor_u64(&c);
+	r->first_partition_id = cursor_u32(&c);
+	r->partition_count = cursor_u32(&c);
+	r->name = cursor_text(&c);
+	r->config_count = cursor_u16(&c);
+	r->configs = slice_of(c.p, (size_t)(c.end - c.p));
+	if (c.is_bad || (flags & ~TOPIC_FLAG_INTERNAL) || r->partition_count == 0 ||
+	    r->partition_count > UINT32_MAX - r->first_partition_id)
+		return false;
+	struct slice left = r->configs;
+	for (unsigned i = 0; i < r->config_count; i++)
+		if (!topic_record_config(&left, &k, &v))
+			return false;
+	return left.len == 0;
+}
+
+bool topic_record_config(struct slice *configs, struct slice *key, struct slice *value)
+{
+	struct cursor c = cursor_of(*configs);
+
+	*key = cursor_text(&c);
+	*value = cursor_text(&c);
+	if (c.is_bad)
+		return false;
+	*configs = slice_of(c.p, (size_t)(c.end - c.p));
+	return true;
+}
+
+struct key_id key_log_start(uint32_t partition_id)
+{
+	return key_of_id(TYPE_LOG_START, partition_id);
+}
+
+struct value_log_start value_log_start(const struct log_start *s)
+{
+	struct value_log_start v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, (uint64_t)s->offset);
+	put_u64be(v.bytes + 9, s->position);
+	return v;
+}
+
+bool log_start_decode(struct slice key, struct slice value, struct log_start *s)
+{
+	struct cursor c = cursor_of(value);
+
+	if (!key_id_decode(key, TYPE_LOG_START, &s->partition_id) || cursor_u8(&c) != VERSION)
+		return false;
+	s->offset = (int64_t)cursor_u64(&c);
+	s->position = cursor_u64(&c);
+	return cursor_is_done(&c) && s->offset >= 0;
+}
+
+void key_offset(struct buf *key, struct slice group, uint32_t partition_id)
+{
+	assert(group.len > 0 && group.len <= UINT8_MAX);
+	buf_append_u8(key, TYPE_OFFSET);
+	buf_append_u8(key, (uint8_t)group.len);
+	buf_append(key, group.data, group.len);
+	buf_append_u32be(key, partition_id);
+}
+
+struct value_offset value_offset(int64_t offset, int64_t commit_time_ms)
+{
+	struct value_offset v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, (uint64_t)offset);
+	put_u64be(v.bytes + 9, (uint64_t)commit_time_ms);
+	return v;
+}
+
+bool key_offset_decode(struct slice key, struct slice *group, uint32_t *partition_id)
+{
+	struct cursor c = cursor_of(key);
+
+	if (cursor_u8(&c) != TYPE_OFFSET)
+		return false;
+	size_t len = cursor_u8(&c);
+	const uint8_t *name = cursor_take(&c, len);
+	*partition_id = cursor_u32(&c);
+	if (!cursor_is_done(&c) || len == 0)
+		return false;
+	*group = slice_of(name, len);
+	return true;
+}
+
+bool value_offset_decode(struct slice value, int64_t *offset, int64_t *commit_time_ms)
+{
+	struct cursor c = cursor_of(value);
+
+	if (cursor_u8(&c) != VERSION)
+		return false;
+	*offset = (int64_t)cursor_u64(&c);
+	*commit_time_ms = (int64_t)cursor_u64(&c);
+	return cursor_is_done(&c) && *offset >= 0;
+}
+
+struct value_ids value_ids(const struct ids *ids)
+{
+	struct value_ids v;
+	v.bytes[0] = VERSION;
+	put_u32be(v.bytes + 1, ids->topic);
+	put_u32be(v.bytes + 5, ids->partition);
+	put_u32be(v.bytes + 9, ids->job);
+	return v;
+}
+
+bool ids_decode(struct slice value, struct ids *ids)
+{
+	struct cursor c = cursor_of(value);
+
+	if (cursor_u8(&c) != VERSION)
+		return false;
+	ids->topic = cursor_u32(&c);
+	ids->partition = cursor_u32(&c);
+	ids->job = cursor_u32(&c);
+	return cursor_is_done(&c);
+}
+
+struct value_batch_index value_batch_index(uint64_t index, uint32_t leader_epoch)
+{
+	struct value_batch_index v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, index);
+	put_u32be(v.bytes + 9, leader_epoch);
+	return v;
+}
+
+bool batch_index_decode(struct slice value, uint64_t *index, uint32_t *leader_epoch)
+{
+	struct cursor c = cursor_of(value);
+
+	if (cursor_u8(&c) != VERSION)
+		return false;
+	*index = cursor_u64(&c);
+	*leader_epoch = cursor_u32(&c);
+	return cursor_is_done(&c);
+}

@@ -1,0 +1,115 @@
+/* keys.h - every key and value that the broker keeps in the store, in one place.
+ *
+ * Byte by byte they are described in docs/storage.md. Integers are big-endian, so that RocksDB's
+ * order is theirs. Keys of the small column families start with a type byte, values with a version
+ * byte; the keys of the log and its index have neither, they are too many. Decoders check every
+ * length and answer false on anything that an encoder here would not have written.
+ */
+#ifndef BROKER_KEYS_H
+#define BROKER_KEYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+
+/* CF_LOG: partition id, last offset of the value's last batch -> consecutive batches. */
+#define KEY_LOG_BYTES 12
+struct key_log {
+	uint8_t bytes[KEY_LOG_BYTES];
+};
+struct key_log key_log(uint32_t partition_id, int64_t last_offset);
+bool key_log_decode(struct slice key, uint32_t *partition_id, int64_t *last_offset);
+
+/* CF_INDEX: partition id, max timestamp so far, last offset -> position.
+ * No record up to last_offset has a later timestamp. */
+#define KEY_INDEX_BYTES 20
+struct key_index {
+	uint8_t bytes[KEY_INDEX_BYTES];
+};
+struct index_entry {
+	uint32_t partition_id;
+	int64_t max_timestamp; /* ms; -1: no record had one */
+	int64_t last_offset;
+	uint64_t position; /* bytes of all batches ever appended up to last_offset */
+};
+struct key_index key_index(uint32_t partition_id, int64_t max_timestamp, int64_t last_offset);
+#define VALUE_INDEX_BYTES 9
+struct value_index {
+	uint8_t bytes[VALUE_INDEX_BYTES];
+};
+struct value_index value_index(uint64_t position);
+bool index_decode(struct slice key, struct slice value, struct index_entry *e);
+
+/* CF_TOPICS 't': topic id -> topic. */
+struct topic_record {
+	uint32_t topic_id;
+	uint32_t first_partition_id; /* of partition_count consecutive ones, never used again */
+	uint32_t partition_count;
+	bool is_internal;
+	int64_t created_ms;
+	struct slice name; /* borrowed */
+	struct slice
+		configs; /* borrowed: config_count times key and value, each behind a u16 length */
+	uint16_t config_count;
+};
+#define KEY_ID_BYTES 5
+struct key_id {
+	uint8_t bytes[KEY_ID_BYTES];
+};
+struct key_id key_topic(uint32_t topic_id);
+void topic_record_encode(struct buf *value, const struct topic_record *r);
+/* The slices point into key and value. */
+bool topic_record_decode(struct slice key, struct slice value, struct topic_record *r);
+/* Takes one key and value off the configs. false: none left or malformed. */
+bool topic_record_config(struct slice *configs, struct slice *key, struct slice *value);
+
+/* CF_TOPICS 's': partition id -> where its log starts; absent: at 0. */
+struct log_start {
+	uint32_t partition_id;
+	int64_t offset;
+	uint64_t position; /* bytes of all batches that were trimmed */
+};
+#define VALUE_LOG_START_BYTES 17
+struct value_log_start {
+	uint8_t bytes[VALUE_LOG_START_BYTES];
+};
+struct key_id key_log_start(uint32_t partition_id);
+struct value_log_start value_log_start(const struct log_start *s);
+bool log_start_decode(struct slice key, struct slice value, struct log_start *s);
+
+/* CF_OFFSETS 'o': group, partition id -> offset and when it was committed. */
+void key_offset(struct buf *key, struct slice group, uint32_t partition_id);
+#define VALUE_OFFSET_BYTES 17
+struct value_offset {
+	uint8_t bytes[VALUE_OFFSET_BYTES];
+};
+struct value_offset value_offset(int64_t offset, int64_t commit_time_ms);
+bool key_offset_decode(struct slice key, struct slice *group, uint32_t *partition_id);
+bool value_offset_decode(struct slice value, int64_t *offset, int64_t *commit_time_ms);
+
+/* CF_META 'i': the next unused ids. */
+struct ids {
+	uint32_t topic, partition, job;
+};
+#define VALUE_IDS_BYTES 13
+struct value_ids {
+	uint8_t bytes[VALUE_IDS_BYTES];
+};
+struct value_ids value_ids(const struct ids *ids);
+bool ids_decode(struct slice value, struct ids *ids);
+
+/* CF_META 'b': the index of the newest WriteBatch and the leader epoch that wrote it. */
+#define VALUE_BATCH_INDEX_BYTES 13
+struct value_batch_index {
+	uint8_t bytes[VALUE_BATCH_INDEX_BYTES];
+};
+struct value_batch_index value_batch_index(uint64_t index, uint32_t leader_epoch);
+bool batch_index_decode(struct slice value, uint64_t *index, uint32_t *leader_epoch);
+
+extern const struct slice key_ids, key_batch_index;
+
+/* A slice of any of the structs above. */
+#define KEY_SLICE(k) slice_of((k).bytes, sizeof(k).bytes)
+
+#endif

@@ -1,0 +1,297 @@
+/* partition.c - see partition.h. */
+#include "broker/partition.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "wire/batch.h"
+
+/* A read of the tail that would give less than this gathers several frames into a new one: frames
+ * of single records would otherwise travel one by one. */
+#define GATHER_BELOW_BYTES 16384
+#define GATHER_FRAMES      64
+
+void partition_init(struct partition *p, struct topic *t, uint32_t id, int32_t index)
+{
+	*p = (struct partition){.topic = t, .id = id, .index = index};
+	p->end.max_timestamp = -1;
+	atomic_init(&p->max_timestamp, -1);
+	pthread_mutex_init(&p->mtx, NULL);
+}
+
+void partition_fini(struct partition *p)
+{
+	for (size_t i = 0; i < p->tail_count; i++)
+		frame_unref(p->tail[(p->tail_first + i) & (p->tail_cap - 1)].frame);
+	free(p->tail);
+	free(p->waiters);
+	pthread_mutex_destroy(&p->mtx);
+}
+
+void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t start_position,
+		       const struct log_end *end)
+{
+	p->end = *end;
+	atomic_store(&p->log_start_offset, log_start_offset);
+	atomic_store(&p->trim_announced, log_start_offset);
+	atomic_store(&p->start_position, start_position);
+	atomic_store(&p->high_watermark, end->offset_next);
+	atomic_store(&p->max_timestamp, end->max_timestamp);
+	atomic_store(&p->end_position, end->position);
+}
+
+static size_t frame_cost(const struct frame *f)
+{
+	return sizeof *f + f->cap + PAD_BYTES + sizeof(struct tail_entry);
+}
+
+void tail_pool_fini(struct tail_pool *pool)
+{
+	free(pool->fifo);
+}
+
+static void pool_push(struct tail_pool *pool, struct partition *p, const struct frame *f)
+{
+	if (pool->count == pool->cap) {
+		size_t cap = pool->cap ? 2 * pool->cap : 1024;
+		struct partition **fifo = xmalloc(cap * sizeof(*fifo));
+		for (size_t i = 0; i < pool->count; i++)
+			fifo[i] = pool->fifo[(pool->first + i) & (pool->cap - 1)];
+		free(pool->fifo);
+		pool->fifo = fifo;
+		pool->first = 0;
+		pool->cap = cap;
+	}
+	pool->fifo[(pool->first + pool->count++) & (pool->cap - 1)] = p;
+	pool->bytes += frame_cost(f);
+}
+
+void tail_pool_trim(struct tail_pool *pool)
+{
+	while (pool->bytes > pool->bytes_max) {
+		struct partition *p = pool->fifo[pool->first];
+		pool->first = (pool->first + 1) & (pool->cap - 1);
+		pool->count--;
+
+		pthread_mutex_lock(&p->mtx);
+		struct frame *f = p->tail[p->tail_first].frame;
+		p->tail_first = (p->tail_first + 1) & (p->tail_cap - 1);
+		p->tail_count--;
+		pthread_mutex_unlock(&p->mtx);
+		pool->bytes -= frame_cost(f);
+		frame_unref(f);
+	}
+}
+
+/* Under mtx. */
+static void tail_push(struct partition *p, const struct tail_entry *e)
+{
+	if (p->tail_count == p->tail_cap) {
+		size_t cap = p->tail_cap ? 2 * p->tail_cap : 8;
+		struct tail_entry *tail = xmalloc(cap * sizeof *tail);
+		for (size_t i = 0; i < p->tail_count; i++)
+			tail[i] = p->tail[(p->tail_first + i) & (p->tail_cap - 1)];
+		free(p->tail);
+		p->tail = tail;
+		p->tail_first = 0;
+		p->tail_cap = cap;
+	}
+	p->tail[(p->tail_first + p->tail_count++) & (p->tail_cap - 1)] = *e;
+}
+
+/* Under mtx. */
+static void wake_waiters(struct partition *p)
+{
+	for (size_t i = 0; i < p->waiter_count; i++)
+		waiter_wake(p->waiters[i]);
+}
+
+void partition_publish(struct partition *p, const struct log_end *end,
+		       const struct tail_entry *entries, size_t count, struct tail_pool *pool)
+{
+	p->end = *end;
+	pthread_mutex_lock(&p->mtx);
+	for (size_t i = 0; i < count; i++)
+		tail_push(p, &entries[i]);
+	atomic_store(&p->max_timestamp, end->max_timestamp);
+	atomic_store(&p->end_position, end->position);
+	atomic_store(&p->high_watermark, end->offset_next);
+	wake_waiters(p);
+	pthread_mutex_unlock(&p->mtx);
+
+	for (size_t i = 0; i < count; i++)
+		pool_push(pool, p, entries[i].frame);
+}
+
+void partition_published(struct partition *p, struct log_end *end)
+{
+	pthread_mutex_lock(&p->mtx);
+	end->offset_next = atomic_load(&p->high_watermark);
+	end->max_timestamp = atomic_load(&p->max_timestamp);
+	end->position = atomic_load(&p->end_position);
+	end->indexed_position = 0;
+	pthread_mutex_unlock(&p->mtx);
+}
+
+void partition_publish_start(struct partition *p, int64_t offset, uint64_t position)
+{
+	atomic_store(&p->start_position, position);
+	atomic_store(&p->log_start_offset, offset);
+}
+
+void partition_wake(struct partition *p)
+{
+	pthread_mutex_lock(&p->mtx);
+	wake_waiters(p);
+	pthread_mutex_unlock(&p->mtx);
+}
+
+bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, struct slice *out)
+{
+	const uint8_t *from = batches.data, *end = from + batches.len, *to;
+	struct batch b;
+
+	for (;;) {
+		if (from == end || batch_peek(slice_of(from, (size_t)(end - from)), &b))
+			return false;
+		if (batch_last_offset(&b) >= offset)
+			break;
+		from += b.bytes.len;
+	}
+	for (to = from + b.bytes.len; to < end; to += b.bytes.len) {
+		if (batch_peek(slice_of(to, (size_t)(end - to)), &b))
+			return false;
+		if ((size_t)(to - from) + b.bytes.len > max_bytes)
+			break;
+	}
+	*out = slice_of(from, (size_t)(to - from));
+	return true;
+}
+
+/* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
+ * the tail. */
+static size_t tail_find(const struct partition *p, int64_t offset)
+{
+	size_t low = 0, high = p->tail_count;
+
+	if (!high || offset < p->tail[p->tail_first].base_offset)
+		return p->tail_count;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (p->tail[(p->tail_first + middle) & (p->tail_cap - 1)].last_offset < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* References to the frames from the one that holds offset on: one, or more while they are small. */
+static size_t tail_take(struct partition *p, int64_t offset, size_t max_bytes,
+			struct frame *frames[GATHER_FRAMES])
+{
+	size_t count = 0, bytes = 0;
+
+	pthread_mutex_lock(&p->mtx);
+	for (size_t i = tail_find(p, offset); i < p->tail_count && count < GATHER_FRAMES; i++) {
+		struct frame *f = p->tail[(p->tail_first + i) & (p->tail_cap - 1)].frame;
+		bytes += f->len;
+		if (count > 0 && bytes > max_bytes)
+			break;
+		frames[count++] = frame_ref(f);
+		if (bytes >= GATHER_BELOW_BYTES)
+			break;
+	}
+	pthread_mutex_unlock(&p->mtx);
+	return count;
+}
+
+enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_bytes,
+				struct chunk *out)
+{
+	struct frame *frames[GATHER_FRAMES];
+	size_t count = tail_take(p, offset, max_bytes, frames);
+	struct slice first;
+
+	if (count == 0)
+		return ERR_NOT_FOUND;
+	bool is_well = batches_select(slice_of(frames[0]->data, frames[0]->len), offset, max_bytes,
+				      &first);
+	assert(is_well && "the shard walked these batches before");
+	if (count == 1 || first.data + first.len < frames[0]->data + frames[0]->len) {
+		for (size_t i = 1; i < count; i++)
+			frame_unref(frames[i]);
+		*out = (struct chunk){frames[0], first, true};
+		return ERR_NONE;
+	}
+
+	size_t bytes = first.len;
+	for (size_t i = 1; i < count; i++)
+		bytes += frames[i]->len;
+	struct frame *gathered = frame_new(bytes);
+	memcpy(gathered->data, first.data, first.len);
+	gathered->len = first.len;
+	for (size_t i = 1; i < count; i++) {
+		memcpy(gathered->data + gathered->len, frames[i]->data, frames[i]->len);
+		gathered->len += frames[i]->len;
+	}
+	for (size_t i = 0; i < count; i++)
+		frame_unref(frames[i]);
+	*out = (struct chunk){gathered, slice_of(gathered->data, gathered->len), true};
+	return ERR_NONE;
+}
+
+void partition_add_waiter(struct partition *p, struct waiter *w)
+{
+	pthread_mutex_lock(&p->mtx);
+	if (p->waiter_count == p->waiter_cap) {
+		p->waiter_cap = p->waiter_cap ? 2 * p->waiter_cap : 4;
+		p->waiters = xrealloc(p->waiters, p->waiter_cap * sizeof(*p->waiters));
+	}
+	p->waiters[p->waiter_count++] = w;
+	pthread_mutex_unlock(&p->mtx);
+}
+
+void partition_remove_waiter(struct partition *p, struct waiter *w)
+{
+	pthread_mutex_lock(&p->mtx);
+	for (size_t i = 0; i < p->waiter_count; i++)
+		if (p->waiters[i] == w) {
+			p->waiters[i] = p->waiters[--p->waiter_count];
+			break;
+		}
+	pthread_mutex_unlock(&p->mtx);
+}
+
+void chunk_fini(struct chunk *c)
+{
+	frame_unref(c->frame);
+	*c = (struct chunk){0};
+}
+
+struct topic *partition_topic(const struct partition *p)
+{
+	return p->topic;
+}
+
+int32_t partition_index(const struct partition *p)
+{
+	return p->index;
+}
+
+int64_t partition_log_start_offset(const struct partition *p)
+{
+	return atomic_load(&p->log_start_offset);
+}
+
+int64_t partition_high_watermark(const struct partition *p)
+{
+	return atomic_load(&p->high_watermark);
+}
+
+uint64_t partition_size_bytes(const struct partition *p)
+{
+	/* Start first: the end only grows, so the difference is never negative. */
+	uint64_t start = atomic_load(&p->start_position);
+	return atomic_load(&p->end_position) - start;
+}

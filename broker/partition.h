@@ -1,0 +1,99 @@
+/* partition.h - one partition: its offsets, the tail of its log in memory, those who wait for it.
+ *
+ * The shard's thread owns the end of the log: it hands out offsets against a copy (group.h) and
+ * calls partition_publish when the write has returned. What readers see, the high watermark and the
+ * tail, changes there and only there.
+ *
+ * The tail is the last stretch of the log as the very frames that were appended, without a gap up
+ * to the high watermark. All tails together are bounded by the pool; the oldest frame of all goes
+ * first.
+ */
+#ifndef BROKER_PARTITION_H
+#define BROKER_PARTITION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "broker/broker.h"
+
+/* Where the log of a partition stands. */
+struct log_end {
+	int64_t offset_next;
+	int64_t max_timestamp;     /* of all records ever; -1: none had one */
+	uint64_t position;         /* bytes of all batches ever appended */
+	uint64_t indexed_position; /* of the newest entry in CF_INDEX */
+};
+
+struct tail_entry {
+	struct frame *frame; /* holds one reference */
+	int64_t base_offset, last_offset;
+};
+
+struct partition {
+	/* immutable after start */
+	struct topic *topic;
+	uint32_t id;   /* of all partitions ever: the prefix of its keys */
+	int32_t index; /* within the topic */
+
+	/* owner: shard */
+	struct log_end end;
+	size_t pending; /* 1 + its place in the group under construction; 0: not in it */
+
+	/* Written by the shard, read by anyone; the end's three change together under mtx. */
+	_Atomic(int64_t) log_start_offset, high_watermark, max_timestamp;
+	_Atomic(uint64_t) start_position, end_position;
+	/* Records below are about to go: their absence is no damage. At least the log start offset.
+	 */
+	_Atomic(int64_t) trim_announced;
+
+	/* shared, under mtx */
+	pthread_mutex_t mtx;
+	struct tail_entry *tail; /* ring */
+	size_t tail_first, tail_count, tail_cap;
+	struct waiter **waiters;
+	size_t waiter_count, waiter_cap;
+};
+
+/* In place; start: where the log starts, end: where it stands. */
+void partition_init(struct partition *p, struct topic *t, uint32_t id, int32_t index);
+void partition_fini(struct partition *p);
+/* Before the partition is shared: what was found in the store. */
+void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t start_position,
+		       const struct log_end *end);
+
+/* All tail frames of all partitions, oldest first. owner: shard. */
+struct tail_pool {
+	struct partition **fifo; /* ring; whose oldest frame it is */
+	size_t first, count, cap;
+	size_t bytes, bytes_max;
+};
+void tail_pool_fini(struct tail_pool *pool);
+/* Drops the oldest frames until the pool is within its bound. */
+void tail_pool_trim(struct tail_pool *pool);
+
+/* Shard. The entries, which follow each other, are durable: takes over their references, moves the
+ * high watermark to end and wakes those who wait. */
+void partition_publish(struct partition *p, const struct log_end *end,
+		       const struct tail_entry *entries, size_t count, struct tail_pool *pool);
+/* Any thread: the end of the log as one consistent triple (indexed_position is not told). */
+void partition_published(struct partition *p, struct log_end *end);
+/* Shard. The log starts at offset from now on. */
+void partition_publish_start(struct partition *p, int64_t offset, uint64_t position);
+/* Shard. Wakes those who wait, for instance because the topic is gone. */
+void partition_wake(struct partition *p);
+
+/* Reads below the high watermark, without the store. ERR_NOT_FOUND: the tail does not reach back to
+ * offset. */
+enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_bytes,
+				struct chunk *out);
+
+/* Of consecutive batches: skips those that end below offset and takes as many as fit into
+ * max_bytes, at least one. false: malformed, or none is left. */
+bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, struct slice *out);
+
+/* waiter.c: a waiter is on the list from watch to unwatch. */
+void partition_add_waiter(struct partition *p, struct waiter *w);
+void partition_remove_waiter(struct partition *p, struct waiter *w);
+
+#endif

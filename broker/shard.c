@@ -1,0 +1,420 @@
+/* shard.c - see shard.h. */
+#include "broker/shard.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "broker/core.h"
+
+enum command_type { COMMAND_APPEND, COMMAND_COMMIT, COMMAND_CALL };
+
+struct command {
+	void *body;
+	size_t bytes; /* that it adds to the queue */
+	enum command_type type;
+	enum ks_err err; /* once carried out */
+};
+
+struct commands {
+	struct command *items;
+	size_t count, cap;
+};
+
+/* What a thread that waits for its call sleeps on. */
+struct waiting {
+	pthread_mutex_t mtx;
+	pthread_cond_t done;
+	bool is_done;
+	enum ks_err err;
+};
+
+struct shard {
+	/* immutable after start */
+	struct broker *broker;
+	pthread_t thread;
+
+	/* shared, under mtx */
+	pthread_mutex_t mtx;
+	pthread_cond_t arrived, room;
+	struct commands queue;
+	size_t queue_bytes; /* queued or in the group under way */
+	bool is_idle;       /* the shard sleeps */
+	bool is_stopping;
+	unsigned blocked; /* senders that wait for room */
+
+	/* owner: shard */
+	struct commands taken; /* from taken_next on they are not yet in a group */
+	size_t taken_next;
+	struct group group;
+	struct tail_pool tails;
+	uint64_t batch_index;
+	enum ks_err failed;
+
+	/* written by the shard, read by anyone */
+	struct ks_why failure;
+	_Atomic(bool) has_failed;
+	_Atomic(uint64_t) groups_written, commands_done, bytes_appended;
+	_Atomic(int64_t) last_write_ns;
+};
+
+static void push(struct commands *q, const struct command *c)
+{
+	if (q->count == q->cap) {
+		q->cap = q->cap ? 2 * q->cap : 256;
+		q->items = xrealloc(q->items, q->cap * sizeof(*q->items));
+	}
+	q->items[q->count++] = *c;
+}
+
+/* A command larger than the whole queue is let in when the queue is empty. The shard's own thread,
+ * in a callback, never waits for itself. */
+static void submit(struct shard *s, enum command_type type, void *body, size_t bytes)
+{
+	size_t max = s->broker->options.queue_bytes_max;
+
+	pthread_mutex_lock(&s->mtx);
+	assert(!s->is_stopping && "nothing is sent while the broker closes");
+	if (!pthread_equal(pthread_self(), s->thread)) {
+		s->blocked++;
+		while (s->queue_bytes > 0 && s->queue_bytes + bytes > max)
+			pthread_cond_wait(&s->room, &s->mtx);
+		s->blocked--;
+	}
+	s->queue_bytes += bytes;
+	push(&s->queue, &(struct command){body, bytes, type, ERR_NONE});
+	if (s->is_idle)
+		pthread_cond_signal(&s->arrived);
+	pthread_mutex_unlock(&s->mtx);
+}
+
+void shard_append(struct shard *s, struct append *a)
+{
+	submit(s, COMMAND_APPEND, a, a->batches->len);
+}
+
+void shard_commit(struct shard *s, struct commit *c)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < c->output_count; i++)
+		bytes += c->outputs[i].batches->len;
+	for (size_t i = 0; i < c->state_count; i++)
+		bytes += c->states[i].key.len + c->states[i].value.len;
+	submit(s, COMMAND_COMMIT, c, bytes);
+}
+
+enum ks_err shard_call(struct shard *s, struct call *c)
+{
+	struct waiting w = {.is_done = false};
+
+	assert(!pthread_equal(pthread_self(), s->thread));
+	pthread_mutex_init(&w.mtx, NULL);
+	pthread_cond_init(&w.done, NULL);
+	c->waiting = &w;
+	submit(s, COMMAND_CALL, c, 0);
+
+	pthread_mutex_lock(&w.mtx);
+	while (!w.is_done)
+		pthread_cond_wait(&w.done, &w.mtx);
+	pthread_mutex_unlock(&w.mtx);
+	pthread_cond_destroy(&w.done);
+	pthread_mutex_destroy(&w.mtx);
+	return w.err;
+}
+
+/* Waits for commands. false: the shard is to stop and none is left. */
+static bool take(struct shard *s)
+{
+	if (s->taken_next < s->taken.count)
+		return true; /* the last group was full before all were in it */
+	s->taken.count = s->taken_next = 0;
+
+	pthread_mutex_lock(&s->mtx);
+	s->is_idle = true;
+	while (!s->queue.count && !s->is_stopping)
+		pthread_cond_wait(&s->arrived, &s->mtx);
+	s->is_idle = false;
+	struct commands empty = s->taken;
+	s->taken = s->queue;
+	s->queue = empty;
+	pthread_mutex_unlock(&s->mtx);
+	return s->taken.count > 0;
+}
+
+static enum ks_err append_apply(struct append *a, struct group *g)
+{
+	struct topic *t = partition_topic(a->partition);
+	struct frame *f = a->batches;
+	enum ks_err err = ERR_NONE;
+
+	a->batches = NULL;
+	if (topic_is_gone(t))
+		err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (!err)
+		err = group_check(f, (size_t)t->config.max_message_bytes);
+	if (err) {
+		frame_unref(f);
+		return err;
+	}
+	a->log_append_time = t->config.is_append_time ? g->now_ms : -1;
+	a->base_offset = group_append(g, a->partition, f, t->config.is_append_time);
+	if (a->acks == ACKS_ALL)
+		g->needs_sync = true;
+	return ERR_NONE;
+}
+
+static enum ks_err apply(struct shard *s, struct command *c)
+{
+	struct call *call;
+
+	switch (c->type) {
+	case COMMAND_APPEND:
+		return append_apply(c->body, &s->group);
+	case COMMAND_COMMIT:
+		s->group.needs_sync = true;
+		return commit_apply(c->body, &s->group);
+	case COMMAND_CALL:
+		s->group.needs_sync = true;
+		call = c->body;
+		return call->apply(call, &s->group);
+	}
+	return ERR_UNKNOWN_SERVER_ERROR;
+}
+
+/* The store has failed: the command is not looked at, its frames are released. */
+static enum ks_err drop(struct shard *s, struct command *c)
+{
+	struct append *a;
+	struct call *call;
+
+	switch (c->type) {
+	case COMMAND_APPEND:
+		a = c->body;
+		frame_unref(a->batches);
+		a->batches = NULL;
+		break;
+	case COMMAND_COMMIT:
+		commit_drop(c->body);
+		break;
+	case COMMAND_CALL:
+		call = c->body;
+		ks_fail(call->why, s->failed, "%s", s->failure.text);
+		break;
+	}
+	return s->failed;
+}
+
+static bool wants_to_be_alone(const struct command *c)
+{
+	return c->type == COMMAND_CALL && ((const struct call *)c->body)->is_alone;
+}
+
+/* A call that failed half-way, by a read error, may have put something: nothing of it may be
+ * written. */
+static void forget_puts(struct shard *s)
+{
+	if (store_write_count(s->group.write) == 0)
+		return;
+	store_write_free(s->group.write);
+	s->group.write = store_write_new(s->broker->store);
+}
+
+/* Applies taken commands until the group is full. Returns the end of the group in taken. */
+static size_t collect(struct shard *s)
+{
+	size_t first = s->taken_next, i = first;
+
+	group_clear(&s->group, clock_now_ms(&s->broker->clock));
+	while (i < s->taken.count && group_bytes(&s->group) < s->broker->options.group_bytes_max) {
+		struct command *c = &s->taken.items[i];
+		bool is_alone = wants_to_be_alone(c);
+		if (is_alone && i > first)
+			break;
+		c->err = s->failed ? drop(s, c) : apply(s, c);
+		i++;
+		if (is_alone && c->err)
+			forget_puts(s);
+		if (is_alone)
+			break;
+	}
+	return i;
+}
+
+static void fail(struct shard *s, enum ks_err err, const struct ks_why *why)
+{
+	s->failed = err;
+	s->failure = *why;
+	atomic_store(&s->has_failed, true);
+	log_error("shard", "the store has failed and nothing more is acknowledged: %s", why->text);
+}
+
+/* Writes the group. On an error nothing is published, now or ever. */
+static enum ks_err write_group(struct shard *s)
+{
+	struct store *store = s->broker->store;
+	struct group *g = &s->group;
+	bool sync = g->needs_sync && !s->broker->options.no_sync;
+	struct ks_why why = {""};
+
+	group_finish(g, s->batch_index + 1);
+	FP("shard-write");
+	int64_t start = clock_monotonic_ns(&s->broker->clock);
+	enum ks_err err = store_commit(store, g->write, sync, &why);
+	atomic_store(&s->last_write_ns, clock_monotonic_ns(&s->broker->clock) - start);
+	if (!err) {
+		FP("shard-written");
+		if (sync)
+			err = store_mark(store, &why);
+	}
+	if (err) {
+		fail(s, err, &why);
+		return err;
+	}
+	s->batch_index++;
+	atomic_fetch_add(&s->groups_written, 1);
+	atomic_fetch_add(&s->bytes_appended, g->log_bytes);
+	FP("shard-mark");
+	return ERR_NONE;
+}
+
+static void reply(struct command *c)
+{
+	struct append *a;
+	struct commit *commit;
+	struct waiting *w;
+
+	switch (c->type) {
+	case COMMAND_APPEND:
+		a = c->body;
+		a->done(a, c->err);
+		break;
+	case COMMAND_COMMIT:
+		commit = c->body;
+		commit->done(commit, c->err);
+		break;
+	case COMMAND_CALL:
+		w = ((struct call *)c->body)->waiting;
+		pthread_mutex_lock(&w->mtx);
+		w->is_done = true;
+		w->err = c->err;
+		pthread_cond_signal(&w->done);
+		pthread_mutex_unlock(&w->mtx); /* from here on w may be gone */
+		break;
+	}
+}
+
+static void publish(struct shard *s, size_t first, size_t end)
+{
+	group_publish(&s->group, &s->tails);
+	for (size_t i = first; i < end; i++) {
+		struct command *c = &s->taken.items[i];
+		struct call *call = c->type == COMMAND_CALL ? c->body : NULL;
+		if (call && !c->err && call->publish)
+			call->publish(call);
+	}
+}
+
+static void leave_queue(struct shard *s, size_t bytes)
+{
+	pthread_mutex_lock(&s->mtx);
+	s->queue_bytes -= bytes;
+	if (s->blocked)
+		pthread_cond_broadcast(&s->room);
+	pthread_mutex_unlock(&s->mtx);
+}
+
+static bool has_writes(const struct group *g)
+{
+	return g->piece_count > 0 || store_write_count(g->write) > 0;
+}
+
+static void run_group(struct shard *s)
+{
+	size_t bytes = 0;
+
+	FP("shard-collect");
+	size_t first = s->taken_next, end = collect(s);
+	if (has_writes(&s->group)) {
+		enum ks_err err = write_group(s);
+		if (!err)
+			publish(s, first, end);
+		for (size_t i = first; i < end && err; i++)
+			s->taken.items[i].err = err;
+	}
+	atomic_fetch_add(&s->commands_done, end - first);
+	FP("shard-reply");
+	group_clear(&s->group, 0);
+	for (size_t i = first; i < end; i++) {
+		bytes += s->taken.items[i].bytes;
+		reply(&s->taken.items[i]);
+	}
+	s->taken_next = end;
+	leave_queue(s, bytes);
+}
+
+static void *run(void *arg)
+{
+	struct shard *s = arg;
+
+	while (take(s))
+		run_group(s);
+	return NULL;
+}
+
+struct shard *shard_start(struct broker *b, uint64_t batch_index)
+{
+	struct shard *s = xcalloc(1, sizeof *s);
+
+	s->broker = b;
+	s->batch_index = batch_index;
+	s->tails.bytes_max = b->options.tail_bytes;
+	group_init(&s->group, b->store);
+	pthread_mutex_init(&s->mtx, NULL);
+	pthread_cond_init(&s->arrived, NULL);
+	pthread_cond_init(&s->room, NULL);
+	/* Under the lock, so that the new thread finds its own id. */
+	pthread_mutex_lock(&s->mtx);
+	int failed = pthread_create(&s->thread, NULL, run, s);
+	assert(!failed && "no thread for the shard");
+	pthread_mutex_unlock(&s->mtx);
+	return s;
+}
+
+void shard_stop(struct shard *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->mtx);
+	s->is_stopping = true;
+	pthread_cond_signal(&s->arrived);
+	pthread_mutex_unlock(&s->mtx);
+	pthread_join(s->thread, NULL);
+
+	group_fini(&s->group);
+	tail_pool_fini(&s->tails);
+	free(s->queue.items);
+	free(s->taken.items);
+	pthread_cond_destroy(&s->arrived);
+	pthread_cond_destroy(&s->room);
+	pthread_mutex_destroy(&s->mtx);
+	free(s);
+}
+
+const char *shard_failure(struct shard *s)
+{
+	return atomic_load(&s->has_failed) ? s->failure.text : NULL;
+}
+
+void shard_stats(struct shard *s, struct broker_stats *out)
+{
+	*out = (struct broker_stats){
+		.groups_written = atomic_load(&s->groups_written),
+		.commands = atomic_load(&s->commands_done),
+		.bytes_appended = atomic_load(&s->bytes_appended),
+		.last_write_ns = atomic_load(&s->last_write_ns),
+	};
+}

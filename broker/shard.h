@@ -1,0 +1,57 @@
+/* shard.h - the one writer: a thread, a queue of commands, a WriteBatch per group of them.
+ *
+ *     any thread            shard thread
+ *     shard_append   ->     take what is queued, up to a full group
+ *     shard_commit          check, give offsets, put        (nothing visible changes)
+ *     shard_call            one write, one sync, the durable mark
+ *                           publish: high watermarks, tails, topics; wake readers
+ *                           answer
+ *
+ * It is a state machine: no socket, and time only from the broker's clock, once per group. The same
+ * commands in the same groups write the same bytes.
+ *
+ * When a write fails its outcome is unknown. The shard then answers everything, that group and
+ * all that follows, with the error and writes nothing more.
+ */
+#ifndef BROKER_SHARD_H
+#define BROKER_SHARD_H
+
+#include "broker/broker.h"
+#include "broker/group.h"
+
+struct shard;
+
+/* A change that its caller waits for: topics, group offsets, jobs. Embedded as the first member of
+ * what it needs to know. Runs on the shard's thread. */
+struct call {
+	/* Checks, then puts into g->write; changes nothing else. After an error nothing may have
+	 * been put, unless the call is alone. */
+	enum ks_err (*apply)(struct call *c, struct group *g);
+	/* The write returned: makes the change visible. May be NULL; not called after an error. */
+	void (*publish)(struct call *c);
+	/* Gets a group of its own, because it reads what commands of its group might change. */
+	bool is_alone;
+	struct broker *broker;
+	struct ks_why *why; /* of the caller; may be NULL */
+
+	/* the shard's */
+	struct waiting *waiting;
+};
+
+struct shard *shard_start(struct broker *b, uint64_t batch_index);
+/* Carries out what is queued, then ends. s may be NULL. */
+void shard_stop(struct shard *s);
+
+void shard_append(struct shard *s, struct append *a);
+void shard_commit(struct shard *s, struct commit *c);
+enum ks_err shard_call(struct shard *s, struct call *c);
+
+const char *shard_failure(struct shard *s);
+void shard_stats(struct shard *s, struct broker_stats *out);
+
+/* jobs.c: the shard's part of a commit. */
+enum ks_err commit_apply(struct commit *c, struct group *g);
+/* Its frames, for a commit that is refused. */
+void commit_drop(struct commit *c);
+
+#endif

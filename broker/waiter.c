@@ -1,0 +1,92 @@
+/* waiter.c - a thread that waits for any of several partitions.
+ *
+ * The ticket counts what happened. A thread takes the ticket, looks at its partitions, finds
+ * nothing and waits for the ticket to become stale: what happened between looking and waiting is
+ * not missed.
+ */
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "broker/broker.h"
+#include "broker/partition.h"
+
+struct waiter {
+	pthread_mutex_t mtx;
+	pthread_cond_t happened;
+	uint64_t events; /* shared, under mtx */
+
+	/* the one thread that watches and frees */
+	struct partition **watched;
+	size_t count, cap;
+};
+
+struct waiter *waiter_new(void)
+{
+	struct waiter *w = xcalloc(1, sizeof *w);
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->happened, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&w->mtx, NULL);
+	return w;
+}
+
+void waiter_free(struct waiter *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < w->count; i++)
+		partition_remove_waiter(w->watched[i], w);
+	pthread_cond_destroy(&w->happened);
+	pthread_mutex_destroy(&w->mtx);
+	free(w->watched);
+	free(w);
+}
+
+void waiter_watch(struct waiter *w, struct partition *p)
+{
+	if (w->count == w->cap) {
+		w->cap = w->cap ? 2 * w->cap : 8;
+		w->watched = xrealloc(w->watched, w->cap * sizeof(*w->watched));
+	}
+	w->watched[w->count++] = p;
+	partition_add_waiter(p, w);
+}
+
+uint64_t waiter_ticket(struct waiter *w)
+{
+	pthread_mutex_lock(&w->mtx);
+	uint64_t events = w->events;
+	pthread_mutex_unlock(&w->mtx);
+	return events;
+}
+
+void waiter_wait(struct waiter *w, uint64_t ticket, int timeout_ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&w->mtx);
+	while (w->events == ticket)
+		if (pthread_cond_timedwait(&w->happened, &w->mtx, &until))
+			break;
+	pthread_mutex_unlock(&w->mtx);
+}
+
+void waiter_wake(struct waiter *w)
+{
+	pthread_mutex_lock(&w->mtx);
+	w->events++;
+	pthread_cond_broadcast(&w->happened);
+	pthread_mutex_unlock(&w->mtx);
+}

@@ -441,7 +441,7 @@ static void read_element(struct build *b, struct list_place *p, lua_Integer i)
 	else if (n && n->type->kind == NODE_STEP)
 		read_step(b, p, idx);
 	else if (n)
-		report_error(b->report, node_where(L, idx), NULL, NULL, "ks.%s is no step: write on_error = ks.%s …",
+		report_error(b->report, p->where, n->type->name, NULL, "ks.%s is no step: write on_error = ks.%s …",
 			     n->type->name, n->type->name);
 	else if (lua_istable(L, idx))
 		read_list(b, p, idx); /* a fragment that several flows share */

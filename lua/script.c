@@ -79,9 +79,19 @@ static bool ends_with(const char *text, const char *tail)
 	return n >= m && strcmp(text + n - m, tail) == 0;
 }
 
+/* The first word in quotes of a message: most likely what the line is to be looked at for. */
+static char *first_quoted(const char *message)
+{
+	const char *begin = strchr(message, '"');
+	const char *end = begin ? strchr(begin + 1, '"') : NULL;
+
+	return end && end > begin + 1 ? xasprintf("%.*s", (int)(end - begin - 1), begin + 1) : NULL;
+}
+
 void script_report_error(lua_State *L, const struct sandbox_error *e, struct buf *report)
 {
 	struct buf message = {0};
+	char *quoted;
 	const char *built;
 
 	buf_append(&message, e->message.data, e->message.len);
@@ -93,7 +103,9 @@ void script_report_error(lua_State *L, const struct sandbox_error *e, struct buf
 		if (e->where[0] != '\0')
 			buf_printf(report, "%s: ", e->where);
 		buf_printf(report, "%s\n", buf_cstr(&message));
-		report_excerpt(report, e->where, NULL, NULL);
+		quoted = first_quoted(buf_cstr(&message));
+		report_excerpt(report, e->where, quoted, NULL);
+		free(quoted);
 	}
 	lua_pop(L, 1);
 	buf_fini(&message);

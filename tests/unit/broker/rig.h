@@ -222,7 +222,8 @@ static inline int rig_number_at(struct partition *p, int64_t offset)
 	while (record_iter_next(&it, &record) == 1)
 		if (record.offset == offset) {
 			char text[17] = "";
-			memcpy(text, record.value.data, record.value.len < 16 ? record.value.len : 16);
+			memcpy(text, record.value.data,
+			       record.value.len < 16 ? record.value.len : 16);
 			number = atoi(text);
 		}
 	buf_fini(&scratch);

@@ -1,0 +1,670 @@
+/* topic_verbs.c - topic create, list, describe, alter, delete, trim. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/encode.h"
+#include "cli/select.h"
+#include "cli/table.h"
+#include "cli/verb.h"
+
+#define FORMAT_OPTION                                                                              \
+	{                                                                                          \
+		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
+		.help = "text, wide or json"                                                       \
+	}
+#define CONFIG_OPTION                                                                              \
+	{                                                                                          \
+		.letter = 'c', .name = "config", .name_too = "topic-config", .type = OPTION_LIST,  \
+		.arg = "KEY=VALUE", .help = "a configuration entry such as retention.ms=1000"      \
+	}
+#define REGEX_OPTION                                                                               \
+	{                                                                                          \
+		.letter = 'r', .name = "regex", .help = "the arguments are regular expressions"    \
+	}
+
+/* --- configuration entries of the command line --- */
+
+struct configs {
+	struct config_entry *rows;
+	size_t count;
+};
+
+static void configs_free(struct configs *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		free((char *)c->rows[i].key);
+	free(c->rows);
+}
+
+static int configs_parse(const struct options *o, struct configs *out)
+{
+	const char *text;
+
+	*out = (struct configs){0};
+	for (size_t i = 0; (text = options_item(o, "config", i)); i++) {
+		out->rows = xrealloc(out->rows, (i + 1) * sizeof *out->rows);
+		if (!verb_split(text, '=', &out->rows[i])) {
+			configs_free(out);
+			return say_usage("--config \"%s\": key=value is needed", text);
+		}
+		out->count = i + 1;
+	}
+	return EXIT_DONE;
+}
+
+/* --- create --- */
+
+const struct option topic_create_options[] = {
+	{.letter = 'p',
+	 .name = "partitions",
+	 .type = OPTION_NUMBER,
+	 .arg = "N",
+	 .fallback = "1",
+	 .help = "number of partitions"},
+	{.letter = 'r',
+	 .name = "replicas",
+	 .type = OPTION_NUMBER,
+	 .arg = "N",
+	 .fallback = "1",
+	 .help = "replication factor; 1 and -1 are possible"},
+	CONFIG_OPTION,
+	{.name = "if-not-exists", .help = "a topic that is there already is no error"},
+	{.letter = 'd', .name = "dry", .help = "check, and create nothing"},
+	FORMAT_OPTION,
+	{0},
+};
+
+/* The table's word for one topic: OK or the reason. */
+static char *create_one(struct target *t, const struct options *o, const char *name,
+			const struct configs *configs, enum ks_err *err)
+{
+	struct ks_why why = {""};
+	struct topic_spec spec = {.name = name,
+				  .partitions = (int32_t)options_number(o, "partitions"),
+				  .configs = configs->rows,
+				  .config_count = configs->count};
+
+	*err = t->topic_create(t, &spec, options_flag(o, "dry"), &why);
+	if (*err == ERR_TOPIC_ALREADY_EXISTS && options_flag(o, "if-not-exists")) {
+		*err = ERR_NONE;
+		return xstrdup("EXISTS");
+	}
+	if (*err == ERR_NONE)
+		return xstrdup("OK");
+	if (why.text[0])
+		say_error("%s", why.text);
+	else
+		say_error("%s: %s", name, ks_err_text(*err));
+	return xstrdup(ks_err_name(*err));
+}
+
+static int create_all(struct target *t, const struct options *o, const struct configs *configs,
+		      int output)
+{
+	static const struct column columns[] = {{"TOPIC", CELL_TEXT, false},
+						{"STATUS", CELL_TEXT, false}};
+	struct table *table = table_new(columns, 2);
+	struct buf out = {0};
+	int code = EXIT_DONE;
+
+	for (size_t i = 0; i < o->arg_count; i++) {
+		enum ks_err err;
+		char *status = create_one(t, o, o->args[i], configs, &err);
+		table_text(table, o->args[i]);
+		table_text(table, status);
+		free(status);
+		if (err)
+			code = exit_code_of(err);
+	}
+	table_write(table, (enum output)output, &out);
+	out_write(&out);
+	buf_fini(&out);
+	table_free(table);
+	return code;
+}
+
+int verb_topic_create(const struct options *o)
+{
+	int64_t partitions = options_number(o, "partitions");
+	int64_t replicas = options_number(o, "replicas");
+	struct configs configs;
+	struct target *t;
+	int code, output;
+
+	if (partitions < 1 || partitions > BROKER_PARTITIONS_MAX)
+		return say_usage("--partitions must be 1 to %d", BROKER_PARTITIONS_MAX);
+	if (replicas != 1 && replicas != -1)
+		return say_usage("--replicas must be 1: this is one node");
+	if (!verb_output(o, &output))
+		return EXIT_USAGE;
+	code = configs_parse(o, &configs);
+	if (code)
+		return code;
+	code = verb_open_target(o, true, &t);
+	if (code == EXIT_DONE) {
+		code = create_all(t, o, &configs, output);
+		t->close(t);
+	}
+	configs_free(&configs);
+	return code;
+}
+
+/* --- list --- */
+
+const struct option topic_list_options[] = {
+	REGEX_OPTION,
+	{.letter = 'i', .name = "internal", .help = "internal topics too"},
+	FORMAT_OPTION,
+	{0},
+};
+
+static enum ks_err add_listed(struct target *t, struct table *table,
+			      const struct target_topic *topic, struct ks_why *why)
+{
+	int64_t records = 0;
+	uint64_t bytes = 0;
+
+	for (int32_t p = 0; p < topic->partition_count; p++) {
+		struct target_bounds bounds;
+		enum ks_err err = t->bounds(t, topic, p, &bounds, why);
+		if (err)
+			return err;
+		records += bounds.high_watermark - bounds.log_start_offset;
+		bytes += bounds.size_bytes;
+	}
+	table_text(table, topic->name);
+	table_number(table, topic->partition_count);
+	table_number(table, 1);
+	table_number(table, records);
+	table_number(table, (int64_t)bytes);
+	table_bool(table, topic->is_internal);
+	return ERR_NONE;
+}
+
+static enum ks_err list_all(struct target *t, const struct options *o, struct table *table,
+			    struct ks_why *why)
+{
+	struct target_topic *topics;
+	size_t count;
+	enum ks_err err = t->topics(t, &topics, &count, why);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < count && !err; i++) {
+		if (topics[i].is_internal && !options_flag(o, "internal"))
+			continue;
+		if (o->arg_count &&
+		    !topic_name_matches(topics[i].name, o, options_flag(o, "regex")))
+			continue;
+		err = add_listed(t, table, &topics[i], why);
+	}
+	free(topics);
+	return err;
+}
+
+int verb_topic_list(const struct options *o)
+{
+	static const struct column columns[] = {
+		{"NAME", CELL_TEXT, false},        {"PARTITIONS", CELL_NUMBER, false},
+		{"REPLICAS", CELL_NUMBER, false},  {"RECORDS", CELL_NUMBER, true},
+		{"SIZE-BYTES", CELL_NUMBER, true}, {"INTERNAL", CELL_BOOL, true}};
+	struct ks_why why = {""};
+	struct buf out = {0};
+	struct target *t;
+	int output;
+
+	if (!verb_output(o, &output))
+		return EXIT_USAGE;
+	int code = options_flag(o, "regex") ? topic_regexes_check(o) : EXIT_DONE;
+	if (code == EXIT_DONE)
+		code = verb_open_target(o, false, &t);
+	if (code)
+		return code;
+	struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+	enum ks_err err = list_all(t, o, table, &why);
+	if (err)
+		code = say_failure(err, &why);
+	else
+		table_write(table, (enum output)output, &out);
+	out_write(&out);
+	buf_fini(&out);
+	table_free(table);
+	t->close(t);
+	return code ? code : out_code();
+}
+
+/* --- describe --- */
+
+const struct option topic_describe_options[] = {
+	{.letter = 's', .name = "print-summary", .help = "only this section, or several"},
+	{.letter = 'c', .name = "print-configs", .help = "likewise"},
+	{.letter = 'p', .name = "print-partitions", .help = "likewise"},
+	{.letter = 'a', .name = "print-all", .help = "all sections, as without any of these"},
+	REGEX_OPTION,
+	FORMAT_OPTION,
+	{0},
+};
+
+enum section { SECTION_SUMMARY, SECTION_CONFIGS, SECTION_PARTITIONS, SECTION_COUNT };
+
+static enum ks_err configs_table(struct target *t, const struct target_topic *topic,
+				 struct table **out, struct ks_why *why)
+{
+	static const struct column columns[] = {{"KEY", CELL_TEXT, false},
+						{"VALUE", CELL_TEXT, false},
+						{"SOURCE", CELL_TEXT, false}};
+	struct topic_config_row *rows;
+	size_t count;
+	enum ks_err err = t->topic_configs(t, topic, &rows, &count, why);
+
+	if (err)
+		return err;
+	*out = table_new(columns, 3);
+	for (size_t i = 0; i < count; i++) {
+		table_text(*out, rows[i].key);
+		table_text(*out, rows[i].value);
+		table_text(*out, rows[i].is_default ? "DEFAULT_CONFIG" : "DYNAMIC_TOPIC_CONFIG");
+	}
+	free(rows);
+	return ERR_NONE;
+}
+
+static enum ks_err partitions_table(struct target *t, const struct target_topic *topic,
+				    struct table **out, struct ks_why *why)
+{
+	static const struct column columns[] = {{"PARTITION", CELL_NUMBER, false},
+						{"LOG-START-OFFSET", CELL_NUMBER, false},
+						{"HIGH-WATERMARK", CELL_NUMBER, false},
+						{"SIZE-BYTES", CELL_NUMBER, true}};
+
+	*out = table_new(columns, 4);
+	for (int32_t p = 0; p < topic->partition_count; p++) {
+		struct target_bounds bounds;
+		enum ks_err err = t->bounds(t, topic, p, &bounds, why);
+		if (err)
+			return err;
+		table_number(*out, p);
+		table_number(*out, bounds.log_start_offset);
+		table_number(*out, bounds.high_watermark);
+		table_number(*out, (int64_t)bounds.size_bytes);
+	}
+	return ERR_NONE;
+}
+
+static void write_title(const char *title, struct buf *out)
+{
+	buf_printf(out, "%s\n", title);
+	for (size_t n = strlen(title); n > 0; n--)
+		buf_append_u8(out, '=');
+	buf_append_u8(out, '\n');
+}
+
+static void write_summary(const struct target_topic *topic, int output, struct buf *out)
+{
+	if (output == OUTPUT_JSON) {
+		buf_append_str(out, "{\"name\":");
+		json_append_string(out, slice_str(topic->name));
+		buf_printf(out, ",\"partitions\":%d,\"replicas\":1,\"internal\":%s}",
+			   topic->partition_count, topic->is_internal ? "true" : "false");
+		return;
+	}
+	buf_printf(out, "NAME        %s\nPARTITIONS  %d\nREPLICAS    1\n", topic->name,
+		   topic->partition_count);
+	if (topic->is_internal)
+		buf_append_str(out, "INTERNAL    true\n");
+}
+
+static void write_sections(struct table *const *tables, const bool *wanted,
+			   const struct target_topic *topic, int output, struct buf *out)
+{
+	static const char *const titles[] = {"SUMMARY", "CONFIGS", "PARTITIONS"};
+	static const char *const keys[] = {"summary", "configs", "partitions"};
+	bool is_first = true;
+
+	for (int i = 0; i < SECTION_COUNT; i++) {
+		if (!wanted[i])
+			continue;
+		if (output == OUTPUT_JSON) {
+			buf_printf(out, "%s\"%s\":", is_first ? "{" : ",\n", keys[i]);
+		} else {
+			buf_append_str(out, is_first ? "" : "\n");
+			write_title(titles[i], out);
+		}
+		if (i == SECTION_SUMMARY)
+			write_summary(topic, output, out);
+		else if (output == OUTPUT_JSON)
+			table_write_json(tables[i], out);
+		else
+			table_write_text(tables[i], output == OUTPUT_WIDE, out);
+		is_first = false;
+	}
+	if (output == OUTPUT_JSON)
+		buf_append_u8(out, '}');
+}
+
+static enum ks_err describe_topic(struct target *t, const struct target_topic *topic,
+				  const bool *wanted, int output, struct buf *out,
+				  struct ks_why *why)
+{
+	struct table *tables[SECTION_COUNT] = {NULL};
+	enum ks_err err = configs_table(t, topic, &tables[SECTION_CONFIGS], why);
+
+	if (!err)
+		err = partitions_table(t, topic, &tables[SECTION_PARTITIONS], why);
+	if (!err)
+		write_sections(tables, wanted, topic, output, out);
+	for (int i = 0; i < SECTION_COUNT; i++)
+		table_free(tables[i]);
+	return err;
+}
+
+static enum ks_err describe_all(struct target *t, const struct target_topic *topics, size_t count,
+				const bool *wanted, int output, struct buf *out, struct ks_why *why)
+{
+	bool is_json = output == OUTPUT_JSON;
+
+	for (size_t i = 0; i < count; i++) {
+		if (i || is_json)
+			buf_append_str(out, !is_json ? "\n" : i ? ",\n" : "[");
+		enum ks_err err = describe_topic(t, &topics[i], wanted, output, out, why);
+		if (err) {
+			buf_clear(out);
+			return err;
+		}
+	}
+	if (is_json)
+		buf_append_str(out, "]\n");
+	return ERR_NONE;
+}
+
+static void wanted_sections(const struct options *o, bool *wanted)
+{
+	bool any = false;
+
+	wanted[SECTION_SUMMARY] = options_flag(o, "print-summary");
+	wanted[SECTION_CONFIGS] = options_flag(o, "print-configs");
+	wanted[SECTION_PARTITIONS] = options_flag(o, "print-partitions");
+	for (int i = 0; i < SECTION_COUNT; i++)
+		any |= wanted[i];
+	for (int i = 0; i < SECTION_COUNT && (!any || options_flag(o, "print-all")); i++)
+		wanted[i] = true;
+}
+
+int verb_topic_describe(const struct options *o)
+{
+	bool wanted[SECTION_COUNT];
+	struct target_topic *topics;
+	struct ks_why why = {""};
+	struct buf out = {0};
+	struct target *t;
+	size_t count;
+	int output;
+
+	if (!verb_output(o, &output))
+		return EXIT_USAGE;
+	wanted_sections(o, wanted);
+	int code = verb_open_target(o, false, &t);
+	if (code)
+		return code;
+	code = topics_selected(t, o, &topics, &count);
+	if (code == EXIT_DONE) {
+		enum ks_err err = describe_all(t, topics, count, wanted, output, &out, &why);
+		code = err ? say_failure(err, &why) : EXIT_DONE;
+		out_write(&out);
+		free(topics);
+	}
+	buf_fini(&out);
+	t->close(t);
+	return code ? code : out_code();
+}
+
+/* --- alter, delete --- */
+
+const struct option topic_alter_options[] = {CONFIG_OPTION, {0}};
+
+int verb_topic_alter(const struct options *o)
+{
+	struct configs configs;
+	struct ks_why why = {""};
+	struct target *t;
+	int code = configs_parse(o, &configs);
+
+	if (code)
+		return code;
+	if (configs.count == 0)
+		return say_usage("nothing to change: -c key=value is needed");
+	code = verb_open_target(o, false, &t);
+	if (code == EXIT_DONE) {
+		for (size_t i = 0; code == EXIT_DONE && i < o->arg_count; i++) {
+			enum ks_err err =
+				t->topic_alter(t, o->args[i], configs.rows, configs.count, &why);
+			if (err)
+				code = say_failure(err, &why);
+		}
+		t->close(t);
+	}
+	configs_free(&configs);
+	return code;
+}
+
+const struct option topic_delete_options[] = {
+	REGEX_OPTION,
+	FORMAT_OPTION,
+	{0},
+};
+
+static int delete_all(struct target *t, const struct target_topic *topics, size_t count, int output)
+{
+	static const struct column columns[] = {{"TOPIC", CELL_TEXT, false},
+						{"STATUS", CELL_TEXT, false}};
+	struct table *table = table_new(columns, 2);
+	struct buf out = {0};
+	int code = EXIT_DONE;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ks_why why = {""};
+		enum ks_err err = t->topic_delete(t, topics[i].name, &why);
+		table_text(table, topics[i].name);
+		table_text(table, err ? ks_err_name(err) : "OK");
+		if (err)
+			code = say_failure(err, &why);
+	}
+	table_write(table, (enum output)output, &out);
+	out_write(&out);
+	buf_fini(&out);
+	table_free(table);
+	return code;
+}
+
+int verb_topic_delete(const struct options *o)
+{
+	struct target_topic *topics;
+	struct target *t;
+	size_t count;
+	int output;
+
+	if (!verb_output(o, &output))
+		return EXIT_USAGE;
+	int code = verb_open_target(o, false, &t);
+	if (code)
+		return code;
+	code = topics_selected(t, o, &topics, &count);
+	if (code == EXIT_DONE) {
+		code = delete_all(t, topics, count, output);
+		free(topics);
+	}
+	t->close(t);
+	return code;
+}
+
+/* --- trim --- */
+
+const struct option topic_trim_options[] = {
+	{.letter = 'o',
+	 .name = "offset",
+	 .type = OPTION_TEXT,
+	 .arg = "OFFSET",
+	 .help = "the new start: an offset, start, end, +N, -N or @TIME"},
+	{.letter = 'p',
+	 .name = "partitions",
+	 .type = OPTION_TEXT,
+	 .arg = "LIST",
+	 .help = "only these partitions, such as 0,2-4"},
+	{.letter = 'y', .name = "yes", .name_too = "no-confirm", .help = "do not ask"},
+	FORMAT_OPTION,
+	{0},
+};
+
+struct trim_row {
+	int32_t partition;
+	int64_t before, after, high_watermark;
+};
+
+static enum ks_err plan_trim(struct target *t, const struct target_topic *topic,
+			     const struct offset_point *to, struct trim_row *row,
+			     struct ks_why *why)
+{
+	struct target_bounds b;
+	enum ks_err err = t->bounds(t, topic, row->partition, &b, why);
+
+	if (!err)
+		err = offset_resolve(t, topic, row->partition, to, &b, &row->after, why);
+	if (err)
+		return err;
+	if (to->kind == OFFSET_EXACT && to->value > b.high_watermark)
+		return ks_fail(why, ERR_OFFSET_OUT_OF_RANGE,
+			       "partition %d ends at %lld: it cannot be trimmed to %lld",
+			       row->partition, (long long)b.high_watermark, (long long)to->value);
+	row->before = b.log_start_offset;
+	row->high_watermark = b.high_watermark;
+	if (row->after < b.log_start_offset)
+		row->after = b.log_start_offset;
+	if (row->after > b.high_watermark)
+		row->after = b.high_watermark;
+	return ERR_NONE;
+}
+
+static void print_trim(const struct target_topic *topic, const struct trim_row *rows, size_t count,
+		       int output, struct buf *out)
+{
+	static const struct column columns[] = {{"TOPIC", CELL_TEXT, false},
+						{"PARTITION", CELL_NUMBER, false},
+						{"PRIOR-START-OFFSET", CELL_NUMBER, false},
+						{"NEW-START-OFFSET", CELL_NUMBER, false}};
+	struct table *table = table_new(columns, 4);
+
+	for (size_t i = 0; i < count; i++) {
+		table_text(table, topic->name);
+		table_number(table, rows[i].partition);
+		table_number(table, rows[i].before);
+		table_number(table, rows[i].after);
+	}
+	table_write(table, (enum output)output, out);
+	table_free(table);
+}
+
+/* The partitions of --partitions, or all of them. */
+static int trim_rows(struct target *t, const struct options *o, const struct target_topic *topic,
+		     const struct offset_point *to, struct trim_row **out, size_t *count)
+{
+	const char *list = options_text(o, "partitions");
+	struct ks_why why = {""};
+	int32_t *numbers = NULL;
+	enum ks_err err = ERR_NONE;
+
+	*count = (size_t)topic->partition_count;
+	if (list && numbers_parse(list, &numbers, count, &why))
+		return say_usage("%s", why.text);
+	*out = xcalloc(*count + 1, sizeof **out);
+	for (size_t i = 0; i < *count && !err; i++) {
+		(*out)[i].partition = numbers ? numbers[i] : (int32_t)i;
+		err = plan_trim(t, topic, to, &(*out)[i], &why);
+	}
+	free(numbers);
+	if (!err)
+		return EXIT_DONE;
+	free(*out);
+	return say_failure(err, &why);
+}
+
+static int trim_confirmed(const struct options *o, const struct buf *shown)
+{
+	if (options_flag(o, "yes"))
+		return EXIT_DONE;
+	fwrite(shown->data, 1, shown->len, stderr);
+	switch (ask("Delete these records?")) {
+	case ANSWER_YES:
+		return EXIT_DONE;
+	case ANSWER_NO:
+		say("Nothing was changed.");
+		return EXIT_FAILED;
+	default:
+		return say_usage("nobody is there to confirm; --yes does it without asking");
+	}
+}
+
+static int trim(struct target *t, const struct target_topic *topic, struct trim_row *rows,
+		size_t count)
+{
+	struct ks_why why = {""};
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < count && !err; i++)
+		if (rows[i].after > rows[i].before)
+			err = t->trim(t, topic, rows[i].partition, rows[i].after, &rows[i].after,
+				      &why);
+	if (!err)
+		err = t->reclaim(t, &why);
+	return err ? say_failure(err, &why) : EXIT_DONE;
+}
+
+static int trim_topic(struct target *t, const struct options *o, const struct offset_point *to,
+		      int output)
+{
+	struct target_topic topic;
+	struct trim_row *rows;
+	struct ks_why why = {""};
+	struct buf out = {0};
+	size_t count;
+	enum ks_err err = t->topic_find(t, o->args[0], false, &topic, &why);
+
+	if (err)
+		return say_failure(err, &why);
+	int code = trim_rows(t, o, &topic, to, &rows, &count);
+	if (code)
+		return code;
+	print_trim(&topic, rows, count, OUTPUT_TEXT, &out);
+	code = trim_confirmed(o, &out);
+	if (code == EXIT_DONE)
+		code = trim(t, &topic, rows, count);
+	if (code == EXIT_DONE) {
+		buf_clear(&out);
+		print_trim(&topic, rows, count, output, &out);
+		out_write(&out);
+	}
+	buf_fini(&out);
+	free(rows);
+	return code;
+}
+
+int verb_topic_trim(const struct options *o)
+{
+	const char *text = options_text(o, "offset");
+	struct offset_point to;
+	struct ks_why why = {""};
+	struct target *t;
+	int output;
+
+	if (!text)
+		return say_usage("--offset is needed: up to where shall records be deleted?");
+	if (offset_point_parse(text, clock_now_ms(&clock_real), &to, &why))
+		return say_usage("%s", why.text);
+	if (!verb_output(o, &output))
+		return EXIT_USAGE;
+	int code = verb_open_target(o, false, &t);
+	if (code)
+		return code;
+	code = trim_topic(t, o, &to, output);
+	t->close(t);
+	return code;
+}

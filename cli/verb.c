@@ -1,0 +1,268 @@
+/* verb.c - from a command line to a verb's function, by the table of verbs. */
+#include "cli/verb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/suggest.h"
+#include "cli/help.h"
+#include "cli/table.h"
+
+#define VERBS_MAX 64
+
+const struct option verb_common_options[] = {
+	{.name = "data",
+	 .type = OPTION_TEXT,
+	 .arg = "DIR",
+	 .fallback = "./ks-data",
+	 .env = "KS_DATA",
+	 .help = "data directory"},
+	{.letter = 'b',
+	 .name = "bootstrap-server",
+	 .name_too = "brokers",
+	 .type = OPTION_TEXT,
+	 .arg = "HOST:PORT",
+	 .help = "work on a broker over the network (not yet)"},
+	{.letter = 'q', .name = "quiet", .help = "no progress"},
+	{.letter = 'v', .name = "verbose", .help = "log what happens inside"},
+	{.letter = 'h', .name = "help", .help = "this help"},
+	{0},
+};
+
+static size_t word_length(const char *text)
+{
+	return strcspn(text, " ");
+}
+
+static bool is_group(const char *word)
+{
+	for (const struct verb *v = verbs; v->name; v++)
+		if (v->name[word_length(v->name)] && strlen(word) == word_length(v->name) &&
+		    memcmp(word, v->name, strlen(word)) == 0)
+			return true;
+	return false;
+}
+
+/* The verb that the words spell; *used of them. */
+static const struct verb *find(int count, char **words, int *used)
+{
+	char name[64];
+
+	if (count < 1)
+		return NULL;
+	*used = is_group(words[0]) ? 2 : 1;
+	if (count < *used)
+		return NULL;
+	snprintf(name, sizeof name, *used == 2 ? "%s %s" : "%s", words[0],
+		 *used == 2 ? words[1] : "");
+	for (const struct verb *v = verbs; v->name; v++)
+		if (strcmp(v->name, name) == 0)
+			return v;
+	return NULL;
+}
+
+/* The first or, behind a group's name, the second words of all verbs: what could stand here. */
+static size_t words_at(const char *group, char (*out)[32], const char **names)
+{
+	size_t n = 0;
+
+	for (const struct verb *v = verbs; v->name && n < VERBS_MAX; v++) {
+		const char *word = v->name;
+		size_t first = word_length(word);
+		if (v->is_hidden)
+			continue;
+		if (group && (strlen(group) != first || memcmp(group, word, first) != 0))
+			continue;
+		if (group)
+			word += first + 1;
+		snprintf(out[n], sizeof out[n], "%.*s", (int)word_length(word), word);
+		if (n && strcmp(out[n], out[n - 1]) == 0)
+			continue;
+		names[n] = out[n];
+		n++;
+	}
+	return n;
+}
+
+static int unknown_verb(int count, char **words)
+{
+	char texts[VERBS_MAX][32];
+	const char *names[VERBS_MAX];
+	const char *group = is_group(words[0]) ? words[0] : NULL;
+	const char *word = group ? (count > 1 ? words[1] : NULL) : words[0];
+
+	if (group && !word) {
+		say_error("%s needs a verb", group);
+		help_overview(group, stderr);
+		return EXIT_USAGE;
+	}
+	const char *near = suggest(word, names, words_at(group, texts, names));
+	if (word[0] == '-')
+		return say_usage("the verb comes first, its options behind it");
+	if (near)
+		return say_usage("unknown verb \"%s%s%s\"; did you mean \"%s%s%s\"?",
+				 group ? group : "", group ? " " : "", word, group ? group : "",
+				 group ? " " : "", near);
+	return say_usage("unknown verb \"%s%s%s\"", group ? group : "", group ? " " : "", word);
+}
+
+static int check_arguments(const struct verb *v, const struct options *o)
+{
+	if ((int)o->arg_count < v->args_min)
+		return say_usage("it needs %s", v->args);
+	if (v->args_max >= 0 && (int)o->arg_count > v->args_max)
+		return say_usage(v->args_max ? "\"%s\" is one argument too many"
+					     : "it takes no argument; what is \"%s\"?",
+				 o->args[v->args_max]);
+	return EXIT_DONE;
+}
+
+static int run(const struct verb *v, int argc, char **argv)
+{
+	struct options o;
+	struct ks_why why;
+	int code;
+
+	say_verb(v->name);
+	if (options_parse(v->options, verb_common_options, argc, argv, &o, &why))
+		return say_usage("%s", why.text);
+	if (options_flag(&o, "help")) {
+		help_verb(v, stdout);
+		options_fini(&o);
+		return EXIT_DONE;
+	}
+	if (options_flag(&o, "verbose"))
+		log_set_level(LOG_DEBUG);
+	code = check_arguments(v, &o);
+	if (code == EXIT_DONE)
+		code = v->run(&o);
+	options_fini(&o);
+	return code;
+}
+
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+int verb_dispatch(int argc, char **argv)
+{
+	int used;
+
+	if (argc < 2) {
+		help_overview(NULL, stderr);
+		return EXIT_USAGE;
+	}
+	if (is_help(argv[1])) {
+		help_overview(NULL, stdout);
+		return EXIT_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		argv[1] = (char *)"version";
+	if (is_group(argv[1]) && argc > 2 && is_help(argv[2])) {
+		help_overview(argv[1], stdout);
+		return EXIT_DONE;
+	}
+	const struct verb *v = find(argc - 1, argv + 1, &used);
+	if (!v)
+		return unknown_verb(argc - 1, argv + 1);
+	return run(v, argc - 1 - used, argv + 1 + used);
+}
+
+int verb_help(const struct options *o)
+{
+	int used;
+
+	if (o->arg_count == 0) {
+		help_overview(NULL, stdout);
+		return EXIT_DONE;
+	}
+	if (o->arg_count == 1 && is_group(o->args[0])) {
+		help_overview(o->args[0], stdout);
+		return EXIT_DONE;
+	}
+	const struct verb *v = find((int)o->arg_count, (char **)o->args, &used);
+	if (!v)
+		return unknown_verb((int)o->arg_count, (char **)o->args);
+	help_verb(v, stdout);
+	return EXIT_DONE;
+}
+
+/* --- completion: __complete prints what may stand at the last of its words --- */
+
+static bool starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+static void complete_options(const struct verb *v, const char *start)
+{
+	const struct option *tables[] = {v->options, verb_common_options};
+	char name[64];
+
+	for (size_t i = 0; i < 2; i++) {
+		for (const struct option *o = tables[i]; o && o->name; o++) {
+			snprintf(name, sizeof name, "--%s", o->name);
+			if (starts_with(name, start))
+				puts(name);
+		}
+	}
+}
+
+int verb_complete(const struct options *o)
+{
+	char texts[VERBS_MAX][32];
+	const char *names[VERBS_MAX];
+	const char *last = o->arg_count ? o->args[o->arg_count - 1] : "";
+	int used, count = o->arg_count ? (int)o->arg_count - 1 : 0;
+	const struct verb *v = find(count, (char **)o->args, &used);
+
+	if (v && *last == '-')
+		complete_options(v, last);
+	if (v || count > 1 || (count == 1 && !is_group(o->args[0])))
+		return EXIT_DONE;
+	size_t n = words_at(count ? o->args[0] : NULL, texts, names);
+	for (size_t i = 0; i < n; i++)
+		if (starts_with(names[i], last))
+			puts(names[i]);
+	return EXIT_DONE;
+}
+
+/* --- what several verbs need --- */
+
+int verb_open_target(const struct options *o, bool may_create, struct target **out)
+{
+	struct ks_why why = {""};
+
+	if (options_given(o, "bootstrap-server"))
+		return say_usage(
+			"--bootstrap-server: ksrun cannot talk to a broker over the network "
+			"yet; leave it out and name a data directory with --data");
+	enum ks_err err = target_open_local(options_text(o, "data"), may_create, out, &why);
+	return err ? say_failure(err, &why) : EXIT_DONE;
+}
+
+bool verb_output(const struct options *o, int *out)
+{
+	const char *name = options_text(o, "format");
+
+	*out = output_from_name(name);
+	if (*out < 0)
+		say_usage("--format \"%s\": text, wide and json are known", name);
+	return *out >= 0;
+}
+
+bool verb_split(const char *text, char separator, struct config_entry *out)
+{
+	const char *at = strchr(text, separator);
+
+	if (!at || at == text)
+		return false;
+	char *key = xstrdup(text);
+	key[at - text] = 0;
+	out->key = key;
+	out->value = at + 1;
+	return true;
+}

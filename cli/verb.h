@@ -1,0 +1,70 @@
+/* verb.h - the one table of verbs: dispatch, help, usage errors and shell completion come from it.
+ *
+ * A new verb is a row in verbs.c, an option table and a function next to its kin.
+ */
+#ifndef CLI_VERB_H
+#define CLI_VERB_H
+
+#include "cli/option.h"
+#include "cli/say.h"
+#include "cli/target.h"
+
+struct verb {
+	const char *name;       /* "topic create" */
+	const char *args;       /* "TOPIC..." */
+	int args_min, args_max; /* args_max -1: any number */
+	const char *summary;
+	const char *help;                    /* more, and examples; may be NULL */
+	const struct option *options;        /* beside verb_common_options; may be NULL */
+	int (*run)(const struct options *o); /* returns an exit code */
+	bool is_hidden;
+};
+
+extern const struct verb verbs[]; /* ends with a row without a name */
+/* --data, --bootstrap-server, --quiet, --verbose, --help. */
+extern const struct option verb_common_options[];
+
+/* Finds the verb in argv (program name first), parses, runs. Returns the process's exit code. */
+int verb_dispatch(int argc, char **argv);
+
+/* Opens what --data or --bootstrap-server name; says why not. Returns an exit code. */
+int verb_open_target(const struct options *o, bool may_create, struct target **out);
+/* --format text|wide|json into *out, an enum output; false: said. */
+bool verb_output(const struct options *o, int *out);
+/* "key=value" into its halves; free() the key of the result. False when there is no '='. */
+bool verb_split(const char *text, char separator, struct config_entry *out);
+
+/* The functions of the table. */
+int verb_topic_create(const struct options *o);
+int verb_topic_list(const struct options *o);
+int verb_topic_describe(const struct options *o);
+int verb_topic_alter(const struct options *o);
+int verb_topic_delete(const struct options *o);
+int verb_topic_trim(const struct options *o);
+int verb_topic_produce(const struct options *o);
+int verb_topic_consume(const struct options *o);
+int verb_group_list(const struct options *o);
+int verb_group_describe(const struct options *o);
+int verb_group_seek(const struct options *o);
+int verb_group_delete(const struct options *o);
+int verb_run(const struct options *o);
+int verb_check(const struct options *o);
+int verb_plan(const struct options *o);
+int verb_graph(const struct options *o);
+int verb_test(const struct options *o);
+int verb_perf_job(const struct options *o);
+int verb_perf_log(const struct options *o);
+int verb_version(const struct options *o);
+int verb_help(const struct options *o);
+int verb_completion(const struct options *o);
+int verb_complete(const struct options *o);
+
+/* Option tables that stand beside their functions. */
+extern const struct option topic_create_options[], topic_list_options[], topic_describe_options[],
+	topic_alter_options[], topic_delete_options[], topic_trim_options[],
+	topic_produce_options[], topic_consume_options[];
+extern const struct option group_list_options[], group_describe_options[], group_seek_options[];
+extern const struct option run_options[], check_options[], plan_options[], graph_options[],
+	test_options[], perf_job_options[], perf_log_options[];
+
+#endif

@@ -1,0 +1,98 @@
+/* verbs.c - the table of verbs, in the order in which help shows them. */
+#include "cli/verb.h"
+
+static const char produce_help[] =
+	"Records are read from standard input. The format says what one looks like: %k key, %v "
+	"value, %t\n"
+	"topic, %p partition, %d timestamp in ms, %H and %h{...} headers; what stands between the "
+	"verbs\n"
+	"stands between the fields. A size (%K, %V, %T) before a field replaces the text behind "
+	"it.\n"
+	"Modifiers: numbers %K{ascii|hex4..64|big8..64|little8..64|byte|bool|DIGITS}, text\n"
+	"%v{hex|base64|json|re#...#}. Escapes: \\t \\n \\r \\\\ \\xNN %% %{ %}.\n"
+	"\n"
+	"Keyed records go to the partition that the Java client would choose, others stay on one\n"
+	"partition for a batch.\n"
+	"\n"
+	"  ksrun topic produce in -f '%k\\t%v\\n' < file\n"
+	"  ksrun topic produce in -f '%H{1}%h{%k=%v }%v\\n' -z zstd\n"
+	"  echo hello | ksrun topic produce in -k greeting -H lang:en -o '%p/%o\\n'\n";
+
+static const char consume_help[] =
+	"Without --format it prints a line for people on a terminal and one JSON object per "
+	"record\n"
+	"elsewhere. A format is text with verbs: %t topic, %k key, %v value, %p partition, %o "
+	"offset, %d\n"
+	"timestamp, %e leader epoch, %x producer id, %y producer epoch, "
+	"%a{compression|timestamp-type|\n"
+	"transactional-bit|control-bit}, %h{...} headers, %T %K %V lengths, %H number of headers, "
+	"%i count,\n"
+	"%[ log start offset, %| last stable offset, %] high watermark. Modifiers: numbers "
+	"{ascii|hex|\n"
+	"hex4..64|big8..64|little8..64|byte|bool}, text {hex|base64|base64raw|json|unpack[...]}, "
+	"time\n"
+	"{strftime[...]}. Escapes: \\t \\n \\r \\\\ \\xNN %% %{ %}.\n"
+	"\n"
+	"Offsets: start end 47 +2 -3 @TIME, and ranges: :end 10:20 @-1h:end. TIME: 13 digits (ms), "
+	"10\n"
+	"digits (s), 2022-02-14, 2022-02-14T10:00:00Z, or a duration such as -1h30m.\n"
+	"\n"
+	"  ksrun topic consume out -o :end -f '%k\\t%v\\n'\n"
+	"  ksrun topic consume out -o @-1h:end | jq .value\n"
+	"  ksrun topic consume out -g reader -n 100\n";
+
+static const char seek_help[] =
+	"Where to: start, end, an offset, @TIME as in topic consume, or +N and -N from where the "
+	"group\n"
+	"is now. It shows what will change and asks; off a terminal it wants --yes or --dry-run.\n"
+	"\n"
+	"  ksrun group seek reader --to @-1h --dry-run\n"
+	"  ksrun group seek reader --to start --topics in,out --yes\n";
+
+const struct verb verbs[] = {
+	{"run", "SCRIPT...", 1, -1, "Run jobs until they are stopped", NULL, run_options, verb_run,
+	 false},
+	{"check", "SCRIPT...", 1, -1, "Check scripts without running them", NULL, check_options,
+	 verb_check, false},
+	{"plan", "SCRIPT...", 1, -1, "Show what a run would create or change", NULL, plan_options,
+	 verb_plan, false},
+	{"graph", "SCRIPT", 1, 1, "Draw the graph of a job", NULL, graph_options, verb_graph,
+	 false},
+	{"test", "FILE...", 1, -1, "Run the tests of scripts", NULL, test_options, verb_test,
+	 false},
+	{"topic create", "TOPIC...", 1, -1, "Create topics", NULL, topic_create_options,
+	 verb_topic_create, false},
+	{"topic list", "[TOPIC...]", 0, -1, "List topics", NULL, topic_list_options,
+	 verb_topic_list, false},
+	{"topic describe", "TOPIC...", 1, -1, "Show configuration and partitions of topics", NULL,
+	 topic_describe_options, verb_topic_describe, false},
+	{"topic alter", "TOPIC...", 1, -1, "Change the configuration of topics", NULL,
+	 topic_alter_options, verb_topic_alter, false},
+	{"topic delete", "TOPIC...", 1, -1, "Delete topics and their records", NULL,
+	 topic_delete_options, verb_topic_delete, false},
+	{"topic trim", "TOPIC", 1, 1, "Delete the records before an offset", NULL,
+	 topic_trim_options, verb_topic_trim, false},
+	{"topic produce", "[TOPIC]", 0, 1, "Write records to a topic", produce_help,
+	 topic_produce_options, verb_topic_produce, false},
+	{"topic consume", "TOPIC...", 1, -1, "Print the records of topics", consume_help,
+	 topic_consume_options, verb_topic_consume, false},
+	{"group list", "", 0, 0, "List consumer groups", NULL, group_list_options, verb_group_list,
+	 false},
+	{"group describe", "GROUP...", 1, -1, "Show the offsets and the lag of groups", NULL,
+	 group_describe_options, verb_group_describe, false},
+	{"group seek", "GROUP", 1, 1, "Move the offsets of a group", seek_help, group_seek_options,
+	 verb_group_seek, false},
+	{"group delete", "GROUP...", 1, -1, "Delete groups and their offsets", NULL, NULL,
+	 verb_group_delete, false},
+	{"perf job", "SCRIPT", 1, 1, "Measure the throughput of a job", NULL, perf_job_options,
+	 verb_perf_job, false},
+	{"perf log", "", 0, 0, "Measure the throughput of the log", NULL, perf_log_options,
+	 verb_perf_log, false},
+	{"completion", "bash|zsh|fish", 1, 1, "Print a completion script for a shell", NULL, NULL,
+	 verb_completion, false},
+	{"help", "[VERB]", 0, -1, "Tell more about a verb", NULL, NULL, verb_help, false},
+	{"version", "", 0, 0, "Print the version", NULL, NULL, verb_version, false},
+	{"__complete", "WORD...", 0, -1, "What may stand at the last word", NULL, NULL,
+	 verb_complete, true},
+	{0},
+};

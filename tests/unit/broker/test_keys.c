@@ -1,0 +1,149 @@
+/* Keys sort as their numbers do; decoders take what encoders gave and nothing shorter or longer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "broker/keys.h"
+
+static void log_keys_sort_by_partition_then_offset(void **state)
+{
+	struct key_log k[] = {key_log(1, INT64_MAX), key_log(2, 0), key_log(2, 255),
+			      key_log(2, 256), key_log(256, 0)};
+	uint32_t id;
+	int64_t offset;
+
+	(void)state;
+	for (size_t i = 1; i < sizeof k / sizeof *k; i++)
+		assert_true(slice_compare(KEY_SLICE(k[i - 1]), KEY_SLICE(k[i])) < 0);
+	assert_true(key_log_decode(KEY_SLICE(k[3]), &id, &offset));
+	assert_int_equal(id, 2);
+	assert_int_equal(offset, 256);
+	assert_memory_equal(k[3].bytes, "\0\0\0\2\0\0\0\0\0\0\1\0", 12);
+}
+
+static void index_keys_sort_by_time_even_before_1970(void **state)
+{
+	struct key_index k[] = {key_index(1, INT64_MIN, 0), key_index(1, -1, 7),
+				key_index(1, 0, 3),         key_index(1, 0, 4),
+				key_index(1, INT64_MAX, 0), key_index(2, INT64_MIN, 0)};
+	struct value_index v = value_index(99);
+	struct index_entry e;
+
+	(void)state;
+	for (size_t i = 1; i < sizeof k / sizeof *k; i++)
+		assert_true(slice_compare(KEY_SLICE(k[i - 1]), KEY_SLICE(k[i])) < 0);
+	assert_true(index_decode(KEY_SLICE(k[1]), KEY_SLICE(v), &e));
+	assert_int_equal(e.partition_id, 1);
+	assert_int_equal(e.max_timestamp, -1);
+	assert_int_equal(e.last_offset, 7);
+	assert_int_equal(e.position, 99);
+}
+
+/* Every shorter piece of a value, and one byte more, is refused. */
+#define assert_strict(value, expression)                                                           \
+	do {                                                                                       \
+		uint8_t bytes_[600];                                                               \
+		size_t len_ = (value).len;                                                         \
+		memcpy(bytes_, (value).data, len_);                                                \
+		bytes_[len_] = 0;                                                                  \
+		for (size_t n_ = 0; n_ <= len_ + 1; n_++) {                                        \
+			struct slice v = slice_of(bytes_, n_);                                     \
+			assert_int_equal((expression), n_ == len_);                                \
+		}                                                                                  \
+		bytes_[0] ^= 0x40;                                                                 \
+		struct slice v = slice_of(bytes_, len_);                                           \
+		assert_false(expression); /* another version */                                    \
+	} while (0)
+
+static void values_are_decoded_whole_or_not_at_all(void **state)
+{
+	struct ids ids = {1, 2, 3};
+	struct value_ids a = value_ids(&ids);
+	struct value_batch_index b = value_batch_index(7, 8);
+	struct value_offset c = value_offset(9, 10);
+	struct log_start start = {5, 6, 7};
+	struct value_log_start d = value_log_start(&start);
+	struct key_id key = key_log_start(5);
+	struct value_index e = value_index(1);
+	struct key_index ikey = key_index(1, 2, 3);
+	struct index_entry entry;
+	uint64_t index;
+	uint32_t epoch;
+	int64_t offset, time;
+
+	(void)state;
+	assert_strict(KEY_SLICE(a), ids_decode(v, &ids));
+	assert_strict(KEY_SLICE(b), batch_index_decode(v, &index, &epoch));
+	assert_strict(KEY_SLICE(c), value_offset_decode(v, &offset, &time));
+	assert_strict(KEY_SLICE(d), log_start_decode(KEY_SLICE(key), v, &start));
+	assert_strict(KEY_SLICE(e), index_decode(KEY_SLICE(ikey), v, &entry));
+	assert_strict(KEY_SLICE(key), log_start_decode(v, KEY_SLICE(d), &start));
+}
+
+static void topic_records_are_decoded_whole_or_not_at_all(void **state)
+{
+	struct buf configs = {0}, value = {0};
+	struct key_id key = key_topic(77);
+	struct slice k, c;
+
+	(void)state;
+	buf_append(&configs, "\0\3abc\0\1d", 8);
+	struct topic_record r = {.first_partition_id = 9,
+				 .partition_count = 3,
+				 .is_internal = true,
+				 .created_ms = 12,
+				 .name = slice_str("orders"),
+				 .configs = buf_slice(&configs),
+				 .config_count = 1};
+	topic_record_encode(&value, &r);
+	struct topic_record got;
+	assert_strict(buf_slice(&value), topic_record_decode(KEY_SLICE(key), v, &got));
+	assert_true(topic_record_decode(KEY_SLICE(key), buf_slice(&value), &got));
+	assert_int_equal(got.topic_id, 77);
+	assert_int_equal(got.first_partition_id, 9);
+	assert_int_equal(got.partition_count, 3);
+	assert_true(got.is_internal);
+	assert_int_equal(got.created_ms, 12);
+	assert_true(slice_equal(got.name, slice_str("orders")));
+	assert_true(topic_record_config(&got.configs, &k, &c));
+	assert_true(slice_equal(k, slice_str("abc")));
+	assert_true(slice_equal(c, slice_str("d")));
+	assert_false(topic_record_config(&got.configs, &k, &c));
+	buf_fini(&configs);
+	buf_fini(&value);
+}
+
+static void offset_keys_keep_groups_apart(void **state)
+{
+	struct buf a = {0}, b = {0};
+	struct slice group;
+	uint32_t id;
+
+	(void)state;
+	key_offset(&a, slice_str("g"), UINT32_MAX);
+	key_offset(&b, slice_str("gg"), 0);
+	assert_true(slice_compare(buf_slice(&a), buf_slice(&b)) < 0);
+	assert_true(key_offset_decode(buf_slice(&b), &group, &id));
+	assert_true(slice_equal(group, slice_str("gg")));
+	assert_int_equal(id, 0);
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(key_offset_decode(slice_of(b.data, n), &group, &id));
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(log_keys_sort_by_partition_then_offset),
+		cmocka_unit_test(index_keys_sort_by_time_even_before_1970),
+		cmocka_unit_test(values_are_decoded_whole_or_not_at_all),
+		cmocka_unit_test(topic_records_are_decoded_whole_or_not_at_all),
+		cmocka_unit_test(offset_keys_keep_groups_apart),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

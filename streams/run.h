@@ -55,7 +55,8 @@ struct pipeline {
 	struct node *first;
 	struct doc_path *time_path;
 	bool needs_script;
-	struct node *forwards; /* the piece is this to alone, of a fixed topic: whole batches may go through */
+	struct node *
+		forwards; /* the piece is this to alone, of a fixed topic: whole batches may go through */
 };
 
 /* A pipeline fed by an input. */
@@ -82,11 +83,11 @@ struct input {
 	struct record head; /* merging: the next record */
 	bool has_head;
 	/* offsets */
-	int64_t position;          /* next to process */
-	int64_t submitted;         /* of the last step */
-	int64_t forgotten;         /* repartition: trimmed up to here */
-	int64_t end;               /* once: stop here; else INT64_MAX */
-	_Atomic(int64_t) durable;  /* position that is committed */
+	int64_t position;         /* next to process */
+	int64_t submitted;        /* of the last step */
+	int64_t forgotten;        /* repartition: trimmed up to here */
+	int64_t end;              /* once: stop here; else INT64_MAX */
+	_Atomic(int64_t) durable; /* position that is committed */
 };
 
 struct task {
@@ -117,8 +118,9 @@ struct flight {
 	enum { FLIGHT_NONE, FLIGHT_FIRST_HALF, FLIGHT_LAST } phase;
 	size_t outputs, offsets, changes; /* of the whole step; halves hide some of them */
 	bool merges;
-	struct input **inputs;            /* whose offsets move */
-	_Atomic(bool) is_done;            /* set by the backend's thread, after err */
+	struct input **inputs;       /* whose offsets move */
+	_Atomic(bool) is_done;       /* set by the backend's thread, after err */
+	_Atomic(unsigned) callbacks; /* of the backend's thread that have not returned */
 	enum ks_err err;
 };
 
@@ -140,9 +142,9 @@ struct thread {
 	struct failure failure;
 	struct script_error script_error;
 	/* the step under construction */
-	uint64_t step_records;      /* read */
-	int64_t step_began_ns;      /* 0: nothing yet */
-	bool has_failed;            /* a record failed for good: nothing more is processed */
+	uint64_t step_records; /* read */
+	int64_t step_began_ns; /* 0: nothing yet */
+	bool has_failed;       /* a record failed for good: nothing more is processed */
 	enum ks_err err;
 	struct ks_why why;
 	int64_t patterns_checked_ms, warned_ms;
@@ -158,7 +160,7 @@ struct engine {
 	struct backend *backend;
 	struct thread *threads;
 	int thread_count;
-	struct state_name *stores;   /* immutable after start */
+	struct state_name *stores; /* immutable after start */
 	size_t store_count;
 	bool has_patterns;
 	uint64_t records_total;
@@ -189,7 +191,8 @@ bool piece_reads(const struct plan_piece *piece, const char *topic);
 /* --- compile.c --- */
 enum ks_err pipeline_compile(struct task *t, struct pipeline *p, struct ks_why *why);
 /* The sink of a topic, made when first asked for. Errors as backend topic(). */
-enum ks_err thread_sink(struct thread *th, const char *topic, struct sink **out, struct ks_why *why);
+enum ks_err thread_sink(struct thread *th, const char *topic, struct sink **out,
+			struct ks_why *why);
 
 /* --- failure.c --- */
 
@@ -202,7 +205,8 @@ enum ks_err fail_script(struct task *t, const struct node *n, enum ks_err err);
 enum ks_err feed_record(struct task *t, struct input *in, struct feed *f, const struct record *r);
 
 /* --- steps --- */
-extern enum ks_err (*const step_process[STEP_KIND_COUNT])(struct task *t, struct node *n, struct rec *r);
+extern enum ks_err (*const step_process[STEP_KIND_COUNT])(struct task *t, struct node *n,
+							  struct rec *r);
 enum ks_err step_filter(struct task *t, struct node *n, struct rec *r);
 enum ks_err step_reject(struct task *t, struct node *n, struct rec *r);
 enum ks_err step_map(struct task *t, struct node *n, struct rec *r);
@@ -247,8 +251,11 @@ void flight_fini(struct thread *th);
 void *thread_main(void *arg);
 /* One turn of the loop; *worked says whether anything happened. */
 enum ks_err thread_turn(struct thread *th, bool *worked);
+enum ks_err flight_wait(struct thread *th);
 /* Waits for the flight, commits what is left. */
 enum ks_err thread_settle(struct thread *th);
+/* The same, and merges the state: the thread's last deed. */
+enum ks_err thread_finish(struct thread *th);
 enum ks_err thread_open(struct thread *th, struct ks_why *why);
 void thread_close(struct thread *th);
 /* Which thread runs a task. */

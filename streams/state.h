@@ -65,10 +65,13 @@ struct state_pool {
 	size_t dedup_count;
 	size_t cache_bytes;
 	size_t unmerged_bytes;
-	uint32_t commit;           /* number of the commit that is being filled, from 1 */
-	uint32_t commit_durable;   /* highest number known durable */
-	size_t hand;               /* where the search for something to evict goes on */
-	struct buf scratch;
+	size_t changed_bytes;    /* since the last collect, about */
+	size_t merge_hand;       /* state whose merge goes on next */
+	uint32_t commit;         /* number of the commit that is being filled, from 1 */
+	uint32_t commit_durable; /* highest number known durable */
+	bool hurries;            /* the job stops: merge in large pieces */
+	size_t hand;             /* where the search for something to evict goes on */
+	struct buf scratch, row_key;
 };
 
 void state_pool_init(struct state_pool *p, struct backend *b, struct undo *undo,
@@ -80,7 +83,7 @@ void state_pool_fini(struct state_pool *p);
 struct state_name {
 	const char *name;
 	const char *kind;
-	uint32_t id;      /* result */
+	uint32_t id; /* result */
 };
 enum ks_err state_register(struct backend *backend, struct state_name *names, size_t count,
 			   struct state_batch *b, struct ks_why *why);
@@ -89,15 +92,17 @@ enum ks_err state_register(struct backend *backend, struct state_name *names, si
 enum ks_err state_open(struct state_pool *p, uint32_t store, int32_t partition, struct state **out,
 		       struct ks_why *why);
 
+uint32_t state_store(const struct state *s);
+
 /* Where a key was found; good until the next call on the same pool. */
 struct state_ref {
 	uint32_t hash;
-	uint32_t slot;   /* SLOT_NONE: not in the cache */
+	uint32_t slot; /* SLOT_NONE: not in the cache */
 };
 /* Looks a key up. The value is borrowed from the cache until the next call on the same pool.
  * ERR_TOO_LARGE: key too long. Storage errors. */
-enum ks_err state_find(struct state *s, struct slice key, struct state_ref *ref, struct slice *value,
-		       bool *found, struct ks_why *why);
+enum ks_err state_find(struct state *s, struct slice key, struct state_ref *ref,
+		       struct slice *value, bool *found, struct ks_why *why);
 /* Sets the value of the key that was just looked up; value.data == NULL deletes it. */
 void state_write(struct state *s, const struct state_ref *ref, struct slice key,
 		 struct slice value);
@@ -116,8 +121,6 @@ void state_pool_committed(struct state_pool *p);
  * without waiting for the bound. */
 bool state_pool_has_changes(const struct state_pool *p);
 bool state_pool_merge_all(struct state_pool *p);
-/* Bytes of changes since the last collect, about. */
-size_t state_pool_changed_bytes(const struct state_pool *p);
 
 /* --- dedup: ids seen, see dedup.c --- */
 
@@ -127,5 +130,12 @@ enum ks_err dedup_open(struct state_pool *p, uint32_t store, int32_t partition, 
 /* Whether the id was seen within the time; remembers it if not. stream_time never goes back. */
 bool dedup_seen(struct dedup *d, struct slice id, int64_t stream_time);
 size_t dedup_count(const struct dedup *d);
+void dedup_free(struct dedup *d);
+/* Undo of the last dedup_seen that remembered an id. */
+void dedup_forget_last(struct dedup *d);
+void undo_push_dedup(struct undo *u, struct dedup *d);
+/* Its part of state_pool_collect. */
+void dedup_collect(struct dedup *d, struct state_batch *b);
+bool dedup_has_changes(const struct dedup *d);
 
 #endif

@@ -148,7 +148,25 @@ struct frame *frame_new(size_t cap)
 	struct frame *f = xmalloc(sizeof *f + cap + PAD_BYTES);
 	f->len = 0;
 	f->cap = cap;
+	f->data = (uint8_t *)(f + 1);
 	atomic_init(&f->refs, 1);
+	return f;
+}
+
+/* A buf doubles as it grows; what it did not use of that is given back when it is much. */
+struct frame *frame_take_buf(struct buf *b)
+{
+	struct frame *f = xmalloc(sizeof *f);
+
+	if (!b->data || b->cap - b->len > b->cap / 4) {
+		b->data = xrealloc(b->data, b->len + PAD_BYTES);
+		b->cap = b->len;
+	}
+	f->len = b->len;
+	f->cap = b->cap;
+	f->data = b->data;
+	atomic_init(&f->refs, 1);
+	*b = (struct buf){0};
 	return f;
 }
 
@@ -169,8 +187,11 @@ struct frame *frame_ref(struct frame *f)
 
 void frame_unref(struct frame *f)
 {
-	if (f && atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1)
-		free(f);
+	if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (f->data != (uint8_t *)(f + 1))
+		free(f->data);
+	free(f);
 }
 
 struct arena_block {

@@ -82,11 +82,13 @@ struct frame {
 	size_t len;
 	size_t cap;
 	_Atomic(uint32_t) refs; /* shared */
-	uint8_t data[];         /* cap + PAD_BYTES */
+	uint8_t *data;          /* cap + PAD_BYTES: behind this struct, or what a buf had */
 };
 
 struct frame *frame_new(size_t cap);                /* len 0, one reference */
 struct frame *frame_copy(struct slice bytes);
+/* Takes the contents of b, without a copy, as a frame; b is empty afterwards and may be used again. */
+struct frame *frame_take_buf(struct buf *b);
 struct frame *frame_ref(struct frame *f);
 void frame_unref(struct frame *f);                  /* f may be NULL */
 

@@ -187,7 +187,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 		return err;
 	}
 	b->shard = shard_start(b, batch_index);
-	b->retention = retention_start(b);
+	if (!options->store.read_only)
+		b->retention = retention_start(b);
 	*out = b;
 	return ERR_NONE;
 }

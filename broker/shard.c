@@ -44,7 +44,7 @@ struct shard {
 	size_t queue_bytes; /* queued or in the group under way */
 	bool is_idle;       /* the shard sleeps */
 	bool is_stopping;
-	unsigned blocked; /* senders that wait for room */
+	uint64_t tickets, serving; /* senders are let in in the order in which they came */
 
 	/* owner: shard */
 	struct commands taken; /* from taken_next on they are not yet in a group */
@@ -70,20 +70,27 @@ static void push(struct commands *q, const struct command *c)
 	q->items[q->count++] = *c;
 }
 
-/* A command larger than the whole queue is let in when the queue is empty. The shard's own thread,
- * in a callback, never waits for itself. */
-static void submit(struct shard *s, enum command_type type, void *body, size_t bytes)
+/* Waits, under mtx, until all who came before are in and there is room. A command larger than the
+ * whole queue is let in when the queue is empty. */
+static void enter_queue(struct shard *s, size_t bytes)
 {
 	size_t max = s->broker->options.queue_bytes_max;
+	uint64_t ticket = s->tickets++;
 
+	while (ticket != s->serving || (s->queue_bytes > 0 && s->queue_bytes + bytes > max))
+		pthread_cond_wait(&s->room, &s->mtx);
+	s->serving++;
+	if (s->serving != s->tickets)
+		pthread_cond_broadcast(&s->room);
+}
+
+/* The shard's own thread, in a callback, never waits for itself. */
+static void submit(struct shard *s, enum command_type type, void *body, size_t bytes)
+{
 	pthread_mutex_lock(&s->mtx);
 	assert(!s->is_stopping && "nothing is sent while the broker closes");
-	if (!pthread_equal(pthread_self(), s->thread)) {
-		s->blocked++;
-		while (s->queue_bytes > 0 && s->queue_bytes + bytes > max)
-			pthread_cond_wait(&s->room, &s->mtx);
-		s->blocked--;
-	}
+	if (!pthread_equal(pthread_self(), s->thread))
+		enter_queue(s, bytes);
 	s->queue_bytes += bytes;
 	push(&s->queue, &(struct command){body, bytes, type, ERR_NONE});
 	if (s->is_idle)
@@ -244,6 +251,17 @@ static size_t collect(struct shard *s)
 	return i;
 }
 
+/* The write of the group failed: so did all its commands, whatever they would have answered. */
+static void fail_group(struct shard *s, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++) {
+		struct command *c = &s->taken.items[i];
+		c->err = s->failed;
+		if (c->type == COMMAND_CALL)
+			ks_fail(((struct call *)c->body)->why, s->failed, "%s", s->failure.text);
+	}
+}
+
 static void fail(struct shard *s, enum ks_err err, const struct ks_why *why)
 {
 	s->failed = err;
@@ -322,7 +340,7 @@ static void leave_queue(struct shard *s, size_t bytes)
 {
 	pthread_mutex_lock(&s->mtx);
 	s->queue_bytes -= bytes;
-	if (s->blocked)
+	if (s->serving != s->tickets)
 		pthread_cond_broadcast(&s->room);
 	pthread_mutex_unlock(&s->mtx);
 }
@@ -339,11 +357,10 @@ static void run_group(struct shard *s)
 	FP("shard-collect");
 	size_t first = s->taken_next, end = collect(s);
 	if (has_writes(&s->group)) {
-		enum ks_err err = write_group(s);
-		if (!err)
+		if (write_group(s))
+			fail_group(s, first, end);
+		else
 			publish(s, first, end);
-		for (size_t i = first; i < end && err; i++)
-			s->taken.items[i].err = err;
 	}
 	atomic_fetch_add(&s->commands_done, end - first);
 	FP("shard-reply");

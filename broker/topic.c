@@ -354,18 +354,17 @@ struct delete
 	struct topic *topic;
 };
 
-static void delete_log(struct group *g, const struct partition *p)
+/* The partitions of a topic are neighbours: one range in each column family, however many they are. */
+static void delete_logs(struct group *g, const struct topic *t)
 {
-	struct key_log log_from = key_log(p->id, 0), log_to = key_log(p->id + 1, 0);
-	struct key_index from = key_index(p->id, INT64_MIN, 0),
-			 to = key_index(p->id + 1, INT64_MIN, 0);
-	struct key_id start = key_log_start(p->id);
+	uint32_t first = t->first_partition_id, after = first + (uint32_t)t->partition_count;
+	struct key_log log_from = key_log(first, 0), log_to = key_log(after, 0);
+	struct key_index from = key_index(first, INT64_MIN, 0), to = key_index(after, INT64_MIN, 0);
+	struct key_id start_from = key_log_start(first), start_to = key_log_start(after);
 
-	store_delete(g->write, CF_TOPICS, KEY_SLICE(start));
-	if (p->end.offset_next == 0)
-		return; /* never written to */
 	store_delete_range(g->write, CF_LOG, KEY_SLICE(log_from), KEY_SLICE(log_to));
 	store_delete_range(g->write, CF_INDEX, KEY_SLICE(from), KEY_SLICE(to));
+	store_delete_range(g->write, CF_TOPICS, KEY_SLICE(start_from), KEY_SLICE(start_to));
 }
 
 static enum ks_err topic_not_found(struct broker *b, const char *name, struct ks_why *why)
@@ -396,8 +395,7 @@ static enum ks_err delete_apply(struct call *call, struct group *g)
 		return err;
 	struct key_id key = key_topic(d->topic->id);
 	store_delete(g->write, CF_TOPICS, KEY_SLICE(key));
-	for (int32_t i = 0; i < d->topic->partition_count; i++)
-		delete_log(g, &d->topic->partitions[i]);
+	delete_logs(g, d->topic);
 	atomic_store_explicit(&d->topic->is_gone, true, memory_order_release);
 	return ERR_NONE;
 }

@@ -17,12 +17,15 @@ struct plan_topic {
 	const struct topic_decl *decl; /* or NULL */
 };
 
-/* A piece of a flow that runs in one kind of task. */
+/* A piece of a flow that runs in one kind of task. Pieces of a flow stand in the order of their data: a piece comes
+ * after the one that writes its source. A cut inside of a branch of a split makes a piece whose list is the branch's. */
 struct plan_piece {
 	const struct flow *flow;
-	size_t first_step, step_end;   /* top-level steps [first, end) of the flow */
+	const struct step_list *list;  /* the flow's steps, or those of one branch */
+	size_t first_step, step_end;   /* steps [first, end) of the list; the rest is the next piece's */
 	const char *source;            /* repartition topic it reads; NULL: the flow's own topics */
 	const char *sink;              /* repartition topic it ends in; NULL: none */
+	size_t group;                  /* pieces of a group read common topics and run in the same tasks */
 };
 
 struct plan {
@@ -30,6 +33,7 @@ struct plan {
 	size_t topic_count;
 	struct plan_piece *pieces;
 	size_t piece_count;
+	size_t group_count;            /* sub-topologies */
 	struct arena arena;
 };
 
@@ -38,6 +42,8 @@ struct plan {
  * source line and a "did you mean". ERR_SCRIPT and *report filled when there are any. b may be NULL. */
 enum ks_err plan_make(const struct job *j, struct broker *b, struct plan **out, struct buf *report);
 void plan_free(struct plan *p);
+/* The repartition topic into which the steps of list are cut before step index; NULL: no cut there. */
+const char *plan_cut_at(const struct plan *p, const struct step_list *list, size_t index);
 
 /* What `ksrun plan` prints: what exists, what would be created. b may be NULL (nothing exists). */
 void plan_print(const struct plan *p, const struct job *j, struct broker *b, struct buf *out);

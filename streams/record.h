@@ -51,6 +51,7 @@ struct rec {
 struct record_context {
 	struct doc_parser *parser;
 	struct arena *arena; /* of the record under way */
+	struct buf *scratch; /* where documents are written before they go to the arena; NULL: a fresh one each time */
 };
 
 /* Wraps the bytes of the log. I64 and F64 are 8 bytes big-endian, as Java's Long and Double serdes.
@@ -63,8 +64,15 @@ enum ks_err datum_doc(struct record_context *c, struct datum *d, struct doc **do
  * become a string); SERDE_I64 takes integers. ERR_ENCODE: it does not fit; why says what was there. */
 enum ks_err datum_encode(struct record_context *c, enum serde s, struct datum *d, struct slice *out, struct ks_why *why);
 /* The value at a path; a missing one gives *found = false. Non-JSON data have no paths: ERR_DECODE. A string found
- * is DATUM_STRING, a number I64 or F64, anything else JSON text. */
+ * is DATUM_STRING, a number I64 or F64 (beyond 64 bits: JSON text), null DATUM_NULL, anything else JSON text. */
 enum ks_err datum_path(struct record_context *c, struct datum *d, const struct doc_path *path, struct datum *out,
 		       bool *found, struct ks_why *why);
+
+/* The whole datum as a scalar, as datum_path gives it: JSON text becomes a string, a number or null. */
+enum ks_err datum_scalar(struct record_context *c, struct datum *d, struct datum *out, struct ks_why *why);
+/* false, null and nothing are false; all else is true, as in Lua. */
+bool datum_is_truthy(const struct datum *d);
+/* What it is, for messages: "an object", "the string", "an integer". */
+const char *datum_describe(struct record_context *c, struct datum *d);
 
 #endif

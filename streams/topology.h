@@ -141,6 +141,10 @@ struct job {
 void job_free(struct job *j);
 struct topic_decl *job_topic_decl(const struct job *j, const char *name); /* or NULL */
 
+bool step_has_state(const struct step *s);
+/* rekey, and group by something: from here on the record may belong to another partition. */
+bool step_changes_key(const struct step *s);
+
 /* The serdes a topic has for this job: its declaration's, else the defaults. */
 void job_topic_serdes(const struct job *j, const char *topic, enum serde *key, enum serde *value);
 

@@ -51,32 +51,6 @@ const struct option test_options[] = {
 	{0},
 };
 
-const struct option perf_job_options[] = {
-	SCRIPT_PARAMETER,
-	{.letter = 'n',
-	 .name = "num",
-	 .type = OPTION_NUMBER,
-	 .arg = "N",
-	 .fallback = "1000000",
-	 .help = "records"},
-	{0},
-};
-
-const struct option perf_log_options[] = {
-	{.letter = 'n',
-	 .name = "num",
-	 .type = OPTION_NUMBER,
-	 .arg = "N",
-	 .fallback = "1000000",
-	 .help = "records"},
-	{.name = "record-size",
-	 .type = OPTION_NUMBER,
-	 .arg = "BYTES",
-	 .fallback = "100",
-	 .help = "bytes of a value"},
-	{0},
-};
-
 /* --- loading --- */
 
 static int take_params(const struct options *o, struct scripts *s)
@@ -91,8 +65,7 @@ static int take_params(const struct options *o, struct scripts *s)
 		struct config_entry e;
 
 		if (!verb_split(options_item(o, "param", i), '=', &e))
-			return say_usage("-p %s: a parameter is name=value",
-					 options_item(o, "param", i));
+			return say_usage("-p %s: a parameter is name=value", options_item(o, "param", i));
 		s->names[i] = (char *)e.key;
 		s->params[i] = (struct script_param){.name = e.key, .value = e.value};
 	}
@@ -125,8 +98,7 @@ int scripts_load(const struct options *o, struct scripts *s)
 		else
 			code = EXIT_USAGE;
 		if (report.len > 0)
-			say("%.*s", (int)report.len - 1,
-			    buf_cstr(&report)); /* without its last newline */
+			say("%.*s", (int)report.len - 1, buf_cstr(&report)); /* without its last newline */
 	}
 	buf_fini(&report);
 	return code;
@@ -177,8 +149,7 @@ static int open_broker(const struct options *o, struct broker **out)
 
 	*out = NULL;
 	if (options_given(o, "bootstrap-server"))
-		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the "
-				 "network yet; leave it "
+		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the network yet; leave it "
 				 "out and name a data directory with --data");
 	if (access(bo.dir, F_OK) != 0)
 		return EXIT_DONE;
@@ -197,8 +168,7 @@ static bool would_change(const struct plan *p, struct broker *b)
 
 /* Plans one job and appends what is to be shown by print. */
 static int plan_job(const struct job *j, struct broker *b, struct buf *out,
-		    void (*print)(const struct plan *, const struct job *, struct broker *,
-				  struct buf *),
+		    void (*print)(const struct plan *, const struct job *, struct broker *, struct buf *),
 		    bool *changes)
 {
 	struct plan *plan = NULL;
@@ -216,23 +186,20 @@ static int plan_job(const struct job *j, struct broker *b, struct buf *out,
 	return err ? EXIT_USAGE : EXIT_DONE;
 }
 
-static void print_graph_text(const struct plan *p, const struct job *j, struct broker *b,
-			     struct buf *out)
+static void print_graph_text(const struct plan *p, const struct job *j, struct broker *b, struct buf *out)
 {
 	(void)b;
 	plan_graph_text(p, j, out);
 }
 
-static void print_graph_dot(const struct plan *p, const struct job *j, struct broker *b,
-			    struct buf *out)
+static void print_graph_dot(const struct plan *p, const struct job *j, struct broker *b, struct buf *out)
 {
 	(void)b;
 	plan_graph_dot(p, j, out);
 }
 
 static int plan_scripts(const struct options *o, struct broker *b, bool *changes,
-			void (*print)(const struct plan *, const struct job *, struct broker *,
-				      struct buf *))
+			void (*print)(const struct plan *, const struct job *, struct broker *, struct buf *))
 {
 	struct scripts s = {0};
 	struct buf out = {0};
@@ -307,24 +274,4 @@ int verb_test(const struct options *o)
 	buf_fini(&report);
 	scripts_free(&s);
 	return code;
-}
-
-/* --- perf --- */
-
-static int not_yet(void)
-{
-	say_error("this ksrun cannot measure yet");
-	return EXIT_FAILED;
-}
-
-int verb_perf_job(const struct options *o)
-{
-	(void)o;
-	return not_yet();
-}
-
-int verb_perf_log(const struct options *o)
-{
-	(void)o;
-	return not_yet();
 }

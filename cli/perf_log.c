@@ -14,7 +14,7 @@
 #include "cli/verb.h"
 #include "wire/batch.h"
 
-#define WINDOW_BYTES (4 << 20) /* under way at a time: some groups' worth */
+#define WINDOW_BYTES (2 << 20) /* under way at a time: a group at the disk, one behind it */
 #define TAIL_BYTES   (16 << 20)
 #define TAIL_ROUNDS  20
 #define FETCH_BYTES  (1 << 20)
@@ -123,7 +123,7 @@ static int64_t read_some(struct place *p, size_t max_bytes, enum ks_err *err, st
 		return -1;
 	int64_t bytes = (int64_t)chunk.bytes.len;
 	for (struct slice s = chunk.bytes; s.len && !*err;) {
-		*err = batch_peek(s, &b);
+		*err = batch_verify(s, &b); /* as a consumer does: every byte is touched */
 		if (*err)
 			break;
 		p->next = batch_last_offset(&b) + 1;

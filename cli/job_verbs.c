@@ -6,13 +6,6 @@
 
 #include "streams/plan.h"
 
-/* Options of all verbs that load a script. */
-#define SCRIPT_PARAMETER                                                                           \
-	{                                                                                          \
-		.letter = 'p', .name = "param", .type = OPTION_LIST, .arg = "KEY=VALUE",           \
-		.help = "a parameter of the script"                                                \
-	}
-
 const struct option run_options[] = {
 	SCRIPT_PARAMETER,
 	{.name = "once", .help = "stop at the offsets that are the end now"},

@@ -13,15 +13,9 @@ static void durations_are_read(void **state)
 	static const struct {
 		const char *text;
 		int64_t ms;
-	} rows[] = {{"0s", 0},
-		    {"100ms", 100},
-		    {"90s", 90000},
-		    {"5m", 300000},
-		    {"24h", 86400000},
-		    {"30d", 2592000000},
-		    {"2w", 1209600000},
-		    {"1h30m", 5400000},
-		    {"1 h", 3600000}};
+	} rows[] = {{"0s", 0},          {"100ms", 100},     {"90s", 90000},
+		    {"5m", 300000},     {"24h", 86400000},  {"30d", 2592000000},
+		    {"2w", 1209600000}, {"1h30m", 5400000}, {"1 h", 3600000}};
 	int64_t ms;
 
 	(void)state;
@@ -33,8 +27,8 @@ static void durations_are_read(void **state)
 
 static void what_is_no_duration_is_refused(void **state)
 {
-	static const char *const texts[] = {"",   "5",	 "s",	   "5 days", "-5s",
-					    "5s,", "1h 30m", "99999999999999999d"};
+	static const char *const texts[] = {"",    "5",   "s",      "5 days",
+					    "-5s", "5s,", "1h 30m", "99999999999999999d"};
 	int64_t ms = 7;
 
 	(void)state;

@@ -35,7 +35,9 @@
 void value_push_doc(lua_State *L, struct doc *d, doc_node n);
 void value_push_null(lua_State *L);
 
-/* All views made so far are over. Call it before a record's documents go away. */
+/* All views made so far are over. Call it before a record's documents go away. What a script writes
+ * into a record's documents takes memory of their arena: once that has more than the sandbox's
+ * memory_max bytes in all, assignments raise. So reset it from time to time. */
 void value_next_record(lua_State *L);
 
 /* The document behind a view; NULL: not one (a scalar, a table), or over. Lets a value that came
@@ -43,8 +45,8 @@ void value_next_record(lua_State *L);
 struct doc *value_doc(lua_State *L, int index, doc_node *n);
 bool value_is_null(lua_State *L, int index);
 
-/* Appends the JSON text of any Lua value; nil is null. Never raises.
- *   ERR_ENCODE     cannot be JSON; why names the place and the reason
+/* Appends the JSON text of any Lua value; nil is null. Outside of sandbox_call it never raises;
+ * inside, if memory runs out. ERR_ENCODE     cannot be JSON; why names the place and the reason
  *   ERR_TOO_LARGE  longer than DOC_TEXT_MAX */
 enum ks_err value_to_json(lua_State *L, int index, struct buf *out, struct ks_why *why);
 

@@ -119,7 +119,6 @@ static doc_node *link_to(struct doc *d, doc_node parent, doc_node child)
 static void unlink_child(struct doc *d, doc_node parent, doc_node child)
 {
 	*link_to(d, parent, child) = d->nodes[child].next;
-	d->nodes[child].next = DOC_NONE;
 	d->nodes[child].parent = DOC_NONE;
 	forget(d, parent);
 	mark_dirty(d, parent);
@@ -129,7 +128,8 @@ static void replace_child(struct doc *d, doc_node parent, doc_node old, doc_node
 {
 	*link_to(d, parent, old) = new;
 	d->nodes[new].next = d->nodes[old].next;
-	d->nodes[old].next = DOC_NONE;
+	d->nodes[old].next = new;
+	d->nodes[old].flags |= NODE_REPLACED;
 	d->nodes[old].parent = DOC_NONE;
 	if (d->cursor.parent == parent && d->cursor.node == old)
 		d->cursor.node = new;

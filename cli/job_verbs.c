@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "streams/plan.h"
 
 const struct option run_options[] = {
@@ -249,6 +250,8 @@ int verb_test(const struct options *o)
 	int passed = 0, failed = 0;
 	int code = take_params(o, &s);
 
+	if (!options_flag(o, "verbose"))
+		log_set_level(LOG_ERROR); /* records that tests reject on purpose are no news */
 	for (size_t i = 0; code != EXIT_USAGE && i < o->arg_count; i++) {
 		struct script_test_options to = {.script = script_options_of(&s),
 						 .is_quiet = options_flag(o, "quiet"),

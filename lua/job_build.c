@@ -280,7 +280,7 @@ static void set_cache(const struct spec *s, const char *key)
 
 	if (isnum && n >= 0)
 		s->b->job->cache_bytes = (size_t)n;
-	else if (lua_type(L, -1) == LUA_TSTRING && size_parse(lua_tostring(L, -1), &v))
+	else if (lua_type(L, -1) == LUA_TSTRING && units_parse_size(lua_tostring(L, -1), &v))
 		s->b->job->cache_bytes = (size_t)v;
 	else
 		spec_error(s, key, NULL, "%s must be a size such as \"64MiB\"", key);

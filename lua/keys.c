@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 #define KEYS_KEPT 4096
+#define SMALL     16
 
 void keys_fini(struct keys *k)
 {
@@ -79,6 +80,22 @@ static int compare(const void *left, const void *right)
 	return (a->integer > b->integer) - (a->integer < b->integer);
 }
 
+/* Most tables are small, and qsort costs more than they do. */
+static void sort(struct key *k, size_t n)
+{
+	if (n > SMALL) {
+		qsort(k, n, sizeof *k, compare);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct key moved = k[i];
+		size_t j = i;
+		for (; j > 0 && compare(&moved, &k[j - 1]) < 0; j--)
+			k[j] = k[j - 1];
+		k[j] = moved;
+	}
+}
+
 void keys_collect(struct keys *k, lua_State *L, int table)
 {
 	size_t first = k->count;
@@ -93,6 +110,5 @@ void keys_collect(struct keys *k, lua_State *L, int table)
 		k->items[k->count] = key_at_top(L, k->count);
 		k->count++;
 	}
-	if (k->count - first > 1)
-		qsort(k->items + first, k->count - first, sizeof *k->items, compare);
+	sort(k->items + first, k->count - first);
 }

@@ -148,8 +148,8 @@ static struct set *new_set(struct compiler *c, struct item *item)
 	return s;
 }
 
-/* The bracket that ends a set whose contents begin at p, or NULL. The first character is never the
- * end:
+/* The bracket that ends a set whose contents begin at p, or NULL. The first character is never
+ * the end:
  * "[]]" holds a bracket. */
 static const char *end_of_set(const char *p, const char *end)
 {

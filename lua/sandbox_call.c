@@ -1,5 +1,4 @@
-/* sandbox_call.c - calling scripts, telling where and why they failed; pcall and xpcall for
- * scripts. */
+/* sandbox_call.c - calling scripts, telling where and why they failed; their pcall. */
 #include "lua/state.h"
 
 #include <lauxlib.h>

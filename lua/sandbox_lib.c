@@ -153,7 +153,7 @@ void sandbox_push_sorted(lua_State *L, int index)
 	s->keys.count = 0;
 	keys_collect(&s->keys, L, table);
 	charge(L, s->keys.count * 50);
-	lua_newtable(L);
+	lua_createtable(L, (int)s->keys.count, 0); /* fewer than the table, which fits in memory */
 	for (size_t i = 0; i < s->keys.count && s->keys.items[i].kind != KEY_OTHER; i++) {
 		push_key(L, &s->keys.items[i]);
 		lua_rawseti(L, -2, ++n);
@@ -206,6 +206,23 @@ static bool is_protected(lua_State *L, int index)
 	return true;
 }
 
+/* What a metatable may not have. A script can still write __mode into it later, which nothing can
+ * see. */
+static void check_metatable(lua_State *L, int meta)
+{
+	lua_pushliteral(L, "__gc");
+	if (lua_rawget(L, meta) != LUA_TNIL)
+		luaL_error(L, "__gc is not available: Lua does not bound what finalizers do; use a "
+			      "__close variable");
+	lua_pushliteral(L, "__mode");
+	if (lua_rawget(L, meta) == LUA_TSTRING && strchr(lua_tostring(L, -1), 'k') &&
+	    !strchr(lua_tostring(L, -1), 'v'))
+		luaL_error(L,
+			   "weak keys are not available: the collector may take hours for a chain "
+			   "of them; use '__mode = \"kv\"', or remove entries yourself");
+	lua_pop(L, 2);
+}
+
 static int safe_setmetatable(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -213,12 +230,8 @@ static int safe_setmetatable(lua_State *L)
 	luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
 	if (is_protected(L, 1))
 		return luaL_error(L, "cannot change a protected metatable");
-	if (type == LUA_TTABLE) {
-		lua_pushliteral(L, "__gc");
-		if (lua_rawget(L, 2) != LUA_TNIL)
-			return luaL_error(L, "__gc is not available: Lua does not bound what "
-					     "finalizers do; use a __close variable");
-	}
+	if (type == LUA_TTABLE)
+		check_metatable(L, 2);
 	lua_settop(L, 2);
 	lua_setmetatable(L, 1);
 	return 1;

@@ -57,8 +57,7 @@ static struct slice skip_shebang(struct slice text)
 	return slice_of(end, text.len - (size_t)(end - text.data));
 }
 
-/* So that the position in a message, which has a chunk's short name, leads back to the whole one.
- */
+/* So that the short name of a chunk, which messages have, leads back to the whole one. */
 static void register_chunk(lua_State *L, const char *short_name, const char *name)
 {
 	sandbox_push_ref(L, sandbox_of(L)->chunks_ref);

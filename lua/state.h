@@ -101,8 +101,7 @@ static inline void charge(lua_State *L, size_t work)
 }
 
 void sandbox_env_init(struct sandbox *s);
-/* The functions of the allow-list that are our own; each pops nothing and adds to the table on top.
- */
+/* The functions of the allow-list that are our own, added to the table on top. */
 void sandbox_open_call(lua_State *L); /* pcall, xpcall */
 void sandbox_open_load(lua_State *L); /* load, require */
 void sandbox_open_base(lua_State *L); /* the other globals */
@@ -115,8 +114,7 @@ void sandbox_open_utf8(lua_State *L);
 /* Replaces the function field of the table on top by one that charges for the size of its
  * arguments. */
 void sandbox_charge_field(lua_State *L, const char *field);
-/* Pushes an iterator over the table at index in sorted order, which does not give the table away.
- */
+/* Pushes an iterator over the table at index, sorted; it does not give the table away. */
 void sandbox_push_sorted(lua_State *L, int index);
 
 void value_init(struct sandbox *s);

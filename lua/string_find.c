@@ -166,9 +166,7 @@ static int string_match(lua_State *L)
 	return find_or_match(L, false);
 }
 
-/* --- gmatch: a closure over subject, compiled pattern, where to go on, and where the last match
- * ended ---
- */
+/* --- gmatch: a closure over subject, compiled pattern, where to go on, where it last ended --- */
 
 static int gmatch_next(lua_State *L)
 {

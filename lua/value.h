@@ -5,9 +5,10 @@
  *   true, false                booleans
  *   1, -7                      integers
  *   1.0, 1e3, -0               floats; they are written with a fraction or exponent again
- *   18446744073709551616,1e400 a "big number" userdata: tostring gives its text, it is written as
- * it came "text"                     strings objects, arrays            views: userdata that read
- * and edit the document in place absent                     nil
+ *   beyond both: 1e400, 2^64   a "big number" userdata: tostring gives its text, it is written so
+ *   "text"                     strings
+ *   objects, arrays            views: userdata that read and edit the document in place
+ *   absent                     nil
  *
  * A view v: v.name, v[i] (from 1), assignment (nil removes a member or the last element; v[#v + 1]
  * appends), #v, pairs(v) in document order (members may be changed and removed on the way),

@@ -82,8 +82,8 @@ const char *doc_path_step(const struct doc_path *p, size_t i, size_t *len, size_
 
 /* --- editing: json is valid JSON text, copied into the arena --- */
 bool doc_is_dirty(const struct doc *d);
-/* Every edit gives the new value a new node. The old node is detached: it can be read and changed,
- * and is no longer part of the document. */
+/* An array or object that is replaced or removed is detached: it can still be read and changed, and
+ * is no longer part of the document. Slices read before an edit stay as they were. */
 
 /* Sets a member of an object (added at the end when new). DOC_NONE: not an object. */
 doc_node doc_set_member(struct doc *d, doc_node object, struct slice name, struct slice json);

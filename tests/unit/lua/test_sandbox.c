@@ -319,6 +319,13 @@ static void finalizers_are_refused(void **state)
 			    "t = nil local x = {} for i = 1, 10000 do x[i] = {} end");
 }
 
+static void weak_keys_are_refused(void **state)
+{
+	assert_fails(*state, "setmetatable({}, {__mode = 'k'})", "dir/test.lua:1",
+		     "weak keys are not available");
+	assert_runs(*state, "setmetatable({}, {__mode = 'v'}) setmetatable({}, {__mode = 'kv'})");
+}
+
 static void bytecode_is_not_loaded(void **state)
 {
 	struct fixture *f = *state;
@@ -608,6 +615,7 @@ int main(void)
 		TEST(libraries_cannot_be_changed),
 		TEST(dangerous_functions_are_missing_with_advice),
 		TEST(finalizers_are_refused),
+		TEST(weak_keys_are_refused),
 		TEST(bytecode_is_not_loaded),
 		TEST(pairs_has_a_fixed_order),
 		TEST(addresses_do_not_show),

@@ -52,8 +52,8 @@ static bool take_jobs(struct run *r)
 			for (size_t n = 0; n < r->job_count; n++) {
 				if (strcmp(r->jobs[n].job->name, j->name) != 0)
 					continue;
-				say_error("%s: the name \"%s\" is taken by the job at %s", j->where, j->name,
-					  r->jobs[n].job->where);
+				say_error("%s: the name \"%s\" is taken by the job at %s", j->where,
+					  j->name, r->jobs[n].job->where);
 				return false;
 			}
 			r->jobs = xrealloc(r->jobs, (r->job_count + 1) * sizeof *r->jobs);
@@ -136,7 +136,8 @@ static int wait_jobs(struct run *r)
 				continue;
 			progress_end(&r->progress);
 			r->progress.is_silent = true;
-			say_error("job %s stopped: %s", j->job->name, why.text[0] ? why.text : ks_err_text(err));
+			say_error("job %s stopped: %s", j->job->name,
+				  why.text[0] ? why.text : ks_err_text(err));
 			code = EXIT_FAILED;
 			stop_jobs(r);
 		}
@@ -151,8 +152,8 @@ static void say_results(const struct run *r)
 		struct engine_progress p;
 
 		engine_progress(r->jobs[i].engine, &p);
-		say("%s: %llu records in, %llu out, %llu skipped, %llu dead-lettered, %llu commits", j->name,
-		    (unsigned long long)p.records_in, (unsigned long long)p.records_out,
+		say("%s: %llu records in, %llu out, %llu skipped, %llu dead-lettered, %llu commits",
+		    j->name, (unsigned long long)p.records_in, (unsigned long long)p.records_out,
 		    (unsigned long long)p.skipped, (unsigned long long)p.dead_lettered,
 		    (unsigned long long)p.commits);
 		if (p.dead_lettered > 0 && j->on_error.dead_letter_topic)
@@ -162,8 +163,9 @@ static void say_results(const struct run *r)
 
 static int run_jobs(struct run *r)
 {
-	struct broker_options bo = {
-		.dir = options_text(r->options, "data"), .store.create = true, .auto_create_topics = true};
+	struct broker_options bo = {.dir = options_text(r->options, "data"),
+				    .store.create = true,
+				    .auto_create_topics = true};
 	struct ks_why why = {""};
 	enum ks_err err = broker_open(&bo, &r->broker, &why);
 	int code;
@@ -193,7 +195,8 @@ int verb_run(const struct options *o)
 	int code;
 
 	if (options_given(o, "bootstrap-server"))
-		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the network yet; leave it "
+		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the "
+				 "network yet; leave it "
 				 "out and name a data directory with --data");
 	if (options_text(o, "threads"))
 		r.threads = (int)options_number(o, "threads");

@@ -406,8 +406,8 @@ static bool is_full(const struct outlet *o, int32_t partition, size_t size)
 static enum ks_err add_record(struct producer *p, const struct format_input *r, struct ks_why *why)
 {
 	struct slice key = r->has_key ? r->key : p->key, value = r->value;
-	struct outlet *o;
-	int32_t partition, header_count;
+	struct outlet *o = NULL;
+	int32_t partition = 0, header_count;
 	enum ks_err err =
 		outlet_find(p, r->has_topic ? r->topic : slice_str(p->default_topic), &o, why);
 

@@ -140,7 +140,8 @@ static int hex_decode(lua_State *L)
 	return 1;
 }
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static int base64_encode(lua_State *L)
 {
@@ -211,11 +212,13 @@ static int base64_decode(lua_State *L)
 void helpers_register_hash(lua_State *L)
 {
 	static const luaL_Reg hashes[] = {
-		{"sha256", hash_sha256}, {"sha512", hash_sha512}, {"sha1", hash_sha1},
-		{"md5", hash_md5},       {"xxh3", hash_xxh3},     {"crc32c", hash_crc32c},
+		{"sha256", hash_sha256},   {"sha512", hash_sha512},
+		{"sha1", hash_sha1},       {"md5", hash_md5},
+		{"xxh3", hash_xxh3},       {"crc32c", hash_crc32c},
 		{"murmur2", hash_murmur2}, {NULL, NULL},
 	};
-	static const luaL_Reg hexes[] = {{"encode", hex_encode}, {"decode", hex_decode}, {NULL, NULL}};
+	static const luaL_Reg hexes[] = {
+		{"encode", hex_encode}, {"decode", hex_decode}, {NULL, NULL}};
 	static const luaL_Reg base64s[] = {
 		{"encode", base64_encode}, {"decode", base64_decode}, {NULL, NULL}};
 

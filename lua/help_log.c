@@ -69,7 +69,8 @@ static int env(lua_State *L)
 	const char *value = getenv(luaL_checkstring(L, 1));
 
 	if (!value)
-		return otherwise(L, "the environment has no %s; set it, or give a default: ks.env(\"%s\", \"…\")");
+		return otherwise(L, "the environment has no %s; set it, or give a default: "
+				    "ks.env(\"%s\", \"…\")");
 	lua_pushstring(L, value);
 	return 1;
 }

@@ -6,9 +6,9 @@
 
 #include "lua/units.h"
 
-#define DAY_MS  INT64_C(86400000)
-#define MS_MIN  INT64_C(-62167219200000) /* 0000-01-01 */
-#define MS_MAX  INT64_C(253402300799999) /* 9999-12-31T23:59:59.999 */
+#define DAY_MS INT64_C(86400000)
+#define MS_MIN INT64_C(-62167219200000) /* 0000-01-01 */
+#define MS_MAX INT64_C(253402300799999) /* 9999-12-31T23:59:59.999 */
 
 struct civil {
 	int year, month, day; /* month and day from 1 */
@@ -24,7 +24,8 @@ static int64_t days_from_civil(int64_t year, int month, int day)
 	int64_t year_of_era = y - era * 400;
 	int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 
-	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
+	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+	       day_of_year - 719468;
 }
 
 static bool civil_from_ms(int64_t ms, struct civil *c)
@@ -45,7 +46,8 @@ static bool civil_from_ms(int64_t ms, struct civil *c)
 	days += 719468;
 	era = (days >= 0 ? days : days - 146096) / 146097;
 	day_of_era = days - era * 146097;
-	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	month = (int)((5 * day_of_year + 2) / 153);
 	c->day = (int)(day_of_year - (153 * month + 2) / 5 + 1);
@@ -61,9 +63,9 @@ bool time_format_iso(int64_t ms, char *out)
 
 	if (!civil_from_ms(ms, &c))
 		return false;
-	snprintf(out, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)c.year % 10000, (unsigned)c.month % 100,
-		 (unsigned)c.day % 100, (unsigned)c.hour % 100, (unsigned)c.minute % 100, (unsigned)c.second % 100,
-		 (unsigned)c.ms % 1000);
+	snprintf(out, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)c.year % 10000,
+		 (unsigned)c.month % 100, (unsigned)c.day % 100, (unsigned)c.hour % 100,
+		 (unsigned)c.minute % 100, (unsigned)c.second % 100, (unsigned)c.ms % 1000);
 	return true;
 }
 
@@ -94,12 +96,13 @@ static bool parse_date(const char **p, const char *end, int64_t *days)
 	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	int y, m, d;
 
-	if (!digits(p, end, 4, &y) || !eat(p, end, "-") || !digits(p, end, 2, &m) || !eat(p, end, "-") ||
-	    !digits(p, end, 2, &d))
+	if (!digits(p, end, 4, &y) || !eat(p, end, "-") || !digits(p, end, 2, &m) ||
+	    !eat(p, end, "-") || !digits(p, end, 2, &d))
 		return false;
 	if (m < 1 || m > 12 || d < 1)
 		return false;
-	if (d > lengths[m - 1] && !(m == 2 && d == 29 && y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)))
+	if (d > lengths[m - 1] &&
+	    !(m == 2 && d == 29 && y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)))
 		return false;
 	*days = days_from_civil(y, m, d);
 	return true;
@@ -161,7 +164,8 @@ bool time_parse_iso(const char *text, size_t len, int64_t *ms)
 	if (!parse_date(&p, end, &days))
 		return false;
 	if (p < end) {
-		if (!eat(&p, end, "Tt ") || !parse_clock(&p, end, &clock) || !parse_offset(&p, end, &offset))
+		if (!eat(&p, end, "Tt ") || !parse_clock(&p, end, &clock) ||
+		    !parse_offset(&p, end, &offset))
 			return false;
 	}
 	if (p != end)
@@ -224,36 +228,56 @@ static void put_name(luaL_Buffer *b, const char *const *names, int i, bool is_sh
 	luaL_addlstring(b, names[i], is_short ? 3 : strlen(names[i]));
 }
 
+/* The conversions that are numbers: value and width; false: it is none of them. */
+static bool number_of(const struct civil *c, char letter, int *value, int *width)
+{
+	const struct {
+		char letter;
+		int value, width;
+	} numbers[] = {
+		{'Y', c->year, 4},        {'y', c->year % 100, 2},
+		{'m', c->month, 2},       {'d', c->day, 2},
+		{'H', c->hour, 2},        {'M', c->minute, 2},
+		{'S', c->second, 2},      {'L', c->ms, 3},
+		{'j', c->yearday + 1, 3}, {'u', c->weekday == 0 ? 7 : c->weekday, 1},
+	};
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		if (numbers[i].letter == letter) {
+			*value = numbers[i].value;
+			*width = numbers[i].width;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* One conversion of ks.time.format; false: there is no such letter. */
 static bool put_conversion(luaL_Buffer *b, const struct civil *c, int64_t ms, char letter)
 {
-	static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday",
+	static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
 					   "Thursday", "Friday", "Saturday"};
-	static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July",
-					     "August", "September", "October", "November", "December"};
+	static const char *const months[] = {"January",   "February", "March",    "April",
+					     "May",       "June",     "July",     "August",
+					     "September", "October",  "November", "December"};
 	char iso[32];
+	int value, width;
 
 	(void)time_format_iso(ms, iso);
-	switch (letter) {
-	case 'Y': put_number(b, c->year, 4); break;
-	case 'y': put_number(b, c->year % 100, 2); break;
-	case 'm': put_number(b, c->month, 2); break;
-	case 'd': put_number(b, c->day, 2); break;
-	case 'H': put_number(b, c->hour, 2); break;
-	case 'M': put_number(b, c->minute, 2); break;
-	case 'S': put_number(b, c->second, 2); break;
-	case 'L': put_number(b, c->ms, 3); break;
-	case 'j': put_number(b, c->yearday + 1, 3); break;
-	case 'u': put_number(b, c->weekday == 0 ? 7 : c->weekday, 1); break;
-	case 'A': put_name(b, days, c->weekday, false); break;
-	case 'a': put_name(b, days, c->weekday, true); break;
-	case 'B': put_name(b, months, c->month - 1, false); break;
-	case 'b': put_name(b, months, c->month - 1, true); break;
-	case 'F': luaL_addlstring(b, iso, 10); break;
-	case 'T': luaL_addlstring(b, iso + 11, 8); break;
-	case '%': luaL_addchar(b, '%'); break;
-	default: return false;
-	}
+	if (number_of(c, letter, &value, &width))
+		put_number(b, value, width);
+	else if (letter == 'A' || letter == 'a')
+		put_name(b, days, c->weekday, letter == 'a');
+	else if (letter == 'B' || letter == 'b')
+		put_name(b, months, c->month - 1, letter == 'b');
+	else if (letter == 'F')
+		luaL_addlstring(b, iso, 10);
+	else if (letter == 'T')
+		luaL_addlstring(b, iso + 11, 8);
+	else if (letter == '%')
+		luaL_addchar(b, '%');
+	else
+		return false;
 	return true;
 }
 
@@ -268,7 +292,8 @@ static int time_format(lua_State *L)
 		if (*p != '%')
 			luaL_addchar(&b, *p);
 		else if (!put_conversion(&b, &c, lua_tointeger(L, 1), *++p))
-			return luaL_error(L, "ks.time.format knows %%Y %%y %%m %%d %%H %%M %%S %%L (ms) %%j %%u %%a %%A "
+			return luaL_error(L, "ks.time.format knows %%Y %%y %%m %%d %%H %%M %%S %%L "
+					     "(ms) %%j %%u %%a %%A "
 					     "%%b %%B %%F %%T and %%%%");
 	}
 	luaL_pushresult(&b);

@@ -17,8 +17,10 @@ static void push_uuid(lua_State *L, unsigned char *u, unsigned version)
 
 	u[6] = (unsigned char)((u[6] & 0x0f) | version << 4);
 	u[8] = (unsigned char)((u[8] & 0x3f) | 0x80);
-	snprintf(text, sizeof text, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-		 u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	snprintf(text, sizeof text,
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+		 u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+		 u[15]);
 	lua_pushstring(L, text);
 }
 
@@ -30,9 +32,12 @@ static void seeded_bytes(lua_State *L, unsigned char *out, const char *name)
 	int n;
 
 	if (!r)
-		luaL_error(L, "%s is made from the record under way and works in the functions of steps only", name);
-	n = snprintf(seed, sizeof seed, "%s/%d/%lld/%u", r->topic, (int)r->partition, (long long)r->offset,
-		     (unsigned)s->uuids++);
+		luaL_error(L,
+			   "%s is made from the record under way and works in the functions of "
+			   "steps only",
+			   name);
+	n = snprintf(seed, sizeof seed, "%s/%d/%lld/%u", r->topic, (int)r->partition,
+		     (long long)r->offset, (unsigned)s->uuids++);
 	if (EVP_Digest(seed, (size_t)n, out, NULL, EVP_sha256(), NULL) != 1)
 		luaL_error(L, "the hash function failed");
 }
@@ -71,7 +76,8 @@ static bool parse_uuid(const char *text, unsigned char *out)
 			continue;
 		if (!isxdigit((unsigned char)*text) || n == 32)
 			return false;
-		digit = isdigit((unsigned char)*text) ? *text - '0' : tolower((unsigned char)*text) - 'a' + 10;
+		digit = isdigit((unsigned char)*text) ? *text - '0'
+						      : tolower((unsigned char)*text) - 'a' + 10;
 		if (n % 2 == 0)
 			out[n / 2] = (unsigned char)(digit << 4);
 		else

@@ -12,27 +12,27 @@
 
 struct param {
 	const char *name, *value;
-	bool is_used;                     /* the script asked for it */
+	bool is_used; /* the script asked for it */
 };
 
 /* What the helpers know of their surroundings; one per Lua state, kept by it. */
 struct surroundings {
-	const char *name;                 /* of the job or script, for the log */
-	const struct rec *record;         /* under way; NULL while loading */
-	uint32_t uuids;                   /* made for this record so far */
+	const char *name;         /* of the job or script, for the log */
+	const struct rec *record; /* under way; NULL while loading */
+	uint32_t uuids;           /* made for this record so far */
 	struct param *params;
 	size_t param_count;
-	bool is_quiet;                    /* a second load of the same script: its log lines were shown already */
+	bool is_quiet; /* a second load of the same script: its log lines were shown already */
 };
 
 struct surroundings *surroundings_of(lua_State *L);
 
 /* Each adds its tables and functions to the table at the top of the stack. */
-void helpers_register_hash(lua_State *L);   /* hash, hmac, base64, hex */
-void helpers_register_time(lua_State *L);   /* time */
+void helpers_register_hash(lua_State *L); /* hash, hmac, base64, hex */
+void helpers_register_time(lua_State *L); /* time */
 void helpers_register_uuid(lua_State *L, struct surroundings *s);
-void helpers_register_log(lua_State *L, struct surroundings *s);   /* log's functions, env, param */
-void helpers_register_json(lua_State *L);   /* json */
+void helpers_register_log(lua_State *L, struct surroundings *s); /* log's functions, env, param */
+void helpers_register_json(lua_State *L);                        /* json */
 
 /* --- used by the tests too --- */
 

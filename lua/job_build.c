@@ -8,9 +8,9 @@
 #include "lua/units.h"
 #include "streams/plan.h"
 
-#define JOB_META     "ks.job"
-#define JOB_LINES    2000 /* how far below ks.job its topics and flows are looked for */
-#define THREADS_MAX  1024
+#define JOB_META    "ks.job"
+#define JOB_LINES   2000 /* how far below ks.job its topics and flows are looked for */
+#define THREADS_MAX 1024
 
 struct job_object *job_at(lua_State *L, int idx)
 {
@@ -84,8 +84,8 @@ static void read_topic_config(const struct spec *s, struct topic_decl *t)
 	lua_getfield(L, s->idx, "config");
 	if (!lua_istable(L, -1)) {
 		if (!lua_isnil(L, -1))
-			spec_error(s, "config", NULL, "%s: config must be a table of Kafka's settings",
-				   s->what);
+			spec_error(s, "config", NULL,
+				   "%s: config must be a table of Kafka's settings", s->what);
 		lua_pop(L, 1);
 		return;
 	}
@@ -103,7 +103,8 @@ static void read_retention(const struct spec *s, struct topic_decl *t)
 	int64_t v;
 
 	lua_getfield(s->b->L, s->idx, "retention");
-	if (lua_type(s->b->L, -1) == LUA_TSTRING && strcmp(lua_tostring(s->b->L, -1), "forever") == 0)
+	if (lua_type(s->b->L, -1) == LUA_TSTRING &&
+	    strcmp(lua_tostring(s->b->L, -1), "forever") == 0)
 		add_config(t, "retention.ms", xstrdup("-1"));
 	else if (!lua_isnil(s->b->L, -1) && value_duration(s, "retention", &v))
 		add_config(t, "retention.ms", xasprintf("%lld", (long long)v));
@@ -116,8 +117,9 @@ static void read_retention(const struct spec *s, struct topic_decl *t)
 
 static void read_topic(struct build *b, const char *name, const char *where)
 {
-	static const char *const keys[] = {"partitions", "key",     "value",  "retention", "retention_bytes",
-					   "compact",    "max_message_bytes", "config", NULL};
+	static const char *const keys[] = {
+		"partitions",        "key",    "value", "retention", "retention_bytes", "compact",
+		"max_message_bytes", "config", NULL};
 	struct topic_decl *t = &b->job->topics[b->job->topic_count++];
 	char what[300];
 	struct spec s = {b, lua_gettop(b->L), NULL, what};
@@ -159,7 +161,8 @@ static void read_topics(const struct spec *s)
 	}
 	names = build_sorted_keys(L, lua_gettop(L), NULL, &n);
 	if (lua_rawlen(L, -2) > 0)
-		spec_error(s, "topics", NULL, "topics: a topic is a key, [\"name\"] = { … }, not an element");
+		spec_error(s, "topics", NULL,
+			   "topics: a topic is a key, [\"name\"] = { … }, not an element");
 	b->job->topics = xcalloc(n + 1, sizeof *b->job->topics);
 	for (size_t i = 0; i < n; i++) {
 		lua_getfield(L, -2, names[i]);
@@ -186,8 +189,8 @@ static void read_flow(struct build *b, const char *name, const char *where)
 	if (!name_is_valid(name))
 		spec_error(&s, name, NULL, "\"%s\" cannot be the name of a flow", name);
 	if (!lua_istable(b->L, s.idx)) {
-		spec_error(&s, name, NULL, "%s must be a list of steps: { ks.from \"…\", …, ks.to \"…\" }",
-			   what);
+		spec_error(&s, name, NULL,
+			   "%s must be a list of steps: { ks.from \"…\", …, ks.to \"…\" }", what);
 		return;
 	}
 	spec_check_keys(&s, keys, true);
@@ -208,13 +211,15 @@ static void read_flows(const struct spec *s)
 	size_t n;
 
 	if (!lua_istable(L, -1)) {
-		spec_error(s, "flows", NULL, "%s needs flows = { name = { ks.from \"…\", …, ks.to \"…\" } }",
+		spec_error(s, "flows", NULL,
+			   "%s needs flows = { name = { ks.from \"…\", …, ks.to \"…\" } }",
 			   s->what);
 		return;
 	}
 	names = build_sorted_keys(L, lua_gettop(L), NULL, &n);
 	if (lua_rawlen(L, -2) > 0)
-		spec_error(s, "flows", NULL, "flows: give each flow a name: flows = { my_flow = { … } }");
+		spec_error(s, "flows", NULL,
+			   "flows: give each flow a name: flows = { my_flow = { … } }");
 	else if (n == 0)
 		spec_error(s, "flows", NULL, "%s has no flow", s->what);
 	b->job->flows = xcalloc(n + 1, sizeof *b->job->flows);
@@ -238,7 +243,8 @@ static void set_guarantee(const struct spec *s, const char *key)
 	else if (strcmp(text, "at_least_once") == 0)
 		s->b->job->guarantee = AT_LEAST_ONCE;
 	else
-		spec_error(s, key, NULL, "%s must be \"exactly_once\" (the default) or \"at_least_once\"", key);
+		spec_error(s, key, NULL,
+			   "%s must be \"exactly_once\" (the default) or \"at_least_once\"", key);
 }
 
 static void set_commit(const struct spec *s, const char *key)
@@ -261,7 +267,8 @@ static void set_threads(const struct spec *s, const char *key)
 	if (isnum && n >= 1 && n <= THREADS_MAX)
 		s->b->job->threads = (int)n;
 	else
-		spec_error(s, key, NULL, "%s must be a whole number from 1 to %d", key, THREADS_MAX);
+		spec_error(s, key, NULL, "%s must be a whole number from 1 to %d", key,
+			   THREADS_MAX);
 }
 
 static void set_cache(const struct spec *s, const char *key)
@@ -284,7 +291,8 @@ static void set_name(const struct spec *s, const char *key)
 	if (lua_type(s->b->L, -1) == LUA_TSTRING && name_is_valid(lua_tostring(s->b->L, -1)))
 		take_string(s->b->L, -1, &s->b->job->name);
 	else
-		spec_error(s, key, NULL, "%s must be a name of letters, digits, '.', '_' and '-'", key);
+		spec_error(s, key, NULL, "%s must be a name of letters, digits, '.', '_' and '-'",
+			   key);
 }
 
 /* Kafka Streams names serdes by Java classes. */
@@ -361,8 +369,10 @@ static void read_setting(const struct spec *s, const char *name)
 		}
 	}
 	spec_error(s, name, suggest_hint(name, names, hint, sizeof hint),
-		   "config: \"%s\" is not known here; of Kafka Streams' settings there are processing.guarantee, "
-		   "commit.interval.ms, num.stream.threads, application.id, statestore.cache.max.bytes, "
+		   "config: \"%s\" is not known here; of Kafka Streams' settings there are "
+		   "processing.guarantee, "
+		   "commit.interval.ms, num.stream.threads, application.id, "
+		   "statestore.cache.max.bytes, "
 		   "default.key.serde, default.value.serde, errors.dead.letter.queue.topic.name",
 		   name);
 }
@@ -392,7 +402,8 @@ static void read_defaults(const struct spec *s)
 	struct spec d = {s->b, lua_gettop(s->b->L), s->where, "defaults"};
 
 	if (!lua_istable(s->b->L, -1)) {
-		spec_error(s, "defaults", NULL, "defaults must be a table: { key = \"string\", value = \"json\" }");
+		spec_error(s, "defaults", NULL,
+			   "defaults must be a table: { key = \"string\", value = \"json\" }");
 		return;
 	}
 	spec_check_keys(&d, keys, false);
@@ -403,7 +414,8 @@ static void read_defaults(const struct spec *s)
 static void read_tables(const struct spec *s)
 {
 	spec_error(s, "tables", NULL,
-		   "tables and joins are not available in this version; state is kept by ks.count, ks.reduce, "
+		   "tables and joins are not available in this version; state is kept by ks.count, "
+		   "ks.reduce, "
 		   "ks.aggregate, ks.dedup and ks.process");
 }
 
@@ -418,10 +430,11 @@ static const struct job_key {
 	void (*set)(const struct spec *s, const char *key);
 	void (*read)(const struct spec *s);
 } job_keys[] = {
-	{"guarantee", set_guarantee, NULL}, {"commit", set_commit, NULL}, {"threads", set_threads, NULL},
-	{"cache", set_cache, NULL},         {"defaults", NULL, read_defaults}, {"on_error", NULL, read_on_error},
-	{"config", NULL, read_config},      {"topics", NULL, read_topics}, {"tables", NULL, read_tables},
-	{"flows", NULL, read_flows},
+	{"guarantee", set_guarantee, NULL}, {"commit", set_commit, NULL},
+	{"threads", set_threads, NULL},     {"cache", set_cache, NULL},
+	{"defaults", NULL, read_defaults},  {"on_error", NULL, read_on_error},
+	{"config", NULL, read_config},      {"topics", NULL, read_topics},
+	{"tables", NULL, read_tables},      {"flows", NULL, read_flows},
 };
 #define JOB_KEYS (sizeof job_keys / sizeof *job_keys)
 
@@ -518,7 +531,8 @@ static int job_with_spec(lua_State *L)
 	luaL_checkstack(L, 40, NULL);
 	if (!lua_istable(L, 1))
 		return luaL_error(L, "ks.job \"%s\" takes a table: ks.job \"%s\" { flows = { … } }",
-				  lua_tostring(L, lua_upvalueindex(1)), lua_tostring(L, lua_upvalueindex(1)));
+				  lua_tostring(L, lua_upvalueindex(1)),
+				  lua_tostring(L, lua_upvalueindex(1)));
 	lua_settop(L, 1);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_pushvalue(L, lua_upvalueindex(2));
@@ -530,9 +544,12 @@ static int job_with_spec(lua_State *L)
 static int job_named(lua_State *L)
 {
 	if (lua_type(L, 1) != LUA_TSTRING)
-		return luaL_error(L, "a job begins with its name: ks.job \"name\" { flows = { … } }");
+		return luaL_error(L,
+				  "a job begins with its name: ks.job \"name\" { flows = { … } }");
 	if (!name_is_valid(lua_tostring(L, 1)))
-		return luaL_error(L, "\"%s\" cannot be the name of a job: letters, digits, '.', '_' and '-', at most 249",
+		return luaL_error(L,
+				  "\"%s\" cannot be the name of a job: letters, digits, '.', '_' "
+				  "and '-', at most 249",
 				  lua_tostring(L, 1));
 	lua_settop(L, 2);
 	node_push_where(L);
@@ -574,14 +591,17 @@ static int job_index(lua_State *L)
 		lua_pushstring(L, o->job->name);
 		return 1;
 	}
-	return luaL_error(L, "a job is finished once ks.job has returned it; change the tables before");
+	return luaL_error(
+		L, "a job is finished once ks.job has returned it; change the tables before");
 }
 
 void job_register(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{"__gc", job_gc},           {"__tostring", job_tostring},
-		{"__index", job_index},     {NULL, NULL},
+		{"__gc", job_gc},
+		{"__tostring", job_tostring},
+		{"__index", job_index},
+		{NULL, NULL},
 	};
 
 	luaL_newmetatable(L, JOB_META);

@@ -22,8 +22,8 @@ enum takes {
 
 struct step_form {
 	unsigned takes;
-	const char *main;             /* the key of a spec that stands for the plain argument */
-	const char *const *keys;      /* of a spec */
+	const char *main;        /* the key of a spec that stands for the plain argument */
+	const char *const *keys; /* of a spec */
 	const char *usage;
 };
 
@@ -40,35 +40,51 @@ static const char *const to_keys[] = {"topic", "key", "value", "partition", NULL
 #define FN_OR_PATH (TAKES_FN | TAKES_PATH)
 
 static const struct step_form forms[STEP_KIND_COUNT] = {
-	[STEP_FILTER] = {FN_OR_PATH, NULL, NULL, "ks.filter(function(v) return v.amount > 0 end) or ks.filter \"is_paid\""},
-	[STEP_REJECT] = {FN_OR_PATH, NULL, NULL, "ks.reject(function(v) return v.test end) or ks.reject \"test\""},
+	[STEP_FILTER] = {FN_OR_PATH, NULL, NULL,
+			 "ks.filter(function(v) return v.amount > 0 end) or ks.filter \"is_paid\""},
+	[STEP_REJECT] = {FN_OR_PATH, NULL, NULL,
+			 "ks.reject(function(v) return v.test end) or ks.reject \"test\""},
 	[STEP_MAP] = {TAKES_FN, NULL, NULL, "ks.map(function(v, k, rec) … return v end)"},
-	[STEP_FLAT_MAP] = {TAKES_FN, NULL, NULL, "ks.flat_map(function(v) return { v.a, v.b } end)"},
+	[STEP_FLAT_MAP] = {TAKES_FN, NULL, NULL,
+			   "ks.flat_map(function(v) return { v.a, v.b } end)"},
 	[STEP_EXPLODE] = {TAKES_PATH, NULL, NULL, "ks.explode \"items\""},
-	[STEP_REKEY] = {FN_OR_PATH, NULL, NULL, "ks.rekey \"user.id\" or ks.rekey(function(v) return v.id end)"},
-	[STEP_GROUP] = {FN_OR_PATH | TAKES_NOTHING, NULL, NULL, "ks.group(), ks.group \"user.id\" or ks.group(fn)"},
-	[STEP_SPLIT] = {TAKES_SPEC, NULL, NULL, "ks.split { { when = fn, ks.to \"a\" }, { ks.to \"b\" } }"},
+	[STEP_REKEY] = {FN_OR_PATH, NULL, NULL,
+			"ks.rekey \"user.id\" or ks.rekey(function(v) return v.id end)"},
+	[STEP_GROUP] = {FN_OR_PATH | TAKES_NOTHING, NULL, NULL,
+			"ks.group(), ks.group \"user.id\" or ks.group(fn)"},
+	[STEP_SPLIT] = {TAKES_SPEC, NULL, NULL,
+			"ks.split { { when = fn, ks.to \"a\" }, { ks.to \"b\" } }"},
 	[STEP_PEEK] = {TAKES_FN, NULL, NULL, "ks.peek(function(v, k, rec) ks.log.info(v.id) end)"},
-	[STEP_LOG] = {TAKES_TEXT | TAKES_SPEC | TAKES_NOTHING, "message", log_keys, "ks.log \"seen\""},
-	[STEP_SAMPLE] = {TAKES_NUMBER | TAKES_SPEC, "every", sample_keys, "ks.sample(100) or ks.sample { every = 100 }"},
-	[STEP_COUNT] = {TAKES_NOTHING | TAKES_SPEC, NULL, count_keys, "ks.count() or ks.count { as = \"name\" }"},
-	[STEP_SUM] = {FN_OR_PATH | TAKES_SPEC, "of", of_keys, "ks.sum \"amount\" or ks.sum { of = \"amount\", as = \"name\" }"},
-	[STEP_MIN] = {FN_OR_PATH | TAKES_SPEC, "of", of_keys, "ks.min \"amount\" or ks.min { of = \"amount\", as = \"name\" }"},
-	[STEP_MAX] = {FN_OR_PATH | TAKES_SPEC, "of", of_keys, "ks.max \"amount\" or ks.max { of = \"amount\", as = \"name\" }"},
-	[STEP_REDUCE] = {TAKES_FN | TAKES_SPEC, "with", with_keys, "ks.reduce(function(acc, v) return acc end)"},
-	[STEP_AGGREGATE] = {TAKES_SPEC, "with", aggregate_keys,
-			    "ks.aggregate { init = { n = 0 }, with = function(acc, v) acc.n = acc.n + 1 return acc end }"},
+	[STEP_LOG] = {TAKES_TEXT | TAKES_SPEC | TAKES_NOTHING, "message", log_keys,
+		      "ks.log \"seen\""},
+	[STEP_SAMPLE] = {TAKES_NUMBER | TAKES_SPEC, "every", sample_keys,
+			 "ks.sample(100) or ks.sample { every = 100 }"},
+	[STEP_COUNT] = {TAKES_NOTHING | TAKES_SPEC, NULL, count_keys,
+			"ks.count() or ks.count { as = \"name\" }"},
+	[STEP_SUM] = {FN_OR_PATH | TAKES_SPEC, "of", of_keys,
+		      "ks.sum \"amount\" or ks.sum { of = \"amount\", as = \"name\" }"},
+	[STEP_MIN] = {FN_OR_PATH | TAKES_SPEC, "of", of_keys,
+		      "ks.min \"amount\" or ks.min { of = \"amount\", as = \"name\" }"},
+	[STEP_MAX] = {FN_OR_PATH | TAKES_SPEC, "of", of_keys,
+		      "ks.max \"amount\" or ks.max { of = \"amount\", as = \"name\" }"},
+	[STEP_REDUCE] = {TAKES_FN | TAKES_SPEC, "with", with_keys,
+			 "ks.reduce(function(acc, v) return acc end)"},
+	[STEP_AGGREGATE] = {TAKES_FN | TAKES_SPEC, "with", aggregate_keys,
+			    "ks.aggregate { init = { n = 0 }, with = function(acc, v) acc.n = "
+			    "acc.n + 1 return acc end }"},
 	[STEP_DEDUP] = {FN_OR_PATH | TAKES_SPEC | TAKES_NOTHING, "by", dedup_keys,
 			"ks.dedup \"id\" or ks.dedup { by = \"id\", within = \"24h\" }"},
-	[STEP_PROCESS] = {TAKES_FN | TAKES_SPEC, "on_record", process_keys,
-			  "ks.process { as = \"store\", on_record = function(ctx, v, k, rec) … end }"},
-	[STEP_TO] = {TAKES_FN | TAKES_TOPIC | TAKES_SPEC, "topic", to_keys, "ks.to \"topic\" or ks.to(fn)"},
+	[STEP_PROCESS] =
+		{TAKES_FN | TAKES_SPEC, "on_record", process_keys,
+		 "ks.process { as = \"store\", on_record = function(ctx, v, k, rec) … end }"},
+	[STEP_TO] = {TAKES_FN | TAKES_TOPIC | TAKES_SPEC, "topic", to_keys,
+		     "ks.to \"topic\" or ks.to(fn)"},
 };
 
 static bool keeps_state(enum step_kind k)
 {
-	return k == STEP_COUNT || k == STEP_SUM || k == STEP_MIN || k == STEP_MAX || k == STEP_REDUCE ||
-	       k == STEP_AGGREGATE || k == STEP_DEDUP || k == STEP_PROCESS;
+	return k == STEP_COUNT || k == STEP_SUM || k == STEP_MIN || k == STEP_MAX ||
+	       k == STEP_REDUCE || k == STEP_AGGREGATE || k == STEP_DEDUP || k == STEP_PROCESS;
 }
 
 /* --- the plain argument --- */
@@ -78,12 +94,13 @@ static void wrong_argument(const struct spec *s, const struct step_form *form, c
 	char got[96];
 
 	describe_value(s->b->L, -1, got, sizeof got);
-	report_error(s->b->report, s->where, s->what, NULL, "%s%s%s cannot be %s; write %s", s->what,
-		     name ? ": " : "", name ? name : "", got, form->usage);
+	report_error(s->b->report, s->where, s->what, NULL, "%s%s%s cannot be %s; write %s",
+		     s->what, name ? ": " : "", name ? name : "", got, form->usage);
 }
 
 /* Reads the value at the top of the stack as the step's main argument; name: its key, or NULL. */
-static void read_main(const struct spec *s, const struct step_form *form, const char *name, struct step *step)
+static void read_main(const struct spec *s, const struct step_form *form, const char *name,
+		      struct step *step)
 {
 	lua_State *L = s->b->L;
 	int type = lua_type(L, -1);
@@ -112,7 +129,8 @@ static void read_emit(const struct spec *s)
 	lua_getfield(L, s->idx, "emit");
 	if (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "final") == 0)
 		spec_error(s, "emit", NULL,
-			   "%s: emit = \"final\" needs a window, and windows are not available yet; without one "
+			   "%s: emit = \"final\" needs a window, and windows are not available "
+			   "yet; without one "
 			   "every change is sent on (emit = \"update\")",
 			   s->what);
 	else if (!lua_isnil(L, -1) &&
@@ -130,10 +148,12 @@ static void read_init(const struct spec *s, struct step *step)
 
 	lua_getfield(L, s->idx, "init");
 	if (lua_isnil(L, -1))
-		spec_error(s, NULL, NULL, "ks.aggregate needs init, the value to start from: init = { n = 0 }");
+		spec_error(s, NULL, NULL,
+			   "ks.aggregate needs init, the value to start from: init = { n = 0 }");
 	else if (lua_isfunction(L, -1))
 		spec_error(s, "init", NULL,
-			   "ks.aggregate: init is a value, not a function; every key gets its own copy");
+			   "ks.aggregate: init is a value, not a function; every key gets its own "
+			   "copy");
 	else if (value_to_json(L, -1, &json, &why) != ERR_NONE)
 		spec_error(s, "init", NULL, "ks.aggregate: init cannot be stored: %s", why.text);
 	else
@@ -165,8 +185,8 @@ static void read_spec_main(const struct spec *s, const struct step_form *form, s
 	if (!lua_isnil(L, -1))
 		read_main(s, form, name, step);
 	else if (!(form->takes & TAKES_NOTHING))
-		report_error(s->b->report, s->where, s->what, NULL, "%s needs %s; write %s", s->what, name,
-			     form->usage);
+		report_error(s->b->report, s->where, s->what, NULL, "%s needs %s; write %s",
+			     s->what, name, form->usage);
 	lua_pop(L, 1);
 }
 
@@ -176,15 +196,18 @@ static void read_spec(struct spec *s, const struct step_form *form, struct step 
 	if (step->kind == STEP_AGGREGATE)
 		read_init(s, step);
 	read_spec_main(s, form, step);
-	if (keeps_state(step->kind) && spec_string(s, "as", &step->store) && !name_is_valid(step->store))
-		spec_error(s, step->store, NULL, "%s: \"%s\" cannot be the name of a store", s->what, step->store);
+	if (keeps_state(step->kind) && spec_string(s, "as", &step->store) &&
+	    !name_is_valid(step->store))
+		spec_error(s, step->store, NULL, "%s: \"%s\" cannot be the name of a store",
+			   s->what, step->store);
 	if (form->keys == dedup_keys) {
 		(void)spec_duration(s, "within", &step->within_ms);
 		(void)spec_integer(s, "max", 1, INT64_C(1) << 40, &step->ids_max);
 	}
 	if (step->kind == STEP_TO)
 		read_to(s, step);
-	if (form->keys && form->keys != dedup_keys && keeps_state(step->kind) && step->kind != STEP_PROCESS)
+	if (form->keys && form->keys != dedup_keys && keeps_state(step->kind) &&
+	    step->kind != STEP_PROCESS)
 		read_emit(s);
 }
 
@@ -192,10 +215,10 @@ static void read_spec(struct spec *s, const struct step_form *form, struct step 
 
 struct list_place {
 	struct step_list *list;
-	struct flow *flow;     /* the list is a flow's own: ks.from stands first */
+	struct flow *flow; /* the list is a flow's own: ks.from stands first */
 	const char *where;
 	int depth;
-	bool complained;       /* about what follows ks.to: once is enough */
+	bool complained; /* about what follows ks.to: once is enough */
 };
 
 static void read_list(struct build *b, struct list_place *p, int idx);
@@ -243,7 +266,8 @@ static bool ends_list(enum step_kind k)
 	return k == STEP_TO || k == STEP_SPLIT;
 }
 
-static void check_position(struct build *b, struct list_place *p, const char *where, const char *name)
+static void check_position(struct build *b, struct list_place *p, const char *where,
+			   const char *name)
 {
 	const struct step *last;
 
@@ -255,7 +279,8 @@ static void check_position(struct build *b, struct list_place *p, const char *wh
 	p->complained = true;
 	report_error(b->report, where, name, NULL,
 		     last->kind == STEP_TO
-			     ? "no step can follow ks.to (%s): a record leaves the flow there; a second flow may "
+			     ? "no step can follow ks.to (%s): a record leaves the flow there; a "
+			       "second flow may "
 			       "begin with the same ks.from"
 			     : "no step can follow ks.split (%s): put the steps into its branches",
 		     last->where);
@@ -281,14 +306,16 @@ static void read_step(struct build *b, struct list_place *p, int idx)
 	node_push_argument(L, idx);
 	s.idx = lua_gettop(L);
 	if (n->argc > 1)
-		report_error(b->report, where, what, NULL, "%s takes one argument, not %d; write %s", what,
-			     n->argc, form->usage);
+		report_error(b->report, where, what, NULL,
+			     "%s takes one argument, not %d; write %s", what, n->argc, form->usage);
 	else if (lua_isnil(L, -1) && (n->argc > 0 || !(form->takes & TAKES_NOTHING)))
 		wrong_argument(&s, form, NULL);
 	else if (step->kind == STEP_SPLIT && lua_istable(L, -1))
 		read_split(b, step, s.idx, p->depth);
 	else if (lua_istable(L, -1) && (form->takes & TAKES_SPEC))
 		read_spec(&s, form, step);
+	else if (step->kind == STEP_AGGREGATE) /* a function alone does not say where to start */
+		wrong_argument(&s, form, NULL);
 	else if (!lua_isnil(L, -1))
 		read_main(&s, form, NULL, step);
 	lua_settop(L, s.idx - 1);
@@ -325,7 +352,8 @@ static void add_topics(const struct spec *s, struct flow *f)
 
 static void read_from_spec(const struct spec *s, struct flow *f)
 {
-	static const char *const keys[] = {"topic", "topics", "pattern", "key", "value", "time", "start", NULL};
+	static const char *const keys[] = {"topic", "topics", "pattern", "key",
+					   "value", "time",   "start",   NULL};
 	lua_State *L = s->b->L;
 	char *start = NULL;
 
@@ -346,7 +374,8 @@ static void read_from_spec(const struct spec *s, struct flow *f)
 	if (spec_string(s, "start", &start)) {
 		f->from_start = strcmp(start, "end") != 0 && strcmp(start, "latest") != 0;
 		if (f->from_start && strcmp(start, "start") != 0 && strcmp(start, "earliest") != 0)
-			spec_error(s, "start", NULL, "%s: start must be \"start\" (the default) or \"end\"", s->what);
+			spec_error(s, "start", NULL,
+				   "%s: start must be \"start\" (the default) or \"end\"", s->what);
 		free(start);
 	}
 }
@@ -365,7 +394,8 @@ static void read_from(struct build *b, struct list_place *p, int idx)
 	if (!f || p->list->count > 0 || f->topic_count > 0 || f->pattern) {
 		report_error(b->report, where, what, NULL,
 			     !f ? "ks.from cannot stand in a branch of ks.split"
-				: "%s must be the first step of its flow, and stand there once: ks.from { \"a\", \"b\" } "
+				: "%s must be the first step of its flow, and stand there once: "
+				  "ks.from { \"a\", \"b\" } "
 				  "reads several topics",
 			     what);
 		return;
@@ -373,7 +403,8 @@ static void read_from(struct build *b, struct list_place *p, int idx)
 	node_push_argument(L, idx);
 	s.idx = lua_gettop(L);
 	if (n->argc > 1)
-		report_error(b->report, where, what, NULL, "%s takes one argument: %s { \"a\", \"b\" }", what, what);
+		report_error(b->report, where, what, NULL,
+			     "%s takes one argument: %s { \"a\", \"b\" }", what, what);
 	else if (lua_istable(L, -1))
 		read_from_spec(&s, f);
 	else
@@ -381,7 +412,8 @@ static void read_from(struct build *b, struct list_place *p, int idx)
 	if (f->topic_count == 0 && !f->pattern && b->report->errors == mistakes)
 		report_error(b->report, where, what, NULL, "%s names no topic", what);
 	if (f->topic_count > 0 && f->pattern)
-		report_error(b->report, where, what, NULL, "%s takes topics or a pattern, not both", what);
+		report_error(b->report, where, what, NULL, "%s takes topics or a pattern, not both",
+			     what);
 	lua_settop(L, s.idx - 1);
 }
 
@@ -417,17 +449,18 @@ static void report_element(struct build *b, const struct list_place *p, lua_Inte
 
 	describe_value(L, -1, got, sizeof got);
 	if (lua_isfunction(L, -1) && is_constructor(L, &name))
-		report_error(b->report, p->where, NULL, NULL, "step %d is ks.%s itself: call it, ks.%s(…)", (int)i,
-			     name, name);
+		report_error(b->report, p->where, NULL, NULL,
+			     "step %d is ks.%s itself: call it, ks.%s(…)", (int)i, name, name);
 	else if (lua_isfunction(L, -1))
-		report_error(b->report, p->where, NULL, NULL, "step %d is a function: wrap it, ks.map(…) or ks.filter(…)",
-			     (int)i);
+		report_error(b->report, p->where, NULL, NULL,
+			     "step %d is a function: wrap it, ks.map(…) or ks.filter(…)", (int)i);
 	else if (lua_type(L, -1) == LUA_TSTRING)
 		report_error(b->report, p->where, lua_tostring(L, -1), NULL,
-			     "step %d is %s: write ks.from \"%.40s\" or ks.to \"%.40s\"", (int)i, got,
-			     lua_tostring(L, -1), lua_tostring(L, -1));
+			     "step %d is %s: write ks.from \"%.40s\" or ks.to \"%.40s\"", (int)i,
+			     got, lua_tostring(L, -1), lua_tostring(L, -1));
 	else
-		report_error(b->report, p->where, NULL, NULL, "step %d is %s, not a step such as ks.map(…)", (int)i, got);
+		report_error(b->report, p->where, NULL, NULL,
+			     "step %d is %s, not a step such as ks.map(…)", (int)i, got);
 }
 
 static void read_element(struct build *b, struct list_place *p, lua_Integer i)
@@ -441,8 +474,9 @@ static void read_element(struct build *b, struct list_place *p, lua_Integer i)
 	else if (n && n->type->kind == NODE_STEP)
 		read_step(b, p, idx);
 	else if (n)
-		report_error(b->report, p->where, n->type->name, NULL, "ks.%s is no step: write on_error = ks.%s …",
-			     n->type->name, n->type->name);
+		report_error(b->report, p->where, n->type->name, NULL,
+			     "ks.%s is no step: write on_error = ks.%s …", n->type->name,
+			     n->type->name);
 	else if (lua_istable(L, idx))
 		read_list(b, p, idx); /* a fragment that several flows share */
 	else
@@ -456,7 +490,8 @@ static void read_list(struct build *b, struct list_place *p, int idx)
 
 	luaL_checkstack(L, 20, NULL);
 	if (++p->depth > NESTING_MAX) {
-		report_error(b->report, p->where, NULL, NULL, "lists of steps are nested more than %d deep", NESTING_MAX);
+		report_error(b->report, p->where, NULL, NULL,
+			     "lists of steps are nested more than %d deep", NESTING_MAX);
 	} else {
 		for (lua_Integer i = 1; i <= n; i++) {
 			lua_rawgeti(L, idx, i);
@@ -487,10 +522,11 @@ void build_flow_steps(struct build *b, struct flow *f, int idx)
 
 	read_list(b, &p, idx);
 	if (f->topic_count == 0 && !f->pattern && b->report->errors == mistakes)
-		report_error(b->report, f->where, f->name, NULL, "flow \"%s\" must begin with ks.from \"topic\"",
-			     f->name);
+		report_error(b->report, f->where, f->name, NULL,
+			     "flow \"%s\" must begin with ks.from \"topic\"", f->name);
 	else if (f->steps.count == 0 && b->report->errors == mistakes)
-		report_error(b->report, f->where, f->name, NULL, "flow \"%s\" has no step after ks.from", f->name);
+		report_error(b->report, f->where, f->name, NULL,
+			     "flow \"%s\" has no step after ks.from", f->name);
 	check_end(b, &f->steps);
 }
 
@@ -500,7 +536,8 @@ static struct branch *add_branch(struct step *step)
 {
 	struct branch *br;
 
-	step->branches = xrealloc(step->branches, (step->branch_count + 1) * sizeof *step->branches);
+	step->branches =
+		xrealloc(step->branches, (step->branch_count + 1) * sizeof *step->branches);
 	br = &step->branches[step->branch_count++];
 	memset(br, 0, sizeof *br);
 	br->when = FN_NONE;
@@ -515,7 +552,8 @@ static void take_equals(const struct spec *s, int idx, struct branch *br)
 	if (value_to_json(s->b->L, idx, &json, &why) == ERR_NONE)
 		br->when_equals = xstrdup(buf_cstr(&json));
 	else
-		spec_error(s, "equals", NULL, "%s: equals cannot be compared: %s", s->what, why.text);
+		spec_error(s, "equals", NULL, "%s: equals cannot be compared: %s", s->what,
+			   why.text);
 	buf_fini(&json);
 }
 
@@ -535,13 +573,17 @@ static void read_when(const struct spec *s, struct branch *br)
 	} else if (lua_istable(L, -1)) {
 		spec_check_keys(&w, keys, false);
 		if (!spec_path(&w, "path", &br->when_path))
-			spec_error(s, "when", NULL, "%s: when = { path = \"type\", equals = \"order\" } needs path", s->what);
+			spec_error(s, "when", NULL,
+				   "%s: when = { path = \"type\", equals = \"order\" } needs path",
+				   s->what);
 		lua_getfield(L, w.idx, "equals");
 		if (!lua_isnil(L, -1))
 			take_equals(s, -1, br);
 		lua_pop(L, 1);
 	} else if (!lua_isnil(L, -1)) {
-		spec_error(s, "when", NULL, "%s: when must be a function, a path, or { path = …, equals = … }", s->what);
+		spec_error(s, "when", NULL,
+			   "%s: when must be a function, a path, or { path = …, equals = … }",
+			   s->what);
 	}
 	lua_pop(L, 1);
 }
@@ -628,7 +670,8 @@ static void read_split_by(struct build *b, struct step *step, int idx, int depth
 	lua_pop(L, 2);
 	free(path);
 	if (lua_rawlen(L, idx) > 0)
-		spec_error(&s, "by", NULL, "ks.split: with by, every branch has a value's name: order = { … }");
+		spec_error(&s, "by", NULL,
+			   "ks.split: with by, every branch has a value's name: order = { … }");
 }
 
 static void read_split(struct build *b, struct step *step, int idx, int depth)
@@ -648,8 +691,8 @@ static void read_split(struct build *b, struct step *step, int idx, int depth)
 	lua_pop(L, 1);
 	spec_check_keys(&s, no_keys, true);
 	if (n == 0)
-		report_error(b->report, step->where, "ks.split", NULL, "ks.split has no branch; write %s",
-			     forms[STEP_SPLIT].usage);
+		report_error(b->report, step->where, "ks.split", NULL,
+			     "ks.split has no branch; write %s", forms[STEP_SPLIT].usage);
 	for (lua_Integer i = 1; i <= n; i++) {
 		bool after_else = step->every == 1;
 
@@ -657,8 +700,10 @@ static void read_split(struct build *b, struct step *step, int idx, int depth)
 		read_branch(b, step, lua_gettop(L), depth + 1);
 		lua_pop(L, 1);
 		if (after_else) {
-			report_error(b->report, step->branches[step->branch_count - 1].where, NULL, NULL,
-				     "this branch gets no record: an earlier branch has no `when` and takes all");
+			report_error(b->report, step->branches[step->branch_count - 1].where, NULL,
+				     NULL,
+				     "this branch gets no record: an earlier branch has no `when` "
+				     "and takes all");
 			break;
 		}
 	}
@@ -681,10 +726,13 @@ static void read_retry(const struct spec *s, int idx, struct error_policy *out)
 	} else if (lua_istable(L, -1)) {
 		spec_check_keys(&r, keys, false);
 		if (!spec_integer(&r, "times", 0, 1000, &times))
-			spec_error(&r, "ks.retry", NULL, "ks.retry needs times: ks.retry { times = 2, backoff = \"50ms\" }");
+			spec_error(
+				&r, "ks.retry", NULL,
+				"ks.retry needs times: ks.retry { times = 2, backoff = \"50ms\" }");
 		(void)spec_duration(&r, "backoff", &out->retry_backoff_ms);
 	} else {
-		spec_error(&r, "ks.retry", NULL, "write ks.retry { times = 2, backoff = \"50ms\" }");
+		spec_error(&r, "ks.retry", NULL,
+			   "write ks.retry { times = 2, backoff = \"50ms\" }");
 	}
 	out->retry_times = (int)times;
 	lua_pop(L, 1);
@@ -700,7 +748,8 @@ static void read_after(const struct spec *s, struct error_policy *out)
 	if (n && n->type->kind == NODE_RETRY)
 		read_retry(s, lua_gettop(L), out);
 	else if (!lua_isnil(L, -1))
-		spec_error(s, "after", NULL, "%s: after must be ks.retry { times = 2, backoff = \"50ms\" }", s->what);
+		spec_error(s, "after", NULL,
+			   "%s: after must be ks.retry { times = 2, backoff = \"50ms\" }", s->what);
 	lua_pop(L, 1);
 }
 
@@ -715,7 +764,9 @@ static void read_dead_letter(struct spec *s, struct error_policy *out)
 		return;
 	}
 	if (!lua_istable(L, -1)) {
-		spec_error(s, s->what, NULL, "write ks.dead_letter \"topic\" or ks.dead_letter { topic = \"…\", after = ks.retry { … } }");
+		spec_error(s, s->what, NULL,
+			   "write ks.dead_letter \"topic\" or ks.dead_letter { topic = \"…\", "
+			   "after = ks.retry { … } }");
 		return;
 	}
 	spec_check_keys(s, keys, true);
@@ -740,7 +791,8 @@ void build_policy(const struct spec *s, struct error_policy *out)
 
 	if (!n || n->type->kind == NODE_STEP || n->type->kind == NODE_FROM) {
 		spec_error(s, "on_error", NULL,
-			   "on_error must be ks.dead_letter \"topic\", ks.skip, ks.fail_job or ks.retry { … }, not %s",
+			   "on_error must be ks.dead_letter \"topic\", ks.skip, ks.fail_job or "
+			   "ks.retry { … }, not %s",
 			   describe_value(L, idx, got, sizeof got));
 		return;
 	}
@@ -761,7 +813,8 @@ void build_policy(const struct spec *s, struct error_policy *out)
 			spec_check_keys(&p, keys, false);
 			read_after(&p, out);
 		} else if (!lua_isnil(L, -1)) {
-			spec_error(&p, what, NULL, "write %s or %s { after = ks.retry { … } }", what, what);
+			spec_error(&p, what, NULL, "write %s or %s { after = ks.retry { … } }",
+				   what, what);
 		}
 	}
 	lua_settop(L, idx);

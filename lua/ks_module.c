@@ -15,7 +15,8 @@ static const char tombstone_key; /* its address is ks.tombstone */
 
 bool ks_is_tombstone(lua_State *L, int idx)
 {
-	return lua_islightuserdata(L, idx) && lua_touserdata(L, idx) == (const void *)&tombstone_key;
+	return lua_islightuserdata(L, idx) &&
+	       lua_touserdata(L, idx) == (const void *)&tombstone_key;
 }
 
 struct surroundings *surroundings_of(lua_State *L)
@@ -41,12 +42,17 @@ static const struct missing {
 	{"global", "tables are not available yet; ks.process has a store of its own"},
 	{"sink", "sinks are not available yet; a flow ends with ks.to \"topic\""},
 	{"avro", "Avro is not available yet; the serdes are json, string, bytes, i64 and f64"},
-	{"protobuf", "Protobuf is not available yet; the serdes are json, string, bytes, i64 and f64"},
-	{"msgpack", "MessagePack is not available yet; the serdes are json, string, bytes, i64 and f64"},
-	{"serde", "own serdes are not available yet; the serdes are json, string, bytes, i64 and f64"},
+	{"protobuf",
+	 "Protobuf is not available yet; the serdes are json, string, bytes, i64 and f64"},
+	{"msgpack",
+	 "MessagePack is not available yet; the serdes are json, string, bytes, i64 and f64"},
+	{"serde",
+	 "own serdes are not available yet; the serdes are json, string, bytes, i64 and f64"},
 	{"re", "regular expressions are not available yet; Lua's string.match and string.gsub are"},
-	{"through", "ks.through is not there: end the flow with ks.to and begin another with ks.from"},
-	{"repartition", "ks.repartition is not there: ks.rekey and ks.group repartition where state follows"},
+	{"through",
+	 "ks.through is not there: end the flow with ks.to and begin another with ks.from"},
+	{"repartition",
+	 "ks.repartition is not there: ks.rekey and ks.group repartition where state follows"},
 	{"map_values", "ks.map_values is ks.map: a function that returns no key leaves the key"},
 	{"select_key", "ks.select_key is ks.rekey"},
 	{"group_by", "ks.group_by is ks.group \"path\""},
@@ -74,13 +80,15 @@ static int unknown_name(lua_State *L)
 	}
 	near = suggest(key, names, n);
 	if (near)
-		return luaL_error(L, "%s has no \"%s\"; did you mean %s.%s?", table, key, table, near);
+		return luaL_error(L, "%s has no \"%s\"; did you mean %s.%s?", table, key, table,
+				  near);
 	return luaL_error(L, "%s has no \"%s\"", table, key);
 }
 
 static int refuse_name(lua_State *L)
 {
-	return luaL_error(L, "%s cannot be changed: make a local", lua_tostring(L, lua_upvalueindex(1)));
+	return luaL_error(L, "%s cannot be changed: make a local",
+			  lua_tostring(L, lua_upvalueindex(1)));
 }
 
 /* Gives the table at the top an __index that tells, below what it has already as metatable. */
@@ -99,7 +107,8 @@ static void guard(lua_State *L, const char *name)
 
 static void guard_tables(lua_State *L)
 {
-	static const char *const tables[] = {"hash", "hex", "base64", "uuid", "time", "log", "json"};
+	static const char *const tables[] = {"hash", "hex", "base64", "uuid",
+					     "time", "log", "json"};
 
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
 		lua_getfield(L, -1, tables[i]);
@@ -111,11 +120,13 @@ static void guard_tables(lua_State *L)
 	guard(L, "ks");
 }
 
-static struct surroundings *make_surroundings(lua_State *L, const struct script_param *params, size_t count)
+static struct surroundings *make_surroundings(lua_State *L, const struct script_param *params,
+					      size_t count)
 {
 	struct surroundings *s = lua_newuserdatauv(L, sizeof *s + count * sizeof *s->params, 0);
 
-	*s = (struct surroundings){.name = "script", .params = (struct param *)(s + 1), .param_count = count};
+	*s = (struct surroundings){
+		.name = "script", .params = (struct param *)(s + 1), .param_count = count};
 	for (size_t i = 0; i < count; i++)
 		s->params[i] = (struct param){.name = params[i].name, .value = params[i].value};
 	lua_setfield(L, LUA_REGISTRYINDEX, SURROUNDINGS);

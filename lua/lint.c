@@ -15,7 +15,14 @@
 #define NESTED_MAX   50
 
 /* The instructions that matter (lopcodes.h of 5.4). */
-enum { OP_GETUPVAL = 9, OP_SETUPVAL = 10, OP_SETTABUP = 15, OP_SETTABLE = 16, OP_SETI = 17, OP_SETFIELD = 18 };
+enum {
+	OP_GETUPVAL = 9,
+	OP_SETUPVAL = 10,
+	OP_SETTABUP = 15,
+	OP_SETTABLE = 16,
+	OP_SETI = 17,
+	OP_SETFIELD = 18
+};
 
 struct dump {
 	const uint8_t *p, *end;
@@ -126,7 +133,8 @@ static void scan_code(const uint8_t *code, size_t n, struct assigned *out)
 static void scan_function(struct dump *d, struct assigned *out, int depth);
 
 /* Findings of a function within: those upvalues that it shares with the one around it. */
-static void merge_nested(const struct assigned *in, const uint8_t *upvalues, size_t n, struct assigned *out)
+static void merge_nested(const struct assigned *in, const uint8_t *upvalues, size_t n,
+			 struct assigned *out)
 {
 	for (size_t i = 0; i < n && i <= UPVALUES_MAX; i++) {
 		bool in_stack = upvalues[3 * i] != 0;
@@ -161,7 +169,8 @@ static void skip_debug(struct dump *d)
 }
 
 /* Reads one prototype: into *out what it assigns of its own upvalues. *upvalues, *count: where they come from. */
-static void read_function(struct dump *d, struct assigned *out, const uint8_t **upvalues, size_t *count, int depth)
+static void read_function(struct dump *d, struct assigned *out, const uint8_t **upvalues,
+			  size_t *count, int depth)
 {
 	size_t n;
 
@@ -223,7 +232,8 @@ static int report_finding(lua_State *L, struct report *r, const char *upvalue, b
 		where = xasprintf("%s:%d", ar.source + 1, ar.linedefined);
 		at = report_locate(where, upvalue, ar.lastlinedefined - ar.linedefined + 1);
 		report_warning(r, at, upvalue, NULL,
-			       "this function changes %s\"%s\", a variable from outside: such state is lost on restart "
+			       "this function changes %s\"%s\", a variable from outside: such "
+			       "state is lost on restart "
 			       "and differs per thread; keep it with ks.process or ks.aggregate",
 			       is_field ? "the table " : "", upvalue);
 		free(where);
@@ -242,7 +252,8 @@ int lint_function(lua_State *L, struct report *r)
 	int found = 0;
 	struct dump d;
 
-	if (!lua_iscfunction(L, -1) && lua_dump(L, write_dump, &text, 0) == 0 && text.len > DUMP_HEADER_BYTES + 1) {
+	if (!lua_iscfunction(L, -1) && lua_dump(L, write_dump, &text, 0) == 0 &&
+	    text.len > DUMP_HEADER_BYTES + 1) {
 		d = (struct dump){text.data + DUMP_HEADER_BYTES + 1, text.data + text.len, false};
 		read_function(&d, out, &upvalues, &count, 0);
 		for (size_t i = 0; !d.bad && i < count; i++) {

@@ -124,11 +124,8 @@ static int node_index(lua_State *L)
 static void make_metatable(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{"__tostring", node_tostring},
-		{"__call", node_call},
-		{"__index", node_index},
-		{"__newindex", node_index},
-		{NULL, NULL},
+		{"__tostring", node_tostring}, {"__call", node_call}, {"__index", node_index},
+		{"__newindex", node_index},    {NULL, NULL},
 	};
 
 	luaL_newmetatable(L, NODE_META);

@@ -12,8 +12,8 @@
 #include "streams/topology.h"
 
 enum node_kind {
-	NODE_STEP,        /* step says which */
-	NODE_FROM,        /* also ks.merge */
+	NODE_STEP, /* step says which */
+	NODE_FROM, /* also ks.merge */
 	NODE_DEAD_LETTER,
 	NODE_SKIP,
 	NODE_FAIL_JOB,
@@ -28,7 +28,7 @@ struct node_type {
 
 struct node {
 	const struct node_type *type;
-	int argc;         /* how many arguments were given; the first is kept */
+	int argc; /* how many arguments were given; the first is kept */
 };
 
 /* Adds the constructors to the table at the top of the stack. */

@@ -49,7 +49,10 @@ static int record_index(lua_State *L)
 	else if (strcmp(key, "headers") == 0)
 		lua_getiuservalue(L, 1, 1);
 	else
-		return luaL_error(L, "rec has no \"%s\"; it has topic, partition, offset, timestamp and headers", key);
+		return luaL_error(
+			L,
+			"rec has no \"%s\"; it has topic, partition, offset, timestamp and headers",
+			key);
 	return 1;
 }
 
@@ -185,7 +188,8 @@ static int process_forward(lua_State *L)
 	enum ks_err err;
 
 	if (lua_isnoneornil(L, 2))
-		return luaL_error(L, "ctx:forward(value[, key]) needs a value; ks.tombstone is Kafka's null");
+		return luaL_error(
+			L, "ctx:forward(value[, key]) needs a value; ks.tombstone is Kafka's null");
 	err = script_take_datum(L, 2, v->context, NULL, &value, &why);
 	if (!err && has_key)
 		err = script_take_datum(L, 3, v->context, NULL, &key, &why);

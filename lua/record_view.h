@@ -18,7 +18,8 @@ struct record_view {
 struct process_view {
 	struct process_context *process; /* NULL: no process step runs */
 	struct record_context *context;
-	enum ks_err failed;              /* the first error of the engine, kept even if the function catches it */
+	enum ks_err
+		failed; /* the first error of the engine, kept even if the function catches it */
 	struct ks_why why;
 };
 

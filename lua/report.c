@@ -7,8 +7,8 @@
 
 #include "streams/excerpt.h"
 
-#define LINE_MAX_BYTES  4096   /* of one source line; the rest is not looked at */
-#define SEARCH_LINES    100000 /* of one file */
+#define LINE_MAX_BYTES 4096   /* of one source line; the rest is not looked at */
+#define SEARCH_LINES   100000 /* of one file */
 
 void report_fini(struct report *r)
 {
@@ -100,7 +100,8 @@ char *report_locate(const char *where, const char *word, int max_lines)
 	if (!report_place(where, &file, &first))
 		return xstrdup(where);
 	f = fopen(file, "re");
-	for (int i = 1; f && !found && i - first < max_lines && read_line(f, text, sizeof text); i++) {
+	for (int i = 1; f && !found && i - first < max_lines && read_line(f, text, sizeof text);
+	     i++) {
 		if (i >= first && find_word(text, word))
 			found = xasprintf("%s:%d", file, i);
 	}

@@ -14,20 +14,21 @@ struct script_file {
 	char *path;
 	char *module_dir;
 	struct script_options options;
-	struct script_param *params;  /* copied */
-	struct sandbox *sandbox;      /* the first load; its stack holds the jobs from 1 on */
+	struct script_param *params;    /* copied */
+	struct sandbox *sandbox;        /* the first load; its stack holds the jobs from 1 on */
 	const struct job_object **jobs; /* of that load; its Lua state keeps them */
 	size_t job_count;
 	struct factory {
 		struct script_file *file;
 		size_t index;
-	} *factories;                 /* one per job */
+	} * factories; /* one per job */
 };
 
 struct sandbox *script_sandbox_new(const struct script_options *o)
 {
-	struct sandbox_options so = {
-		.memory_max = o->memory_max, .budget_ms = o->budget_ms, .module_dir = o->module_dir};
+	struct sandbox_options so = {.memory_max = o->memory_max,
+				     .budget_ms = o->budget_ms,
+				     .module_dir = o->module_dir};
 	struct sandbox *s = sandbox_new(&so);
 
 	ks_module_open(s, o->params, o->param_count);
@@ -79,6 +80,18 @@ static bool ends_with(const char *text, const char *tail)
 	return n >= m && strcmp(text + n - m, tail) == 0;
 }
 
+/* What Lua's own words for a wrong kind of file leave unsaid. */
+static const char *advice_for(const char *message)
+{
+	if (strstr(message, "'<\\239>'"))
+		return " (the file begins with a byte order mark: save it as UTF-8 without one)";
+	if (strstr(message, "'<\\254>'") || strstr(message, "'<\\255>'"))
+		return " (is the file UTF-16? Scripts are UTF-8)";
+	if (strstr(message, "attempt to load a binary chunk"))
+		return " (this is compiled Lua; scripts are loaded as text only)";
+	return "";
+}
+
 /* The first word in quotes of a message: most likely what the line is to be looked at for. */
 static char *first_quoted(const char *message)
 {
@@ -97,12 +110,13 @@ void script_report_error(lua_State *L, const struct sandbox_error *e, struct buf
 	buf_append(&message, e->message.data, e->message.len);
 	lua_getfield(L, LUA_REGISTRYINDEX, JOB_REPORT);
 	built = lua_tostring(L, -1);
-	if (built && (ends_with(built, buf_cstr(&message)) || ends_with(buf_cstr(&message), built))) {
+	if (built &&
+	    (ends_with(built, buf_cstr(&message)) || ends_with(buf_cstr(&message), built))) {
 		buf_printf(report, "%s\n", built);
 	} else {
-		if (e->where[0] != '\0')
+		if (e->where[0] != '\0' && e->err != ERR_NOT_FOUND && e->err != ERR_IO)
 			buf_printf(report, "%s: ", e->where);
-		buf_printf(report, "%s\n", buf_cstr(&message));
+		buf_printf(report, "%s%s\n", buf_cstr(&message), advice_for(buf_cstr(&message)));
 		quoted = first_quoted(buf_cstr(&message));
 		report_excerpt(report, e->where, quoted, NULL);
 		free(quoted);
@@ -115,7 +129,8 @@ void script_report_error(lua_State *L, const struct sandbox_error *e, struct buf
 
 static const char *describe_result(lua_State *L, int idx, char *out, size_t cap)
 {
-	const char *name = lua_tocfunction(L, idx) ? "a job without its table: ks.job \"name\" { … }" : NULL;
+	const char *name =
+		lua_tocfunction(L, idx) ? "a job without its table: ks.job \"name\" { … }" : NULL;
 
 	if (name) {
 		snprintf(out, cap, "%s", name);
@@ -138,20 +153,27 @@ static enum ks_err unpack_jobs(lua_State *L, const char *path, size_t *count, st
 		return ERR_NONE;
 	}
 	if (lua_isnil(L, result)) {
-		buf_printf(report, "%s: the script returns nothing; it must end with: return ks.job \"name\" { … }\n", path);
+		buf_printf(report,
+			   "%s: the script returns nothing; it must end with: return ks.job "
+			   "\"name\" { … }\n",
+			   path);
 		return ERR_SCRIPT;
 	}
 	n = lua_istable(L, result) ? (size_t)lua_rawlen(L, result) : 0;
 	if (n == 0 || n > JOBS_MAX || !lua_checkstack(L, (int)n + 20)) {
-		buf_printf(report, "%s: the script returns %s; it must return ks.job \"name\" { … } or a list of jobs\n", path,
-			   describe_result(L, result, got, sizeof got));
+		buf_printf(report,
+			   "%s: the script returns %s; it must return ks.job \"name\" { … } or a "
+			   "list of jobs\n",
+			   path, describe_result(L, result, got, sizeof got));
 		return ERR_SCRIPT;
 	}
 	for (size_t i = 1; i <= n; i++) {
 		lua_rawgeti(L, result, (lua_Integer)i);
 		if (!job_at(L, -1)) {
-			buf_printf(report, "%s: element %zu of the list that the script returns is %s, not a job\n", path, i,
-				   describe_result(L, -1, got, sizeof got));
+			buf_printf(report,
+				   "%s: element %zu of the list that the script returns is %s, not "
+				   "a job\n",
+				   path, i, describe_result(L, -1, got, sizeof got));
 			return ERR_SCRIPT;
 		}
 	}
@@ -168,7 +190,8 @@ static enum ks_err check_twins(lua_State *L, size_t count, struct buf *report)
 
 			if (strcmp(a->name, b->name) != 0)
 				continue;
-			buf_printf(report, "%s: the name \"%s\" is taken by the job at %s\n", b->where, b->name, a->where);
+			buf_printf(report, "%s: the name \"%s\" is taken by the job at %s\n",
+				   b->where, b->name, a->where);
 			return ERR_SCRIPT;
 		}
 	}
@@ -206,13 +229,15 @@ static void warn_unused(const struct script_file *f, struct buf *report)
 
 	for (size_t i = 0; i < s->param_count; i++) {
 		if (!s->params[i].is_used)
-			buf_printf(report, "%s: warning: the script does not ask for the parameter %s (-p %s=…)\n",
+			buf_printf(report,
+				   "%s: warning: the script does not ask for the parameter %s (-p "
+				   "%s=…)\n",
 				   f->path, s->params[i].name, s->params[i].name);
 	}
 }
 
-enum ks_err script_file_load(const char *path, const struct script_options *options, struct script_file **out,
-			     struct buf *report)
+enum ks_err script_file_load(const char *path, const struct script_options *options,
+			     struct script_file **out, struct buf *report)
 {
 	struct script_file *f = file_new(path, options);
 	enum ks_err err;
@@ -275,7 +300,8 @@ static struct script *make_script(void *self, struct ks_why *why)
 	if (count != f->job_count ||
 	    !same_job(job_at(sandbox_state(s), (int)fa->index + 1), f->jobs[fa->index])) {
 		(void)ks_fail(why, ERR_SCRIPT,
-			      "%s gave another job when it was loaded again: it was changed, or it depends on something "
+			      "%s gave another job when it was loaded again: it was changed, or it "
+			      "depends on something "
 			      "that changes between loads",
 			      f->path);
 		goto fail;

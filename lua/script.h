@@ -23,20 +23,20 @@ struct script_param {
 struct script_options {
 	const struct script_param *params; /* -p name=value */
 	size_t param_count;
-	size_t memory_max;                 /* bytes, of one thread's Lua heap */
-	int64_t budget_ms;                 /* of one call */
-	const char *module_dir;            /* searched by require after the script's folder, or NULL */
+	size_t memory_max;      /* bytes, of one thread's Lua heap */
+	int64_t budget_ms;      /* of one call */
+	const char *module_dir; /* searched by require after the script's folder, or NULL */
 };
 
 struct script_file;
 
 /* Loads path. ERR_SCRIPT (or ERR_IO, ERR_TOO_LARGE, ERR_BUDGET) and *report has every mistake that was found, with
  * file:line and the source line; on success *report may have warnings. options is copied. */
-enum ks_err script_file_load(const char *path, const struct script_options *options, struct script_file **out,
-			     struct buf *report);
+enum ks_err script_file_load(const char *path, const struct script_options *options,
+			     struct script_file **out, struct buf *report);
 void script_file_free(struct script_file *f); /* f may be NULL */
 
-size_t script_file_job_count(const struct script_file *f);                  /* at least 1 */
+size_t script_file_job_count(const struct script_file *f); /* at least 1 */
 /* Valid until script_file_free. */
 const struct job *script_file_job(const struct script_file *f, size_t index);
 /* What the engine needs to run that job. f must outlive it and every script it makes. Thread-safe. */
@@ -48,13 +48,13 @@ int script_file_lint(struct script_file *f, struct buf *report);
 
 struct script_test_options {
 	struct script_options script;
-	bool is_quiet;                     /* failures and the summary only */
-	const char *filter;                /* only tests whose full name has this text, or NULL */
+	bool is_quiet;      /* failures and the summary only */
+	const char *filter; /* only tests whose full name has this text, or NULL */
 };
 
 /* Runs the tests of a file (`ksrun test`); what it prints goes to stdout. *failed counts tests that failed and
  * errors outside of tests. Returns ERR_SCRIPT and *report when the file cannot be loaded. */
-enum ks_err script_test_file(const char *path, const struct script_test_options *options, int *passed, int *failed,
-			     struct buf *report);
+enum ks_err script_test_file(const char *path, const struct script_test_options *options,
+			     int *passed, int *failed, struct buf *report);
 
 #endif

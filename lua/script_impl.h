@@ -11,11 +11,12 @@
 struct script *script_ops_new(struct sandbox *s, bool owns_sandbox, int idx);
 
 /* Pushes a datum as the functions of steps see it. JSON is parsed in c. */
-enum ks_err script_push_datum(lua_State *L, struct record_context *c, struct datum *d, struct ks_why *why);
+enum ks_err script_push_datum(lua_State *L, struct record_context *c, struct datum *d,
+			      struct ks_why *why);
 /* The value at idx as a datum; bytes are in the arena of c or in a document. in: the record's own data, which come
  * back as they were when the value is their view. ERR_ENCODE. */
-enum ks_err script_take_datum(lua_State *L, int idx, struct record_context *c, struct datum *in, struct datum *out,
-			      struct ks_why *why);
+enum ks_err script_take_datum(lua_State *L, int idx, struct record_context *c, struct datum *in,
+			      struct datum *out, struct ks_why *why);
 
 /* The name a function has in its source ("checked", "on_record"), looked up at its definition; "" for none. The function
  * is at the top of the stack and stays there. */

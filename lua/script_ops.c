@@ -15,8 +15,8 @@
 #include "lua/value.h"
 
 struct function {
-	int ref;          /* in the registry */
-	int arity;        /* arguments it looks at */
+	int ref;   /* in the registry */
+	int arity; /* arguments it looks at */
 };
 
 struct lua_script {
@@ -25,7 +25,7 @@ struct lua_script {
 	bool owns_sandbox;
 	lua_State *L;
 	struct surroundings *around;
-	char *job;                  /* its name, for the log */
+	char *job; /* its name, for the log */
 	struct record_context *context;
 	struct function *functions;
 	int function_count;
@@ -44,7 +44,8 @@ static struct lua_script *self_of(struct script *s)
 
 /* --- data --- */
 
-enum ks_err script_push_datum(lua_State *L, struct record_context *c, struct datum *d, struct ks_why *why)
+enum ks_err script_push_datum(lua_State *L, struct record_context *c, struct datum *d,
+			      struct ks_why *why)
 {
 	struct doc *doc;
 	enum ks_err err;
@@ -74,7 +75,8 @@ enum ks_err script_push_datum(lua_State *L, struct record_context *c, struct dat
 }
 
 /* A view: the document as it stands when it is whole, else the text of the node. */
-static void take_view(struct record_context *c, struct doc *doc, doc_node n, struct datum *in, struct datum *out)
+static void take_view(struct record_context *c, struct doc *doc, doc_node n, struct datum *in,
+		      struct datum *out)
 {
 	struct buf text = {0};
 
@@ -93,20 +95,22 @@ static void take_view(struct record_context *c, struct doc *doc, doc_node n, str
 	buf_fini(&text);
 }
 
-static enum ks_err take_json(lua_State *L, int idx, struct record_context *c, struct datum *out, struct ks_why *why)
+static enum ks_err take_json(lua_State *L, int idx, struct record_context *c, struct datum *out,
+			     struct ks_why *why)
 {
 	struct buf text = {0};
 	enum ks_err err = value_to_json(L, idx, &text, why);
 
 	if (!err)
-		*out = (struct datum){.kind = DATUM_JSON,
-				      .bytes = slice_of(arena_copy(c->arena, text.data, text.len), text.len)};
+		*out = (struct datum){
+			.kind = DATUM_JSON,
+			.bytes = slice_of(arena_copy(c->arena, text.data, text.len), text.len)};
 	buf_fini(&text);
 	return err;
 }
 
-enum ks_err script_take_datum(lua_State *L, int idx, struct record_context *c, struct datum *in, struct datum *out,
-			      struct ks_why *why)
+enum ks_err script_take_datum(lua_State *L, int idx, struct record_context *c, struct datum *in,
+			      struct datum *out, struct ks_why *why)
 {
 	const char *text;
 	struct doc *doc;
@@ -166,7 +170,8 @@ static void push_function(struct lua_script *s, int fn)
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->functions[fn].ref);
 }
 
-static enum ks_err fail(struct lua_script *s, int fn, enum ks_err err, const char *message, struct script_error *e)
+static enum ks_err fail(struct lua_script *s, int fn, enum ks_err err, const char *message,
+			struct script_error *e)
 {
 	lua_Debug ar;
 
@@ -183,7 +188,8 @@ static enum ks_err fail(struct lua_script *s, int fn, enum ks_err err, const cha
 }
 
 /* The last sandbox_call failed. */
-static enum ks_err failed_call(struct lua_script *s, int fn, enum ks_err err, struct script_error *e)
+static enum ks_err failed_call(struct lua_script *s, int fn, enum ks_err err,
+			       struct script_error *e)
 {
 	struct sandbox_error *se = &s->error;
 
@@ -196,7 +202,8 @@ static enum ks_err failed_call(struct lua_script *s, int fn, enum ks_err err, st
 
 /* --- calling --- */
 
-static enum ks_err push_value(struct lua_script *s, struct datum *d, int fn, const char *which, struct script_error *e)
+static enum ks_err push_value(struct lua_script *s, struct datum *d, int fn, const char *which,
+			      struct script_error *e)
 {
 	struct ks_why why;
 	char text[1100];
@@ -209,7 +216,8 @@ static enum ks_err push_value(struct lua_script *s, struct datum *d, int fn, con
 }
 
 /* Pushes (value, key, rec), as many as arity says. */
-static enum ks_err push_arguments(struct lua_script *s, int fn, struct rec *r, int arity, struct script_error *e)
+static enum ks_err push_arguments(struct lua_script *s, int fn, struct rec *r, int arity,
+				  struct script_error *e)
 {
 	enum ks_err err = ERR_NONE;
 
@@ -225,7 +233,8 @@ static enum ks_err push_arguments(struct lua_script *s, int fn, struct rec *r, i
 }
 
 /* Calls fn with `before` arguments that are already above the function, and then (value, key, rec). */
-static enum ks_err call(struct lua_script *s, int fn, int before, struct rec *r, int results, struct script_error *e)
+static enum ks_err call(struct lua_script *s, int fn, int before, struct rec *r, int results,
+			struct script_error *e)
 {
 	int top = lua_gettop(s->L) - before - 1;
 	int arity = s->functions[fn].arity - before;
@@ -253,7 +262,8 @@ static bool check_stack(struct lua_script *s)
 	return lua_checkstack(s->L, LUA_MINSTACK);
 }
 
-static enum ks_err call_plain(struct lua_script *s, int fn, struct rec *r, int results, struct script_error *e)
+static enum ks_err call_plain(struct lua_script *s, int fn, struct rec *r, int results,
+			      struct script_error *e)
 {
 	if (!check_stack(s))
 		return fail(s, fn, ERR_BUDGET, "calls are nested too deeply", e);
@@ -262,8 +272,8 @@ static enum ks_err call_plain(struct lua_script *s, int fn, struct rec *r, int r
 }
 
 /* The result at idx as a datum; nil is a mistake everywhere but where it was given on purpose. */
-static enum ks_err take_result(struct lua_script *s, int fn, int idx, struct datum *in, struct datum *out,
-			       struct script_error *e)
+static enum ks_err take_result(struct lua_script *s, int fn, int idx, struct datum *in,
+			       struct datum *out, struct script_error *e)
 {
 	struct ks_why why;
 	char text[1100];
@@ -271,7 +281,8 @@ static enum ks_err take_result(struct lua_script *s, int fn, int idx, struct dat
 
 	if (lua_isnil(s->L, idx))
 		return fail(s, fn, ERR_SCRIPT,
-			    "the function returned nil: forgot `return`? (ks.filter drops records; ks.tombstone is "
+			    "the function returned nil: forgot `return`? (ks.filter drops records; "
+			    "ks.tombstone is "
 			    "Kafka's null)",
 			    e);
 	err = script_take_datum(s->L, idx, s->context, in, out, &why);
@@ -281,7 +292,8 @@ static enum ks_err take_result(struct lua_script *s, int fn, int idx, struct dat
 	return fail(s, fn, err, text, e);
 }
 
-static enum ks_err ops_test(struct script *base, int fn, struct rec *r, bool *truthy, struct script_error *e)
+static enum ks_err ops_test(struct script *base, int fn, struct rec *r, bool *truthy,
+			    struct script_error *e)
 {
 	struct lua_script *s = self_of(base);
 	enum ks_err err = call_plain(s, fn, r, 1, e);
@@ -298,8 +310,8 @@ static enum ks_err ops_call(struct script *base, int fn, struct rec *r, struct s
 	return call_plain(self_of(base), fn, r, 0, e);
 }
 
-static enum ks_err ops_map(struct script *base, int fn, struct rec *r, struct datum *value, struct datum *key,
-			   bool *has_key, struct script_error *e)
+static enum ks_err ops_map(struct script *base, int fn, struct rec *r, struct datum *value,
+			   struct datum *key, bool *has_key, struct script_error *e)
 {
 	struct lua_script *s = self_of(base);
 	enum ks_err err = call_plain(s, fn, r, 2, e);
@@ -314,7 +326,8 @@ static enum ks_err ops_map(struct script *base, int fn, struct rec *r, struct da
 	return err;
 }
 
-static enum ks_err ops_pick(struct script *base, int fn, struct rec *r, struct datum *out, struct script_error *e)
+static enum ks_err ops_pick(struct script *base, int fn, struct rec *r, struct datum *out,
+			    struct script_error *e)
 {
 	struct lua_script *s = self_of(base);
 	enum ks_err err = call_plain(s, fn, r, 1, e);
@@ -326,8 +339,8 @@ static enum ks_err ops_pick(struct script *base, int fn, struct rec *r, struct d
 	return err;
 }
 
-static enum ks_err ops_fold(struct script *base, int fn, struct datum *acc, struct rec *r, struct datum *out,
-			    struct script_error *e)
+static enum ks_err ops_fold(struct script *base, int fn, struct datum *acc, struct rec *r,
+			    struct datum *out, struct script_error *e)
 {
 	struct lua_script *s = self_of(base);
 	enum ks_err err;
@@ -348,8 +361,8 @@ static enum ks_err ops_fold(struct script *base, int fn, struct datum *acc, stru
 	return err;
 }
 
-static enum ks_err ops_process(struct script *base, int fn, struct rec *r, struct process_context *p,
-			       struct script_error *e)
+static enum ks_err ops_process(struct script *base, int fn, struct rec *r,
+			       struct process_context *p, struct script_error *e)
 {
 	struct lua_script *s = self_of(base);
 	struct process_view outer = *s->process; /* a forward may lead into another process step */
@@ -390,7 +403,8 @@ static bool is_pair(lua_State *L)
 }
 
 /* Sends the element at the top of the stack. */
-static enum ks_err emit_element(struct lua_script *s, int fn, struct script_emit *emit, struct script_error *e)
+static enum ks_err emit_element(struct lua_script *s, int fn, struct script_emit *emit,
+				struct script_error *e)
 {
 	lua_State *L = s->L;
 	struct datum value, key;
@@ -419,7 +433,8 @@ static enum ks_err emit_element(struct lua_script *s, int fn, struct script_emit
 	return err;
 }
 
-static enum ks_err emit_table(struct lua_script *s, int fn, struct script_emit *emit, struct script_error *e)
+static enum ks_err emit_table(struct lua_script *s, int fn, struct script_emit *emit,
+			      struct script_error *e)
 {
 	lua_Integer n = (lua_Integer)lua_rawlen(s->L, -1);
 	enum ks_err err = ERR_NONE;
@@ -433,8 +448,8 @@ static enum ks_err emit_table(struct lua_script *s, int fn, struct script_emit *
 }
 
 /* A view of an array is walked in the document: reading it through Lua could raise here. */
-static enum ks_err emit_view(struct lua_script *s, int fn, struct doc *doc, doc_node array, struct script_emit *emit,
-			     struct script_error *e)
+static enum ks_err emit_view(struct lua_script *s, int fn, struct doc *doc, doc_node array,
+			     struct script_emit *emit, struct script_error *e)
 {
 	enum ks_err err = ERR_NONE;
 
@@ -455,8 +470,8 @@ static bool is_empty(lua_State *L, int idx)
 	return false;
 }
 
-static enum ks_err ops_flat_map(struct script *base, int fn, struct rec *r, struct script_emit *emit,
-				struct script_error *e)
+static enum ks_err ops_flat_map(struct script *base, int fn, struct rec *r,
+				struct script_emit *emit, struct script_error *e)
 {
 	struct lua_script *s = self_of(base);
 	lua_State *L = s->L;
@@ -474,10 +489,15 @@ static enum ks_err ops_flat_map(struct script *base, int fn, struct rec *r, stru
 	else if (lua_istable(L, top) && (lua_rawlen(L, top) > 0 || is_empty(L, top)))
 		err = emit_table(s, fn, emit, e);
 	else if (lua_isnil(L, top))
-		err = fail(s, fn, ERR_SCRIPT, "the function returned nil: forgot `return`? (an empty list drops the record)", e);
+		err = fail(s, fn, ERR_SCRIPT,
+			   "the function returned nil: forgot `return`? (an empty list drops the "
+			   "record)",
+			   e);
 	else
 		err = fail(s, fn, ERR_SCRIPT,
-			   "the function of ks.flat_map must return a list: { v1, v2 } or { { key = k, value = v } }", e);
+			   "the function of ks.flat_map must return a list: { v1, v2 } or { { key "
+			   "= k, value = v } }",
+			   e);
 	lua_settop(L, top - 1);
 	return err;
 }

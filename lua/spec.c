@@ -41,7 +41,8 @@ bool name_is_valid(const char *name)
 
 	if (len == 0 || len > NAME_MAX_BYTES || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+	       len;
 }
 
 void take_string(lua_State *L, int idx, char **out)
@@ -105,7 +106,8 @@ void spec_check_keys(const struct spec *s, const char *const *keys, bool is_list
 				spec_error(s, key, suggest_hint(key, keys, hint, sizeof hint),
 					   "%s has no key \"%s\"", s->what, key);
 		} else if (!is_list) {
-			spec_error(s, NULL, NULL, "%s takes keys with names, and has %s without one", s->what,
+			spec_error(s, NULL, NULL,
+				   "%s takes keys with names, and has %s without one", s->what,
 				   describe_value(L, -1, got, sizeof got));
 		}
 		lua_pop(L, 1);
@@ -238,8 +240,8 @@ bool value_serde(const struct spec *s, const char *name, enum serde *out)
 	if (serde_from_name(text, out))
 		return true;
 	spec_error(s, text, suggest_hint(text, serde_names, hint, sizeof hint),
-		   "%s: %s = \"%s\" is no serde; there are json, string, bytes, i64 and f64", s->what, name,
-		   text);
+		   "%s: %s = \"%s\" is no serde; there are json, string, bytes, i64 and f64",
+		   s->what, name, text);
 	return false;
 }
 
@@ -296,7 +298,8 @@ bool value_topic(const struct spec *s, const char *name, char **out)
 	}
 	if (!name_is_valid(lua_tostring(L, -1))) {
 		spec_error(s, lua_tostring(L, -1), NULL,
-			   "%s: \"%s\" cannot be the name of a topic (letters, digits, '.', '_', '-'; at most 249)",
+			   "%s: \"%s\" cannot be the name of a topic (letters, digits, '.', '_', "
+			   "'-'; at most 249)",
 			   s->what, lua_tostring(L, -1));
 		return false;
 	}

@@ -17,17 +17,17 @@ struct build {
 	lua_State *L;
 	struct report *report;
 	struct job *job;
-	int functions;         /* stack index of the table of functions */
+	int functions; /* stack index of the table of functions */
 	int function_count;
-	const char *flow;      /* name of the flow under way, or NULL */
+	const char *flow; /* name of the flow under way, or NULL */
 };
 
 /* One table of the script. */
 struct spec {
 	struct build *b;
-	int idx;               /* absolute stack index */
+	int idx; /* absolute stack index */
 	const char *where;
-	const char *what;      /* "topic \"orders\"", for messages */
+	const char *what; /* "topic \"orders\"", for messages */
 };
 
 /* Reports every key that is not in keys (NULL-terminated; those of integers when is_list is false). */

@@ -27,7 +27,8 @@ static const char *push_shown(lua_State *L, int idx)
 		return lua_pushliteral(L, "nil");
 	if ((lua_istable(L, idx) || lua_isuserdata(L, idx) || lua_type(L, idx) == LUA_TSTRING) &&
 	    value_to_json(L, idx, &text, &why) == ERR_NONE)
-		lua_pushlstring(L, (const char *)text.data, text.len < SHOWN_MAX ? text.len : SHOWN_MAX);
+		lua_pushlstring(L, (const char *)text.data,
+				text.len < SHOWN_MAX ? text.len : SHOWN_MAX);
 	else
 		(void)sandbox_tostring(L, idx, NULL);
 	buf_fini(&text);
@@ -154,7 +155,8 @@ static bool check_near(lua_State *L)
 {
 	if (fabs(luaL_checknumber(L, 1) - luaL_checknumber(L, 2)) <= luaL_checknumber(L, 3))
 		return true;
-	lua_pushfstring(L, "expected %s, give or take %s, got %s", push_shown(L, 1), push_shown(L, 3), push_shown(L, 2));
+	lua_pushfstring(L, "expected %s, give or take %s, got %s", push_shown(L, 1),
+			push_shown(L, 3), push_shown(L, 2));
 	return false;
 }
 
@@ -187,7 +189,8 @@ static bool check_match(lua_State *L)
 	luaL_checktype(L, 2, LUA_TSTRING);
 	if (has_pattern(L, 2, 1))
 		return true;
-	lua_pushfstring(L, "expected a text that matches %s, got %s", push_shown(L, 1), push_shown(L, 2));
+	lua_pushfstring(L, "expected a text that matches %s, got %s", push_shown(L, 1),
+			push_shown(L, 2));
 	return false;
 }
 
@@ -210,7 +213,8 @@ static bool check_error(lua_State *L)
 	(void)sandbox_tostring(L, -1, NULL);
 	if (has_pattern(L, lua_gettop(L), 2))
 		return true;
-	lua_pushfstring(L, "expected an error with %s, got %s", push_shown(L, 2), push_shown(L, -1));
+	lua_pushfstring(L, "expected an error with %s, got %s", push_shown(L, 2),
+			push_shown(L, -1));
 	return false;
 }
 
@@ -219,12 +223,15 @@ static const struct check {
 	bool (*run)(lua_State *L);
 	int args;
 } checks[] = {
-	{"equal", check_equal, 2},     {"equals", check_equal, 2},   {"same", check_same, 2},
-	{"truthy", check_truthy, 1},   {"falsy", check_falsy, 1},    {"true", check_true, 1},
-	{"false", check_false, 1},     {"nil", check_nil, 1},        {"string", check_string, 1},
-	{"number", check_number, 1},   {"table", check_table, 1},    {"boolean", check_boolean, 1},
-	{"function", check_function, 1}, {"near", check_near, 3},    {"match", check_match, 2},
-	{"matches", check_match, 2},   {"error", check_error, 1},    {"errors", check_error, 1},
+	{"equal", check_equal, 2},         {"equals", check_equal, 2},
+	{"same", check_same, 2},           {"truthy", check_truthy, 1},
+	{"falsy", check_falsy, 1},         {"true", check_true, 1},
+	{"false", check_false, 1},         {"nil", check_nil, 1},
+	{"string", check_string, 1},       {"number", check_number, 1},
+	{"table", check_table, 1},         {"boolean", check_boolean, 1},
+	{"function", check_function, 1},   {"near", check_near, 3},
+	{"match", check_match, 2},         {"matches", check_match, 2},
+	{"error", check_error, 1},         {"errors", check_error, 1},
 	{"error_matches", check_error, 2},
 };
 #define CHECKS (sizeof checks / sizeof *checks)
@@ -238,7 +245,8 @@ static int run_check(lua_State *L)
 	bool holds;
 
 	if (given < c->args && !(given == c->args - 1 && c->args < 3))
-		return luaL_error(L, "assert.%s takes %d arguments, not %d", c->name, c->args, given);
+		return luaL_error(L, "assert.%s takes %d arguments, not %d", c->name, c->args,
+				  given);
 	if (given < c->args)
 		lua_settop(L, c->args); /* a trailing nil was lost on the way */
 	holds = c->run(L);

@@ -15,10 +15,10 @@
 #include "wire/batch.h"
 #include "wire/checksum.h"
 
-#define DRIVER_META   "ks.driver"
-#define CLOCK_START   INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
-#define READ_BYTES    (1u << 20)
-#define RECORD_MAX    (64u << 20)
+#define DRIVER_META "ks.driver"
+#define CLOCK_START INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
+#define READ_BYTES  (1u << 20)
+#define RECORD_MAX  (64u << 20)
 
 /* Records that appeared in one partition between two looks. */
 struct segment {
@@ -41,9 +41,9 @@ struct driver {
 	struct broker *broker;
 	struct engine *engine;
 	struct doc_parser *parser;
-	struct arena arena;          /* of the call under way */
+	struct arena arena; /* of the call under way */
 	struct record_context context;
-	struct segment *segments;    /* not taken yet, in the order of their appearance */
+	struct segment *segments; /* not taken yet, in the order of their appearance */
 	size_t segment_count;
 	struct seen *seen;
 	size_t seen_count;
@@ -152,7 +152,8 @@ static enum ks_err create_topics(struct driver *d, struct ks_why *why)
 		(void)ks_fail(why, err, "%s", buf_cstr(&report));
 	for (size_t i = 0; !err && i < plan->topic_count; i++) {
 		const struct plan_topic *t = &plan->topics[i];
-		struct topic_spec spec = {.name = t->name, .partitions = t->partitions > 0 ? t->partitions : 1};
+		struct topic_spec spec = {.name = t->name,
+					  .partitions = t->partitions > 0 ? t->partitions : 1};
 
 		if (t->is_input && !t->is_repartition && !t->decl)
 			err = broker_topic_create(d->broker, &spec, why);
@@ -164,7 +165,8 @@ static enum ks_err create_topics(struct driver *d, struct ks_why *why)
 
 static enum ks_err driver_start(struct driver *d, struct ks_why *why)
 {
-	struct broker_options bo = {.clock = &d->clock, .auto_create_topics = true, .no_sync = true};
+	struct broker_options bo = {
+		.clock = &d->clock, .auto_create_topics = true, .no_sync = true};
 	struct engine_options eo = {
 		.job = d->job, .scripts = {d, make_script}, .owner = "a test", .is_manual = true};
 	enum ks_err err = broker_open(&bo, &d->broker, why);
@@ -185,7 +187,8 @@ static int driver_new(lua_State *L)
 	struct ks_why why = {""};
 
 	if (!o)
-		return luaL_error(L, "test.driver takes a job: test.driver(dofile \"my_script.lua\")");
+		return luaL_error(L,
+				  "test.driver takes a job: test.driver(dofile \"my_script.lua\")");
 	if (!lua_pushthread(L))
 		return luaL_error(L, "the driver works outside of coroutines only");
 	lua_settop(L, 1);
@@ -200,7 +203,8 @@ static int driver_new(lua_State *L)
 	d->now_ms = CLOCK_START;
 	d->clock = (struct clock){driver_now, driver_monotonic, d};
 	d->parser = doc_parser_new();
-	d->context = (struct record_context){.parser = d->parser, .arena = &d->arena, .scratch = &d->scratch};
+	d->context = (struct record_context){
+		.parser = d->parser, .arena = &d->arena, .scratch = &d->scratch};
 	if (driver_start(d, &why) != ERR_NONE) {
 		driver_fini(d);
 		return raise_why(L, &why);
@@ -210,7 +214,8 @@ static int driver_new(lua_State *L)
 
 /* --- topics and serdes --- */
 
-static void serdes_of_steps(const struct step_list *list, const char *topic, enum serde *key, enum serde *value)
+static void serdes_of_steps(const struct step_list *list, const char *topic, enum serde *key,
+			    enum serde *value)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct step *s = &list->steps[i];
@@ -227,7 +232,8 @@ static void serdes_of_steps(const struct step_list *list, const char *topic, enu
 }
 
 /* As the job reads or writes the topic; what a step says counts more than the declaration. */
-static void topic_serdes(const struct driver *d, const char *topic, enum serde *key, enum serde *value)
+static void topic_serdes(const struct driver *d, const char *topic, enum serde *key,
+			 enum serde *value)
 {
 	job_topic_serdes(d->job, topic, key, value);
 	for (size_t i = 0; i < d->job->flow_count; i++) {
@@ -257,7 +263,8 @@ static struct topic *check_topic(lua_State *L, struct driver *d, int idx)
 	if (near) {
 		lua_pushstring(L, near);
 		free(near);
-		luaL_error(L, "the job has no topic \"%s\"; did you mean \"%s\"?", name, lua_tostring(L, -1));
+		luaL_error(L, "the job has no topic \"%s\"; did you mean \"%s\"?", name,
+			   lua_tostring(L, -1));
 	}
 	luaL_error(L, "the job has no topic \"%s\"", name);
 	return NULL;
@@ -266,7 +273,8 @@ static struct topic *check_topic(lua_State *L, struct driver *d, int idx)
 /* --- sending --- */
 
 /* The bytes of a key or value. A string goes out as it is, so that a test can send what does not decode. */
-static struct slice encode_value(lua_State *L, struct driver *d, int idx, enum serde serde, const char *what)
+static struct slice encode_value(lua_State *L, struct driver *d, int idx, enum serde serde,
+				 const char *what)
 {
 	struct datum datum;
 	struct slice bytes;
@@ -322,7 +330,8 @@ static int32_t choose_partition(lua_State *L, struct topic *t, struct slice key)
 		return key.data ? murmur2_partition(key.data, key.len, count) : 0;
 	wanted = luaL_checkinteger(L, -1);
 	if (wanted < 0 || wanted >= count)
-		luaL_error(L, "topic \"%s\" has the partitions 0 to %d", topic_name(t), (int)count - 1);
+		luaL_error(L, "topic \"%s\" has the partitions 0 to %d", topic_name(t),
+			   (int)count - 1);
 	return (int32_t)wanted;
 }
 
@@ -338,7 +347,10 @@ static void check_record_keys(lua_State *L)
 		for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 			known |= strcmp(key, keys[i]) == 0;
 		if (!known)
-			luaL_error(L, "a record to send has key, value, timestamp, headers and partition, not \"%s\"", key);
+			luaL_error(L,
+				   "a record to send has key, value, timestamp, headers and "
+				   "partition, not \"%s\"",
+				   key);
 	}
 }
 
@@ -385,8 +397,8 @@ static int driver_send(lua_State *L)
 	batch_writer_begin(&w, &batch);
 	batch_writer_append(&w, timestamp, key, value, headers, header_count);
 	batch_writer_finish(&w, CODEC_NONE, &d->scratch);
-	if (broker_append_wait(d->broker, topic_partition(t, partition), frame_take_buf(&batch), ACKS_ALL, &offset,
-			       &why) != ERR_NONE)
+	if (broker_append_wait(d->broker, topic_partition(t, partition), frame_take_buf(&batch),
+			       ACKS_ALL, &offset, &why) != ERR_NONE)
 		return raise_why(L, &why);
 	note_outputs(d, false);
 	pump(L, d);
@@ -421,8 +433,10 @@ static void note_outputs(struct driver *d, bool keep)
 			int64_t end = partition_high_watermark(p);
 
 			if (keep && end > s->end) {
-				d->segments = xrealloc(d->segments, (d->segment_count + 1) * sizeof *d->segments);
-				d->segments[d->segment_count++] = (struct segment){topics[i], p, s->end, end};
+				d->segments = xrealloc(d->segments, (d->segment_count + 1) *
+									    sizeof *d->segments);
+				d->segments[d->segment_count++] =
+					(struct segment){topics[i], p, s->end, end};
 			}
 			s->end = end;
 		}
@@ -463,7 +477,8 @@ static void push_headers(lua_State *L, struct slice headers)
 	}
 }
 
-static void push_record(lua_State *L, struct driver *d, const struct segment *s, const struct record *r)
+static void push_record(lua_State *L, struct driver *d, const struct segment *s,
+			const struct record *r)
 {
 	enum serde key, value;
 
@@ -484,7 +499,8 @@ static void push_record(lua_State *L, struct driver *d, const struct segment *s,
 }
 
 /* The first record of the chunk from s->next on, copied into the arena; false: none before s->end. */
-static bool find_record(struct driver *d, struct slice bytes, const struct segment *s, struct record *out)
+static bool find_record(struct driver *d, struct slice bytes, const struct segment *s,
+			struct record *out)
 {
 	struct record_iter it;
 	struct batch b;
@@ -535,7 +551,8 @@ static bool next_record(lua_State *L, struct driver *d, const struct segment *s,
 
 static void drop_segment(struct driver *d, size_t i)
 {
-	memmove(&d->segments[i], &d->segments[i + 1], (d->segment_count - i - 1) * sizeof *d->segments);
+	memmove(&d->segments[i], &d->segments[i + 1],
+		(d->segment_count - i - 1) * sizeof *d->segments);
 	d->segment_count--;
 }
 
@@ -645,9 +662,12 @@ static int driver_close(lua_State *L)
 
 void test_driver_push(lua_State *L)
 {
-	static const luaL_Reg methods[] = {{"send", driver_send},       {"take", driver_take},
-					   {"advance", driver_advance}, {"clock", driver_clock},
-					   {"state", driver_state},     {"close", driver_close},
+	static const luaL_Reg methods[] = {{"send", driver_send},
+					   {"take", driver_take},
+					   {"advance", driver_advance},
+					   {"clock", driver_clock},
+					   {"state", driver_state},
+					   {"close", driver_close},
 					   {NULL, NULL}};
 	static const luaL_Reg module[] = {{"driver", driver_new}, {NULL, NULL}};
 

@@ -14,17 +14,17 @@
 #include "lua/script_impl.h"
 #include "lua/test_impl.h"
 
-#define TESTS         "ks.tests"  /* list of { name, fn or false, group } */
-#define GROUP         "ks.group"  /* { name =, parent =, before = {}, after = {} } */
-#define TEST_BUDGET   10000       /* ms of one test */
-#define GROUPS_MAX    64          /* nested */
+#define TESTS       "ks.tests" /* list of { name, fn or false, group } */
+#define GROUP       "ks.group" /* { name =, parent =, before = {}, after = {} } */
+#define TEST_BUDGET 10000      /* ms of one test */
+#define GROUPS_MAX  64         /* nested */
 
 struct run {
 	const struct script_test_options *options;
 	struct sandbox *sandbox;
 	lua_State *L;
 	int passed, failed, pending;
-	char *shown;              /* group whose heading was printed last */
+	char *shown; /* group whose heading was printed last */
 };
 
 static void print_line(void *self, const char *text, size_t len)
@@ -139,7 +139,8 @@ static int do_file(lua_State *L)
 	enum ks_err err;
 
 	if (!stays_below(name))
-		return luaL_error(L, "dofile takes files below the test's own folder, not \"%s\"", name);
+		return luaL_error(L, "dofile takes files below the test's own folder, not \"%s\"",
+				  name);
 	lua_settop(L, 1);
 	path = lua_pushfstring(L, "%s%s", lua_tostring(L, lua_upvalueindex(1)), name);
 	err = sandbox_load_file(sandbox_of(L), path, &e);
@@ -201,7 +202,8 @@ static void set_globals(struct sandbox *s, const char *path)
 /* --- running --- */
 
 /* Calls the functions of group[list] of the group at the top, the outer groups' before or after it. */
-static enum ks_err run_hooks(struct run *r, const char *list, bool outer_first, int depth, struct sandbox_error *e)
+static enum ks_err run_hooks(struct run *r, const char *list, bool outer_first, int depth,
+			     struct sandbox_error *e)
 {
 	lua_State *L = r->L;
 	enum ks_err err = ERR_NONE;
@@ -291,7 +293,8 @@ static void run_test(struct run *r)
 	lua_getfield(L, -3, "name");
 	name = lua_tostring(L, -1);
 	lua_pop(L, 3); /* the test keeps them */
-	if (r->options->filter && !strstr(name, r->options->filter) && !strstr(group, r->options->filter))
+	if (r->options->filter && !strstr(name, r->options->filter) &&
+	    !strstr(group, r->options->filter))
 		return;
 	lua_getfield(L, -1, "fn");
 	if (!lua_toboolean(L, -1)) {
@@ -310,7 +313,8 @@ static void run_test(struct run *r)
 		printf("  ok   %s\n", name);
 	} else if (err) {
 		print_group(r, group);
-		printf("  FAIL %s%s%s\n", r->options->is_quiet ? group : "", r->options->is_quiet ? ": " : "", name);
+		printf("  FAIL %s%s%s\n", r->options->is_quiet ? group : "",
+		       r->options->is_quiet ? ": " : "", name);
 		print_failure(r, &e);
 	}
 	sandbox_error_fini(&e);
@@ -345,13 +349,14 @@ static enum ks_err gather(struct run *r, const char *path, struct buf *report)
 	return err;
 }
 
-enum ks_err script_test_file(const char *path, const struct script_test_options *options, int *passed, int *failed,
-			     struct buf *report)
+enum ks_err script_test_file(const char *path, const struct script_test_options *options,
+			     int *passed, int *failed, struct buf *report)
 {
-	struct sandbox_options so = {.memory_max = options->script.memory_max,
-				     .budget_ms = options->script.budget_ms ? options->script.budget_ms : TEST_BUDGET,
-				     .module_dir = options->script.module_dir,
-				     .print = print_line};
+	struct sandbox_options so = {
+		.memory_max = options->script.memory_max,
+		.budget_ms = options->script.budget_ms ? options->script.budget_ms : TEST_BUDGET,
+		.module_dir = options->script.module_dir,
+		.print = print_line};
 	struct run r = {.options = options, .sandbox = sandbox_new(&so)};
 	enum ks_err err;
 
@@ -364,7 +369,8 @@ enum ks_err script_test_file(const char *path, const struct script_test_options 
 	err = gather(&r, path, report);
 	if (!err) {
 		run_tests(&r);
-		printf("%s: %d ok, %d failed%s\n", path, r.passed, r.failed, r.pending ? ", some to be written" : "");
+		printf("%s: %d ok, %d failed%s\n", path, r.passed, r.failed,
+		       r.pending ? ", some to be written" : "");
 		*passed += r.passed;
 		*failed += r.failed;
 	}

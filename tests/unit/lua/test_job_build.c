@@ -230,7 +230,7 @@ static const struct {
 	{"flows = { { ks.from \"a\", ks.to \"b\" } }", "give each flow a name"},
 	{"flows = { f = ks.from \"a\" }", "must be a list of steps"},
 	{"flows = { f = {} }", "must begin with ks.from"},
-	{"flows = { f = { ks.from \"a\" } }", "has no step after ks.from"},
+	{"flows = { f = { ks.from \"a\" } }", "has no steps"},
 	{"flows = { f = { ks.to \"b\" } }", "must begin with ks.from"},
 	{"flows = { f = { ks.filter \"x\", ks.from \"a\", ks.to \"b\" } }", "must be the first step"},
 	{"flows = { f = { ks.from \"a\", ks.filter \"x\" } }", "the records go nowhere after ks.filter"},

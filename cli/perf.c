@@ -1,6 +1,7 @@
 /* perf.c - see perf.h. */
 #include "cli/perf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -94,7 +95,8 @@ bool perf_rows_init(struct perf_rows *rows, const struct options *o)
 
 static struct perf_cell *cell(struct perf_rows *rows, const char *name, bool is_text)
 {
-	struct perf_cell *c = &rows->cells[rows->count < PERF_CELLS_MAX - 1 ? rows->count++ : 0];
+	assert(rows->count < PERF_CELLS_MAX);
+	struct perf_cell *c = &rows->cells[rows->count++];
 
 	c->name = name;
 	c->is_text = is_text;

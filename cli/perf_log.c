@@ -178,7 +178,8 @@ struct follower {
 	struct topic *topic;
 	const struct log_load *load;
 	int64_t batches, begin_ns, interval_ns;
-	const int64_t *from; /* offsets */
+	const int64_t *from;   /* offsets */
+	_Atomic(bool) is_over; /* shared: nothing more comes */
 	/* owner: the following thread; the starter after it was joined */
 	struct place *places;
 	struct histogram ns;
@@ -192,11 +193,13 @@ static int64_t follow_partition(struct follower *f, int32_t i)
 	struct place *p = &f->places[i];
 	int64_t taken = 0;
 
-	while (read_some(p, l->batch_bytes, &f->err, &f->why) > 0) {
-		int64_t nth = (p->next - f->from[i]) / l->records_per_batch - 1;
-		int64_t k = nth * l->partitions + i;
-		histogram_record(&f->ns, perf_now_ns() - (f->begin_ns + k * f->interval_ns));
-		taken++;
+	for (int64_t nth = (p->next - f->from[i]) / l->records_per_batch;
+	     read_some(p, l->batch_bytes, &f->err, &f->why) > 0;) {
+		int64_t now = perf_now_ns(), end = (p->next - f->from[i]) / l->records_per_batch;
+		for (; nth < end; nth++, taken++) {
+			int64_t k = nth * l->partitions + i;
+			histogram_record(&f->ns, now - (f->begin_ns + k * f->interval_ns));
+		}
 	}
 	return taken;
 }
@@ -213,13 +216,17 @@ static void *follow(void *arg)
 		waiter_watch(w, topic_partition(f->topic, i));
 	}
 	while (left > 0 && !f->err) {
+		bool is_over = f->is_over; /* before looking */
 		uint64_t ticket = waiter_ticket(w);
 		int64_t taken = 0;
 		for (int32_t i = 0; i < f->load->partitions && !f->err; i++)
 			taken += follow_partition(f, i);
 		left -= taken;
-		if (left > 0 && !taken && !f->err)
-			waiter_wait(w, ticket, 100);
+		if (taken)
+			continue;
+		if (is_over)
+			break;
+		waiter_wait(w, ticket, 100);
 	}
 	for (int32_t i = 0; i < f->load->partitions; i++)
 		reader_free(f->places[i].reader);
@@ -261,6 +268,7 @@ static enum ks_err half_load(struct broker *b, const struct log_load *l, const s
 	enum ks_err err = log_appender_finish(a, why);
 	phase_end(commits, &span, l, f->batches);
 	commits->ns = a->ns;
+	f->is_over = true;
 	pthread_join(thread, NULL);
 	*reads = *commits;
 	reads->ns = f->ns;

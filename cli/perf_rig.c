@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/suggest.h"
 #include "cli/say.h"
 #include "streams/plan.h"
 
@@ -32,6 +34,19 @@ static bool guarantee_from_name(const char *name, enum guarantee *out)
 }
 
 /* --- the script --- */
+
+static int unknown_job(const char *name)
+{
+	const char *names[16];
+	size_t count = 0;
+
+	for (; perf_jobs[count].name; count++)
+		names[count] = perf_jobs[count].name;
+	const char *near = suggest(name, names, count);
+	if (near)
+		return say_usage("there is no job \"%s\"; did you mean %s?", name, near);
+	return say_usage("there is no job and no file \"%s\"", name);
+}
 
 /* The script of one of our jobs goes to a file, because a script is loaded from one. */
 static char *script_path(const struct perf_rig *rig, const char *name, const char *dir)
@@ -139,6 +154,8 @@ int perf_rig_open(struct perf_rig *rig, const struct options *o, const char *nam
 	rig->count = options_number(o, "num");
 	rig->threads = (int)options_number(o, "threads");
 	rig->known = perf_job_find(name);
+	if (!rig->known && access(name, F_OK) != 0)
+		return unknown_job(name);
 	if (rig->known && rig->known->rule == RULE_PER_ARTICLE && rig->input.record_bytes < 200)
 		return say_usage("%s needs records of 200 bytes: smaller ones name no article",
 				 name);

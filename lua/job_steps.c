@@ -524,9 +524,6 @@ void build_flow_steps(struct build *b, struct flow *f, int idx)
 	if (f->topic_count == 0 && !f->pattern && b->report->errors == mistakes)
 		report_error(b->report, f->where, f->name, NULL,
 			     "flow \"%s\" must begin with ks.from \"topic\"", f->name);
-	else if (f->steps.count == 0 && b->report->errors == mistakes)
-		report_error(b->report, f->where, f->name, NULL,
-			     "flow \"%s\" has no step after ks.from", f->name);
 	check_end(b, &f->steps);
 }
 

@@ -13,7 +13,6 @@
 #include "streams/engine.h"
 #include "streams/plan.h"
 #include "wire/batch.h"
-#include "wire/checksum.h"
 
 #define DRIVER_META "ks.driver"
 #define CLOCK_START INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
@@ -251,12 +250,32 @@ static void topic_serdes(const struct driver *d, const char *topic, enum serde *
 	}
 }
 
-static struct topic *check_topic(lua_State *L, struct driver *d, int idx)
+static bool names_topics_by_function(const struct step_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct step *s = &list->steps[i];
+
+		if (s->kind == STEP_TO && !s->topic)
+			return true;
+		for (size_t k = 0; k < s->branch_count; k++) {
+			if (names_topics_by_function(&s->branches[k].steps))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* NULL: nothing was written there yet, but ks.to(fn) may name any topic. */
+static struct topic *find_topic(lua_State *L, struct driver *d, int idx)
 {
 	const char *name = luaL_checkstring(L, idx);
 	struct topic *t = broker_topic_find(d->broker, name);
 	char *near;
 
+	for (size_t i = 0; !t && i < d->job->flow_count; i++) {
+		if (names_topics_by_function(&d->job->flows[i].steps))
+			return NULL;
+	}
 	if (t)
 		return t;
 	near = broker_topic_suggest(d->broker, name);
@@ -268,6 +287,19 @@ static struct topic *check_topic(lua_State *L, struct driver *d, int idx)
 	}
 	luaL_error(L, "the job has no topic \"%s\"", name);
 	return NULL;
+}
+
+/* A topic to send to is made when a pattern or a function may mean it. */
+static struct topic *input_topic(lua_State *L, struct driver *d, int idx)
+{
+	struct ks_why why;
+	struct topic *t = find_topic(L, d, idx);
+
+	if (!t)
+		t = broker_topic_find_or_create(d->broker, lua_tostring(L, idx), &why);
+	if (!t)
+		luaL_error(L, "%s", why.text);
+	return t;
 }
 
 /* --- sending --- */
@@ -320,15 +352,14 @@ static struct slice encode_headers(lua_State *L, struct driver *d, int32_t *coun
 	return slice_of(arena_copy(&d->arena, d->scratch.data, d->scratch.len), d->scratch.len);
 }
 
-static int32_t choose_partition(lua_State *L, struct topic *t, struct slice key)
+/* Partition 0 unless the test says another: a test that counts offsets need not know how keys are spread. */
+static int32_t choose_partition(lua_State *L, struct topic *t)
 {
 	int32_t count = topic_partition_count(t);
 	lua_Integer wanted;
 
 	lua_getfield(L, 3, "partition");
-	if (lua_isnil(L, -1))
-		return key.data ? murmur2_partition(key.data, key.len, count) : 0;
-	wanted = luaL_checkinteger(L, -1);
+	wanted = luaL_optinteger(L, -1, 0);
 	if (wanted < 0 || wanted >= count)
 		luaL_error(L, "topic \"%s\" has the partitions 0 to %d", topic_name(t),
 			   (int)count - 1);
@@ -373,7 +404,7 @@ static void pump(lua_State *L, struct driver *d)
 static int driver_send(lua_State *L)
 {
 	struct driver *d = check_driver(L);
-	struct topic *t = check_topic(L, d, 2);
+	struct topic *t = input_topic(L, d, 2);
 	struct batch_writer w = {0};
 	struct buf batch = {0};
 	struct ks_why why;
@@ -392,7 +423,7 @@ static int driver_send(lua_State *L)
 	lua_getfield(L, 3, "timestamp");
 	timestamp = luaL_optinteger(L, -1, d->now_ms);
 	headers = encode_headers(L, d, &header_count);
-	partition = choose_partition(L, t, key);
+	partition = choose_partition(L, t);
 
 	batch_writer_begin(&w, &batch);
 	batch_writer_append(&w, timestamp, key, value, headers, header_count);
@@ -560,10 +591,10 @@ static void drop_segment(struct driver *d, size_t i)
 static int driver_take(lua_State *L)
 {
 	struct driver *d = check_driver(L);
-	struct topic *t = check_topic(L, d, 2);
+	struct topic *t = find_topic(L, d, 2);
 	size_t i = 0;
 
-	while (i < d->segment_count) {
+	while (t && i < d->segment_count) {
 		struct segment *s = &d->segments[i];
 		struct record r;
 

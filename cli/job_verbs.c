@@ -4,14 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "streams/plan.h"
-
-/* Options of all verbs that load a script. */
-#define SCRIPT_PARAMETER                                                                           \
-	{                                                                                          \
-		.letter = 'p', .name = "param", .type = OPTION_LIST, .arg = "KEY=VALUE",           \
-		.help = "a parameter of the script"                                                \
-	}
 
 const struct option run_options[] = {
 	SCRIPT_PARAMETER,
@@ -256,6 +250,8 @@ int verb_test(const struct options *o)
 	int passed = 0, failed = 0;
 	int code = take_params(o, &s);
 
+	if (!options_flag(o, "verbose"))
+		log_set_level(LOG_ERROR); /* records that tests reject on purpose are no news */
 	for (size_t i = 0; code != EXIT_USAGE && i < o->arg_count; i++) {
 		struct script_test_options to = {.script = script_options_of(&s),
 						 .is_quiet = options_flag(o, "quiet"),

@@ -5,6 +5,13 @@
 #include "cli/verb.h"
 #include "lua/script.h"
 
+/* Options of all verbs that load a script. */
+#define SCRIPT_PARAMETER                                                                           \
+	{                                                                                          \
+		.letter = 'p', .name = "param", .type = OPTION_LIST, .arg = "KEY=VALUE",           \
+		.help = "a parameter of the script"                                                \
+	}
+
 /* The scripts of a command line. Zero-initialise. */
 struct scripts {
 	struct script_file **files;

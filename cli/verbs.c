@@ -70,6 +70,8 @@ const struct verb verbs[] = {
 	 false},
 	{"test", "FILE...", 1, -1, "Run the tests of scripts", NULL, test_options, verb_test,
 	 false},
+	{"job state", "SCRIPT STORE", 2, 2, "Print the keys and values of a job's store", NULL,
+	 job_state_options, verb_job_state, false},
 	{"topic create", "TOPIC...", 1, -1, "Create topics", NULL, topic_create_options,
 	 verb_topic_create, false},
 	{"topic list", "[TOPIC...]", 0, -1, "List topics", NULL, topic_list_options,

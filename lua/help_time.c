@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "lua/units.h"
+#include "streams/time_text.h"
 
 #define DAY_MS INT64_C(86400000)
 #define MS_MIN INT64_C(-62167219200000) /* 0000-01-01 */
@@ -69,111 +70,6 @@ bool time_format_iso(int64_t ms, char *out)
 	return true;
 }
 
-/* Exactly n digits; *p moves behind them. */
-static bool digits(const char **p, const char *end, int n, int *out)
-{
-	int v = 0;
-
-	for (int i = 0; i < n; i++, (*p)++) {
-		if (*p == end || **p < '0' || **p > '9')
-			return false;
-		v = v * 10 + (**p - '0');
-	}
-	*out = v;
-	return true;
-}
-
-static bool eat(const char **p, const char *end, const char *any_of)
-{
-	if (*p == end || !strchr(any_of, **p) || **p == '\0')
-		return false;
-	(*p)++;
-	return true;
-}
-
-static bool parse_date(const char **p, const char *end, int64_t *days)
-{
-	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int y, m, d;
-
-	if (!digits(p, end, 4, &y) || !eat(p, end, "-") || !digits(p, end, 2, &m) ||
-	    !eat(p, end, "-") || !digits(p, end, 2, &d))
-		return false;
-	if (m < 1 || m > 12 || d < 1)
-		return false;
-	if (d > lengths[m - 1] &&
-	    !(m == 2 && d == 29 && y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)))
-		return false;
-	*days = days_from_civil(y, m, d);
-	return true;
-}
-
-/* hh:mm[:ss[.fraction]]; a leap second counts as the next second. */
-static bool parse_clock(const char **p, const char *end, int64_t *ms)
-{
-	int h, m, s = 0, fraction = 0, scale = 100;
-
-	if (!digits(p, end, 2, &h) || !eat(p, end, ":") || !digits(p, end, 2, &m))
-		return false;
-	if (eat(p, end, ":")) {
-		if (!digits(p, end, 2, &s))
-			return false;
-		if (eat(p, end, ".,")) {
-			const char *first = *p;
-
-			for (; *p < end && **p >= '0' && **p <= '9'; (*p)++, scale /= 10)
-				fraction += (**p - '0') * scale;
-			if (*p == first)
-				return false;
-		}
-	}
-	if (h > 24 || m > 59 || s > 60 || (h == 24 && (m || s || fraction)))
-		return false;
-	*ms = ((h * 60 + m) * INT64_C(60) + s) * 1000 + fraction;
-	return true;
-}
-
-/* Z, +hh:mm, +hhmm or +hh; none is UTC. */
-static bool parse_offset(const char **p, const char *end, int64_t *ms)
-{
-	int sign, h, m = 0;
-
-	*ms = 0;
-	if (*p == end || eat(p, end, "Zz"))
-		return true;
-	sign = **p == '-' ? -1 : 1;
-	if (!eat(p, end, "+-") || !digits(p, end, 2, &h))
-		return false;
-	if (*p < end) {
-		(void)eat(p, end, ":");
-		if (!digits(p, end, 2, &m))
-			return false;
-	}
-	if (h > 23 || m > 59)
-		return false;
-	*ms = sign * (h * 60 + m) * INT64_C(60000);
-	return true;
-}
-
-bool time_parse_iso(const char *text, size_t len, int64_t *ms)
-{
-	const char *p = text;
-	const char *end = text + len;
-	int64_t days, clock = 0, offset = 0;
-
-	if (!parse_date(&p, end, &days))
-		return false;
-	if (p < end) {
-		if (!eat(&p, end, "Tt ") || !parse_clock(&p, end, &clock) ||
-		    !parse_offset(&p, end, &offset))
-			return false;
-	}
-	if (p != end)
-		return false;
-	*ms = days * DAY_MS + clock - offset;
-	return true;
-}
-
 static struct civil check_civil(lua_State *L)
 {
 	struct civil c;
@@ -209,7 +105,7 @@ static int time_parse(lua_State *L)
 	const char *text = luaL_checklstring(L, 1, &len);
 	int64_t ms;
 
-	if (!time_parse_iso(text, len, &ms))
+	if (!time_from_iso(slice_of(text, len), &ms))
 		return luaL_error(L, "\"%s\" is not a time such as 2026-09-21T14:13:20.123Z", text);
 	lua_pushinteger(L, ms);
 	return 1;
@@ -306,7 +202,7 @@ static int time_floor(lua_State *L)
 	lua_Integer ms = luaL_checkinteger(L, 1);
 	int64_t size;
 
-	if (!duration_parse(luaL_checkstring(L, 2), &size) || size == 0)
+	if (!units_parse_duration(luaL_checkstring(L, 2), &size) || size == 0)
 		return luaL_argerror(L, 2, "a duration such as \"1m\" or \"1h\" is due");
 	lua_pushinteger(L, ms - ((ms % size) + size) % size);
 	return 1;

@@ -34,11 +34,9 @@ void helpers_register_uuid(lua_State *L, struct surroundings *s);
 void helpers_register_log(lua_State *L, struct surroundings *s); /* log's functions, env, param */
 void helpers_register_json(lua_State *L);                        /* json */
 
-/* --- used by the tests too --- */
+/* --- used by tests too --- */
 
 /* "2026-09-21T14:13:20.123Z". false: beyond the years 0 to 9999. out has 32 bytes. */
 bool time_format_iso(int64_t ms, char *out);
-/* ISO 8601 as RFC 3339 has it, a date alone, fractions, any offset. false: it is not that. */
-bool time_parse_iso(const char *text, size_t len, int64_t *ms);
 
 #endif

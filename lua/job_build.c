@@ -242,9 +242,11 @@ static void set_guarantee(const struct spec *s, const char *key)
 		s->b->job->guarantee = EXACTLY_ONCE;
 	else if (strcmp(text, "at_least_once") == 0)
 		s->b->job->guarantee = AT_LEAST_ONCE;
+	else if (strcmp(text, "at_most_once") == 0)
+		s->b->job->guarantee = AT_MOST_ONCE;
 	else
 		spec_error(s, key, NULL,
-			   "%s must be \"exactly_once\" (the default) or \"at_least_once\"", key);
+			   "%s must be \"exactly_once\" (the default), \"at_least_once\" or \"at_most_once\"", key);
 }
 
 static void set_commit(const struct spec *s, const char *key)
@@ -280,7 +282,7 @@ static void set_cache(const struct spec *s, const char *key)
 
 	if (isnum && n >= 0)
 		s->b->job->cache_bytes = (size_t)n;
-	else if (lua_type(L, -1) == LUA_TSTRING && size_parse(lua_tostring(L, -1), &v))
+	else if (lua_type(L, -1) == LUA_TSTRING && units_parse_size(lua_tostring(L, -1), &v))
 		s->b->job->cache_bytes = (size_t)v;
 	else
 		spec_error(s, key, NULL, "%s must be a size such as \"64MiB\"", key);

@@ -34,7 +34,6 @@ struct lua_script {
 	struct process_view *process;
 	int process_ref;
 	struct sandbox_error error; /* of the last call */
-	struct buf scratch;
 };
 
 static struct lua_script *self_of(struct script *s)
@@ -98,14 +97,17 @@ static void take_view(struct record_context *c, struct doc *doc, doc_node n, str
 static enum ks_err take_json(lua_State *L, int idx, struct record_context *c, struct datum *out,
 			     struct ks_why *why)
 {
-	struct buf text = {0};
-	enum ks_err err = value_to_json(L, idx, &text, why);
+	struct buf own = {0};
+	struct buf *text = c->scratch ? c->scratch : &own;
+	enum ks_err err;
 
+	buf_clear(text);
+	err = value_to_json(L, idx, text, why);
 	if (!err)
 		*out = (struct datum){
 			.kind = DATUM_JSON,
-			.bytes = slice_of(arena_copy(c->arena, text.data, text.len), text.len)};
-	buf_fini(&text);
+			.bytes = slice_of(arena_copy(c->arena, text->data, text->len), text->len)};
+	buf_fini(&own);
 	return err;
 }
 
@@ -534,7 +536,6 @@ static void ops_free(struct script *base)
 		s->around->name = "test";
 	}
 	sandbox_error_fini(&s->error);
-	buf_fini(&s->scratch);
 	free(s->functions);
 	free(s->job);
 	free(s);

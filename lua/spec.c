@@ -192,7 +192,7 @@ bool value_duration(const struct spec *s, const char *name, int64_t *ms)
 		*ms = lua_tointeger(L, -1);
 		return true;
 	}
-	if (lua_type(L, -1) == LUA_TSTRING && duration_parse(lua_tostring(L, -1), ms))
+	if (lua_type(L, -1) == LUA_TSTRING && units_parse_duration(lua_tostring(L, -1), ms))
 		return true;
 	wrong_type(s, name, "a duration such as \"100ms\", \"90s\", \"24h\" or \"30d\"");
 	return false;
@@ -218,7 +218,8 @@ bool spec_size(const struct spec *s, const char *key, int64_t *bytes)
 		return false;
 	if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 0) {
 		*bytes = lua_tointeger(L, -1);
-	} else if (lua_type(L, -1) != LUA_TSTRING || !size_parse(lua_tostring(L, -1), bytes)) {
+	} else if (lua_type(L, -1) != LUA_TSTRING ||
+		   !units_parse_size(lua_tostring(L, -1), bytes)) {
 		wrong_type(s, key, "a size such as 1048576, \"64KiB\" or \"1GiB\"");
 		ok = false;
 	}

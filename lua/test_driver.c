@@ -361,7 +361,8 @@ static int32_t choose_partition(lua_State *L, struct topic *t)
 	lua_getfield(L, 3, "partition");
 	wanted = luaL_optinteger(L, -1, 0);
 	if (wanted < 0 || wanted >= count)
-		luaL_error(L, "topic \"%s\" has the partitions 0 to %d", topic_name(t), (int)count - 1);
+		luaL_error(L, "topic \"%s\" has the partitions 0 to %d", topic_name(t),
+			   (int)count - 1);
 	return (int32_t)wanted;
 }
 

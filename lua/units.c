@@ -64,7 +64,7 @@ static bool parse_one(const char **text, const struct unit *units, size_t n, int
 	return false;
 }
 
-bool duration_parse(const char *text, int64_t *ms)
+bool units_parse_duration(const char *text, int64_t *ms)
 {
 	int64_t sum = 0;
 	int64_t one;
@@ -79,7 +79,7 @@ bool duration_parse(const char *text, int64_t *ms)
 	return true;
 }
 
-const char *duration_format(int64_t ms, char *out, size_t cap)
+const char *units_format_duration(int64_t ms, char *out, size_t cap)
 {
 	const struct unit *best = &durations[0];
 
@@ -91,7 +91,7 @@ const char *duration_format(int64_t ms, char *out, size_t cap)
 	return out;
 }
 
-bool size_parse(const char *text, int64_t *bytes)
+bool units_parse_size(const char *text, int64_t *bytes)
 {
 	int64_t one;
 

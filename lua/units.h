@@ -8,11 +8,11 @@
 
 /* Milliseconds. Units: ms s m h d w; several in a row, largest first or not ("1h30m"). A number needs
  * its unit. false: not a duration, or beyond 2^53 ms. */
-bool duration_parse(const char *text, int64_t *ms);
+bool units_parse_duration(const char *text, int64_t *ms);
 /* The shortest such text: 90000 -> "90s", 86400000 -> "1d". Returns out. */
-const char *duration_format(int64_t ms, char *out, size_t cap);
+const char *units_format_duration(int64_t ms, char *out, size_t cap);
 
 /* Bytes. Units: B, KB MB GB (powers of 1000), K M G KiB MiB GiB (powers of 1024); none: bytes. */
-bool size_parse(const char *text, int64_t *bytes);
+bool units_parse_size(const char *text, int64_t *bytes);
 
 #endif

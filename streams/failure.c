@@ -102,10 +102,11 @@ static void describe(struct thread *th, const struct input *in, const struct fee
 	excerpt_bytes(out, r->key, 64);
 	buf_append_str(out, "  value=");
 	excerpt_bytes(out, r->value, 160);
-	buf_printf(out, "\n  in flow %s, %s%s%s", flow->name, s ? "step " : "decoding the record",
-		   s ? step_kind_name(s->kind) : "", s ? "" : "");
+	buf_printf(out, "\n  in flow %s, ", flow->name);
 	if (s)
-		buf_printf(out, " (%s)", s->where);
+		buf_printf(out, "step %s (%s)", step_kind_name(s->kind), s->where);
+	else
+		buf_append_str(out, "decoding the record");
 	if (e->traceback[0])
 		buf_printf(out, "\n%s", e->traceback);
 }
@@ -131,10 +132,13 @@ static void warn(struct thread *th, const struct input *in, const struct record 
 		th->warnings_held++;
 		return;
 	}
-	log_warn("job", "%s: %s[%d]@%lld %s: %s%s%s (%llu more since the last line)",
-		 th->engine->job->name, in->topic->name, in->partition, (long long)r->offset, what,
-		 th->failure.e.where, th->failure.e.where[0] ? ": " : "", th->failure.e.message,
-		 (unsigned long long)th->warnings_held);
+	char more[64] = "";
+	if (th->warnings_held)
+		snprintf(more, sizeof more, " (and %llu more since the last line)",
+			 (unsigned long long)th->warnings_held);
+	log_warn("job", "%s: %s[%d]@%lld %s: %s%s%s%s", th->engine->job->name, in->topic->name,
+		 in->partition, (long long)r->offset, what, th->failure.e.where,
+		 th->failure.e.where[0] ? ": " : "", th->failure.e.message, more);
 	th->warned_ms = now;
 	th->warnings_held = 0;
 }

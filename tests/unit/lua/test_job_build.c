@@ -21,10 +21,11 @@ static void the_smallest_job(void **state)
 
 static void settings_and_their_names_in_kafka_streams(void **state)
 {
-	const struct job *j = fixture_job(*state,
-					  "guarantee = \"at_least_once\", commit = \"250ms\", threads = 3, cache = \"16MiB\",\n"
-					  "defaults = { key = \"i64\", value = \"bytes\" },\n"
-					  "flows = { f = { ks.from \"a\", ks.to \"b\" } }");
+	const struct job *j =
+		fixture_job(*state, "guarantee = \"at_least_once\", commit = \"250ms\", threads = "
+				    "3, cache = \"16MiB\",\n"
+				    "defaults = { key = \"i64\", value = \"bytes\" },\n"
+				    "flows = { f = { ks.from \"a\", ks.to \"b\" } }");
 
 	assert_int_equal(j->guarantee, AT_LEAST_ONCE);
 	assert_int_equal(j->commit_ms, 250);
@@ -34,9 +35,11 @@ static void settings_and_their_names_in_kafka_streams(void **state)
 	assert_int_equal(j->default_value, SERDE_BYTES);
 
 	j = fixture_job(*state,
-			"config = { [\"processing.guarantee\"] = \"exactly_once_v2\", [\"commit.interval.ms\"] = 30,\n"
+			"config = { [\"processing.guarantee\"] = \"exactly_once_v2\", "
+			"[\"commit.interval.ms\"] = 30,\n"
 			"[\"num.stream.threads\"] = \"2\", [\"application.id\"] = \"app\",\n"
-			"[\"default.key.serde\"] = \"org.apache.kafka.common.serialization.Serdes$LongSerde\",\n"
+			"[\"default.key.serde\"] = "
+			"\"org.apache.kafka.common.serialization.Serdes$LongSerde\",\n"
 			"[\"errors.dead.letter.queue.topic.name\"] = \"dlq\" },\n"
 			"flows = { f = { ks.from \"a\", ks.to \"b\" } }");
 	assert_string_equal(j->name, "app");
@@ -59,10 +62,12 @@ static const char *config_of(const struct topic_decl *t, const char *key)
 static void topics_take_kafkas_names(void **state)
 {
 	const struct job *j = fixture_job(
-		*state, "topics = { b = { partitions = 4, key = \"i64\", value = \"string\", retention = \"30d\",\n"
-			"  retention_bytes = \"1GiB\", compact = true, max_message_bytes = 2000,\n"
-			"  config = { [\"segment.ms\"] = 5 } }, a = { retention = \"forever\" } },\n"
-			"flows = { f = { ks.from \"a\", ks.to \"b\" } }");
+		*state,
+		"topics = { b = { partitions = 4, key = \"i64\", value = \"string\", retention = "
+		"\"30d\",\n"
+		"  retention_bytes = \"1GiB\", compact = true, max_message_bytes = 2000,\n"
+		"  config = { [\"segment.ms\"] = 5 } }, a = { retention = \"forever\" } },\n"
+		"flows = { f = { ks.from \"a\", ks.to \"b\" } }");
 	const struct topic_decl *b = &j->topics[1];
 
 	assert_string_equal(j->topics[0].name, "a");
@@ -79,10 +84,12 @@ static void topics_take_kafkas_names(void **state)
 
 static void functions_are_numbered_flow_by_flow_in_the_order_of_names(void **state)
 {
-	const struct job *j =
-		fixture_job(*state, "flows = { z = { ks.from \"a\", ks.filter(function() end), ks.to \"b\" },\n"
-				    "m = { ks.from \"a\", ks.map(print), ks.to { topic = print, partition = print } },\n"
-				    "a = { ks.from \"a\", ks.split { { when = print, ks.map(print), ks.to(print) } } } }");
+	const struct job *j = fixture_job(
+		*state, "flows = { z = { ks.from \"a\", ks.filter(function() end), ks.to \"b\" },\n"
+			"m = { ks.from \"a\", ks.map(print), ks.to { topic = print, partition = "
+			"print } },\n"
+			"a = { ks.from \"a\", ks.split { { when = print, ks.map(print), "
+			"ks.to(print) } } } }");
 
 	assert_string_equal(j->flows[0].name, "a");
 	assert_int_equal(j->flows[0].steps.steps[0].branches[0].when, 0);
@@ -96,9 +103,10 @@ static void functions_are_numbered_flow_by_flow_in_the_order_of_names(void **sta
 
 static void split_by_a_value_needs_no_function(void **state)
 {
-	const struct job *j = fixture_job(*state, "flows = { f = { ks.from \"a\", ks.split { by = \"type\",\n"
-						  "order = { ks.filter \"ok\", ks.to \"o\" }, refund = ks.to \"r\",\n"
-						  "default = ks.to \"x\" } } }");
+	const struct job *j = fixture_job(
+		*state, "flows = { f = { ks.from \"a\", ks.split { by = \"type\",\n"
+			"order = { ks.filter \"ok\", ks.to \"o\" }, refund = ks.to \"r\",\n"
+			"default = ks.to \"x\" } } }");
 	const struct step *s = &j->flows[0].steps.steps[0];
 
 	assert_int_equal(s->branch_count, 3);
@@ -112,10 +120,12 @@ static void split_by_a_value_needs_no_function(void **state)
 
 static void branches_compare_values_of_any_kind(void **state)
 {
-	const struct job *j = fixture_job(
-		*state, "flows = { f = { ks.from \"a\", ks.split {\n"
-			"{ when = { path = \"n\", equals = 5 }, ks.to \"b\" }, { when = { path = \"t\", equals = true }, ks.to \"b\" },\n"
-			"{ when = { path = \"z\", equals = ks.null }, ks.to \"b\" }, { when = \"flag\", ks.to \"b\" }, { ks.to \"c\" } } } }");
+	const struct job *j =
+		fixture_job(*state, "flows = { f = { ks.from \"a\", ks.split {\n"
+				    "{ when = { path = \"n\", equals = 5 }, ks.to \"b\" }, { when "
+				    "= { path = \"t\", equals = true }, ks.to \"b\" },\n"
+				    "{ when = { path = \"z\", equals = ks.null }, ks.to \"b\" }, { "
+				    "when = \"flag\", ks.to \"b\" }, { ks.to \"c\" } } } }");
 	const struct branch *b = j->flows[0].steps.steps[0].branches;
 
 	assert_string_equal(b[0].when_equals, "5");
@@ -128,10 +138,13 @@ static void branches_compare_values_of_any_kind(void **state)
 static void state_steps_get_their_store(void **state)
 {
 	const struct job *j = fixture_job(
-		*state, "flows = { f = { ks.from \"a\", ks.group \"u\", ks.count(), ks.to \"b\" },\n"
-			"g = { ks.from \"a\", ks.sum { of = \"n\", as = \"total\" }, ks.to \"b\" },\n"
-			"h = { ks.from \"a\", ks.aggregate { init = { n = 0, list = ks.array {} }, with = print }, ks.to \"b\" },\n"
-			"i = { ks.from \"a\", ks.dedup { by = \"id\", within = \"24h\", max = 10 }, ks.to \"b\" } }");
+		*state,
+		"flows = { f = { ks.from \"a\", ks.group \"u\", ks.count(), ks.to \"b\" },\n"
+		"g = { ks.from \"a\", ks.sum { of = \"n\", as = \"total\" }, ks.to \"b\" },\n"
+		"h = { ks.from \"a\", ks.aggregate { init = { n = 0, list = ks.array {} }, with = "
+		"print }, ks.to \"b\" },\n"
+		"i = { ks.from \"a\", ks.dedup { by = \"id\", within = \"24h\", max = 10 }, ks.to "
+		"\"b\" } }");
 
 	assert_string_equal(j->flows[0].steps.steps[1].store, "f.count");
 	assert_string_equal(j->flows[1].steps.steps[0].store, "total");
@@ -143,9 +156,11 @@ static void state_steps_get_their_store(void **state)
 
 static void from_takes_topics_or_a_pattern(void **state)
 {
-	const struct job *j = fixture_job(
-		*state, "flows = { f = { ks.from { \"a\", \"b\", time = \"ts\", start = \"end\", value = \"string\" }, ks.to \"c\" },\n"
-			"g = { ks.from { pattern = \"^x\\\\.\" }, ks.to \"c\" }, h = { ks.merge { \"a\", \"b\" }, ks.to \"c\" } }");
+	const struct job *j =
+		fixture_job(*state, "flows = { f = { ks.from { \"a\", \"b\", time = \"ts\", start "
+				    "= \"end\", value = \"string\" }, ks.to \"c\" },\n"
+				    "g = { ks.from { pattern = \"^x\\\\.\" }, ks.to \"c\" }, h = { "
+				    "ks.merge { \"a\", \"b\" }, ks.to \"c\" } }");
 
 	assert_int_equal(j->flows[0].topic_count, 2);
 	assert_string_equal(j->flows[0].time_path, "ts");
@@ -158,9 +173,11 @@ static void from_takes_topics_or_a_pattern(void **state)
 static void policies(void **state)
 {
 	const struct job *j = fixture_job(
-		*state, "on_error = ks.dead_letter { topic = \"d\", after = ks.retry { times = 2, backoff = \"50ms\" } },\n"
+		*state, "on_error = ks.dead_letter { topic = \"d\", after = ks.retry { times = 2, "
+			"backoff = \"50ms\" } },\n"
 			"flows = { f = { on_error = ks.skip, ks.from \"a\", ks.to \"b\" },\n"
-			"g = { on_error = ks.fail_job { after = ks.retry(3) }, ks.from \"a\", ks.to \"b\" } }");
+			"g = { on_error = ks.fail_job { after = ks.retry(3) }, ks.from \"a\", "
+			"ks.to \"b\" } }");
 
 	assert_int_equal(j->on_error.action, ERROR_DEAD_LETTER);
 	assert_string_equal(j->on_error.dead_letter_topic, "d");
@@ -174,11 +191,12 @@ static void policies(void **state)
 
 static void fragments_are_shared_lists(void **state)
 {
-	assert_int_equal(fixture_load(*state, "local ks = require \"ks\"\n"
-					      "local common = { ks.filter \"ok\", { ks.peek(print) } }\n"
-					      "return ks.job \"j\" { flows = {\n"
-					      "a = { ks.from \"x\", common, ks.to \"y\" },\n"
-					      "b = { ks.from \"x\", common, ks.to \"z\" } } }\n"),
+	assert_int_equal(fixture_load(*state,
+				      "local ks = require \"ks\"\n"
+				      "local common = { ks.filter \"ok\", { ks.peek(print) } }\n"
+				      "return ks.job \"j\" { flows = {\n"
+				      "a = { ks.from \"x\", common, ks.to \"y\" },\n"
+				      "b = { ks.from \"x\", common, ks.to \"z\" } } }\n"),
 			 ERR_NONE);
 	struct script_fixture *x = *state;
 	const struct job *j = script_file_job(x->file, 0);
@@ -191,8 +209,9 @@ static void fragments_are_shared_lists(void **state)
 static void places_point_into_the_script(void **state)
 {
 	struct script_fixture *x = *state;
-	const struct job *j = fixture_job(x, "topics = {\n a = {},\n b = {} },\nflows = {\n f = {\n  ks.from \"a\",\n"
-					     "  ks.to \"b\" } }");
+	const struct job *j = fixture_job(
+		x, "topics = {\n a = {},\n b = {} },\nflows = {\n f = {\n  ks.from \"a\",\n"
+		   "  ks.to \"b\" } }");
 	char *where = xasprintf("%s:9", x->path);
 
 	assert_string_equal(j->flows[0].steps.steps[0].where, where);
@@ -209,22 +228,35 @@ static void places_point_into_the_script(void **state)
 static const struct {
 	const char *inside, *says;
 } mistakes[] = {
-	{"comit = \"1s\", flows = { f = { ks.from \"a\", ks.to \"b\" } }", "did you mean \"commit\"?"},
-	{"flows = { f = { ks.from \"a\", ks.fliter(print), ks.to \"b\" } }", "did you mean ks.filter?"},
-	{"defaults = { key = \"jsn\" }, flows = { f = { ks.from \"a\", ks.to \"b\" } }", "did you mean \"json\"?"},
-	{"topics = { a = {}, [\"orders.large\"] = {} }, flows = { f = { ks.from \"a\", ks.to \"orders.larg\" } }",
+	{"comit = \"1s\", flows = { f = { ks.from \"a\", ks.to \"b\" } }",
+	 "did you mean \"commit\"?"},
+	{"flows = { f = { ks.from \"a\", ks.fliter(print), ks.to \"b\" } }",
+	 "did you mean ks.filter?"},
+	{"defaults = { key = \"jsn\" }, flows = { f = { ks.from \"a\", ks.to \"b\" } }",
+	 "did you mean \"json\"?"},
+	{"topics = { a = {}, [\"orders.large\"] = {} }, flows = { f = { ks.from \"a\", ks.to "
+	 "\"orders.larg\" } }",
 	 "did you mean \"orders.large\"?"},
-	{"topics = { a = { partitons = 6 } }, flows = { f = { ks.from \"a\", ks.to \"a\" } }", "did you mean \"partitions\"?"},
+	{"topics = { a = { partitons = 6 } }, flows = { f = { ks.from \"a\", ks.to \"a\" } }",
+	 "did you mean \"partitions\"?"},
 	{"topics = { a = { partitions = \"6\" } }, flows = { f = { ks.from \"a\", ks.to \"a\" } }",
 	 "partitions must be a whole number from 1 to 100000, not the string \"6\""},
-	{"topics = { a = { retention = \"30 days\" } }, flows = { f = { ks.from \"a\", ks.to \"a\" } }",
+	{"topics = { a = { retention = \"30 days\" } }, flows = { f = { ks.from \"a\", ks.to \"a\" "
+	 "} }",
 	 "retention must be a duration such as"},
-	{"topics = { [\"a b\"] = {} }, flows = { f = { ks.from \"a\", ks.to \"a\" } }", "cannot be the name of a topic"},
-	{"guarantee = \"sometimes\", flows = { f = { ks.from \"a\", ks.to \"b\" } }", "guarantee must be \"exactly_once\""},
-	{"tables = {}, flows = { f = { ks.from \"a\", ks.to \"b\" } }", "tables and joins are not available"},
-	{"on_error = \"dlq\", flows = { f = { ks.from \"a\", ks.to \"b\" } }", "on_error must be ks.dead_letter"},
-	{"on_error = ks.dead_letter { topic = 5 }, flows = { f = { ks.from \"a\", ks.to \"b\" } }", "must be the name of a topic"},
-	{"config = { [\"bootstrap.servers\"] = \"x\" }, flows = { f = { ks.from \"a\", ks.to \"b\" } }", "is not known here"},
+	{"topics = { [\"a b\"] = {} }, flows = { f = { ks.from \"a\", ks.to \"a\" } }",
+	 "cannot be the name of a topic"},
+	{"guarantee = \"sometimes\", flows = { f = { ks.from \"a\", ks.to \"b\" } }",
+	 "guarantee must be \"exactly_once\""},
+	{"tables = {}, flows = { f = { ks.from \"a\", ks.to \"b\" } }",
+	 "tables and joins are not available"},
+	{"on_error = \"dlq\", flows = { f = { ks.from \"a\", ks.to \"b\" } }",
+	 "on_error must be ks.dead_letter"},
+	{"on_error = ks.dead_letter { topic = 5 }, flows = { f = { ks.from \"a\", ks.to \"b\" } }",
+	 "must be the name of a topic"},
+	{"config = { [\"bootstrap.servers\"] = \"x\" }, flows = { f = { ks.from \"a\", ks.to \"b\" "
+	 "} }",
+	 "is not known here"},
 	{"", "needs flows"},
 	{"flows = {}", "has no flow"},
 	{"flows = { { ks.from \"a\", ks.to \"b\" } }", "give each flow a name"},
@@ -232,37 +264,62 @@ static const struct {
 	{"flows = { f = {} }", "must begin with ks.from"},
 	{"flows = { f = { ks.from \"a\" } }", "has no steps"},
 	{"flows = { f = { ks.to \"b\" } }", "must begin with ks.from"},
-	{"flows = { f = { ks.filter \"x\", ks.from \"a\", ks.to \"b\" } }", "must be the first step"},
-	{"flows = { f = { ks.from \"a\", ks.filter \"x\" } }", "the records go nowhere after ks.filter"},
-	{"flows = { f = { ks.from \"a\", ks.to \"b\", ks.map(print) } }", "no step can follow ks.to"},
-	{"flows = { f = { ks.from \"a\", ks.split { { ks.to \"b\" } }, ks.to \"c\" } }", "no step can follow ks.split"},
+	{"flows = { f = { ks.filter \"x\", ks.from \"a\", ks.to \"b\" } }",
+	 "must be the first step"},
+	{"flows = { f = { ks.from \"a\", ks.filter \"x\" } }",
+	 "the records go nowhere after ks.filter"},
+	{"flows = { f = { ks.from \"a\", ks.to \"b\", ks.map(print) } }",
+	 "no step can follow ks.to"},
+	{"flows = { f = { ks.from \"a\", ks.split { { ks.to \"b\" } }, ks.to \"c\" } }",
+	 "no step can follow ks.split"},
 	{"flows = { f = { ks.from \"a\", \"b\" } }", "write ks.from \"b\" or ks.to \"b\""},
 	{"flows = { f = { ks.from \"a\", print, ks.to \"b\" } }", "step 2 is a function: wrap it"},
-	{"flows = { f = { ks.from \"a\", ks.group, ks.to \"b\" } }", "step 2 is ks.group itself: call it"},
+	{"flows = { f = { ks.from \"a\", ks.group, ks.to \"b\" } }",
+	 "step 2 is ks.group itself: call it"},
 	{"flows = { f = { ks.from \"a\", ks.skip, ks.to \"b\" } }", "ks.skip is no step"},
-	{"flows = { f = { ks.from \"a\", ks.map \"x\", ks.to \"b\" } }", "ks.map cannot be the string \"x\""},
+	{"flows = { f = { ks.from \"a\", ks.map \"x\", ks.to \"b\" } }",
+	 "ks.map cannot be the string \"x\""},
 	{"flows = { f = { ks.from \"a\", ks.map(), ks.to \"b\" } }", "ks.map cannot be nil"},
-	{"flows = { f = { ks.from \"a\", ks.filter(print, print), ks.to \"b\" } }", "takes one argument, not 2"},
+	{"flows = { f = { ks.from \"a\", ks.filter(print, print), ks.to \"b\" } }",
+	 "takes one argument, not 2"},
 	{"flows = { f = { ks.from \"a\", ks.rekey \"a..b\", ks.to \"b\" } }", "is not a path"},
-	{"flows = { f = { ks.from \"a\", ks.to { topic = \"b\", partitions = 1 } } }", "did you mean \"partition\"?"},
-	{"flows = { f = { ks.from \"a\", ks.to { topic = \"b\", partition = 1 } } }", "partition must be a function"},
-	{"flows = { f = { ks.from \"a\", ks.count(), ks.count {}, ks.to \"b\" } }", "give each a name"},
-	{"flows = { f = { ks.from \"a\", ks.count { emit = \"final\" }, ks.to \"b\" } }", "windows are not available yet"},
-	{"flows = { f = { ks.from \"a\", ks.aggregate { with = print }, ks.to \"b\" } }", "needs init"},
-	{"flows = { f = { ks.from \"a\", ks.aggregate { init = print, with = print }, ks.to \"b\" } }", "not a function"},
-	{"flows = { f = { ks.from \"a\", ks.tumbling { size = \"1m\" }, ks.to \"b\" } }", "windows are not available yet"},
-	{"flows = { f = { ks.from \"a\", ks.join { table = \"t\" }, ks.to \"b\" } }", "joins are not available yet"},
+	{"flows = { f = { ks.from \"a\", ks.to { topic = \"b\", partitions = 1 } } }",
+	 "did you mean \"partition\"?"},
+	{"flows = { f = { ks.from \"a\", ks.to { topic = \"b\", partition = 1 } } }",
+	 "partition must be a function"},
+	{"flows = { f = { ks.from \"a\", ks.count(), ks.count {}, ks.to \"b\" } }",
+	 "give each a name"},
+	{"flows = { f = { ks.from \"a\", ks.count { emit = \"final\" }, ks.to \"b\" } }",
+	 "windows are not available yet"},
+	{"flows = { f = { ks.from \"a\", ks.aggregate { with = print }, ks.to \"b\" } }",
+	 "needs init"},
+	{"flows = { f = { ks.from \"a\", ks.aggregate { init = print, with = print }, ks.to \"b\" "
+	 "} }",
+	 "not a function"},
+	{"flows = { f = { ks.from \"a\", ks.tumbling { size = \"1m\" }, ks.to \"b\" } }",
+	 "windows are not available yet"},
+	{"flows = { f = { ks.from \"a\", ks.join { table = \"t\" }, ks.to \"b\" } }",
+	 "joins are not available yet"},
 	{"flows = { f = { ks.from \"a\", ks.sink.sqlite {} } }", "sinks are not available yet"},
 	{"flows = { f = { ks.from \"a\", ks.split {} } }", "ks.split has no branch"},
-	{"flows = { f = { ks.from \"a\", ks.split { { ks.to \"b\" }, { ks.to \"c\" } } } }", "this branch gets no record"},
-	{"flows = { f = { ks.from \"a\", ks.split { { when = 5, ks.to \"b\" } } } }", "when must be a function, a path"},
-	{"flows = { f = { ks.from \"a\", ks.split { { wen = print, ks.to \"b\" } } } }", "did you mean \"when\"?"},
-	{"flows = { f = { ks.from \"a\", ks.split { { ks.from \"b\" } } } }", "cannot stand in a branch"},
-	{"flows = { f = { ks.from \"a\", ks.split { by = \"t\", x = { ks.filter \"y\" } } } }", "go nowhere after ks.filter"},
+	{"flows = { f = { ks.from \"a\", ks.split { { ks.to \"b\" }, { ks.to \"c\" } } } }",
+	 "this branch gets no record"},
+	{"flows = { f = { ks.from \"a\", ks.split { { when = 5, ks.to \"b\" } } } }",
+	 "when must be a function, a path"},
+	{"flows = { f = { ks.from \"a\", ks.split { { wen = print, ks.to \"b\" } } } }",
+	 "did you mean \"when\"?"},
+	{"flows = { f = { ks.from \"a\", ks.split { { ks.from \"b\" } } } }",
+	 "cannot stand in a branch"},
+	{"flows = { f = { ks.from \"a\", ks.split { by = \"t\", x = { ks.filter \"y\" } } } }",
+	 "go nowhere after ks.filter"},
 	{"flows = { f = { ks.from {}, ks.to \"b\" } }", "ks.from names no topic"},
-	{"flows = { f = { ks.from { \"a\", pattern = \"b\" }, ks.to \"b\" } }", "topics or a pattern"},
-	{"flows = { f = { ks.from \"a\", ks.sample(0), ks.to \"b\" } }", "ks.sample cannot be the number 0"},
-	{"flows = { f = { ks.from \"a\", ks.dedup { by = \"id\", within = \"abc\" }, ks.to \"b\" } }", "within must be a duration"},
+	{"flows = { f = { ks.from { \"a\", pattern = \"b\" }, ks.to \"b\" } }",
+	 "topics or a pattern"},
+	{"flows = { f = { ks.from \"a\", ks.sample(0), ks.to \"b\" } }",
+	 "ks.sample cannot be the number 0"},
+	{"flows = { f = { ks.from \"a\", ks.dedup { by = \"id\", within = \"abc\" }, ks.to \"b\" } "
+	 "}",
+	 "within must be a duration"},
 };
 
 static void every_mistake_has_its_sentence(void **state)
@@ -277,7 +334,7 @@ static void every_mistake_has_its_sentence(void **state)
 		assert_int_equal(err, ERR_SCRIPT);
 		fixture_says(x, mistakes[i].says);
 		fixture_says(x, x->path); /* with file:line */
-		fixture_says(x, " | ");	  /* and the line itself */
+		fixture_says(x, " | ");   /* and the line itself */
 	}
 }
 
@@ -285,9 +342,11 @@ static void one_run_finds_all_mistakes(void **state)
 {
 	struct script_fixture *x = *state;
 
-	assert_int_equal(fixture_load_job(x, "comit = 1, threads = \"x\",\ntopics = { a = { key = 5 } },\n"
-					     "flows = { f = { ks.from \"a\", ks.map(1) }, g = { ks.to(2) } }"),
-			 ERR_SCRIPT);
+	assert_int_equal(
+		fixture_load_job(x,
+				 "comit = 1, threads = \"x\",\ntopics = { a = { key = 5 } },\n"
+				 "flows = { f = { ks.from \"a\", ks.map(1) }, g = { ks.to(2) } }"),
+		ERR_SCRIPT);
 	fixture_says(x, "comit");
 	fixture_says(x, "threads must be");
 	fixture_says(x, "key must be a serde");

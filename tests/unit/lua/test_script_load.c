@@ -2,7 +2,7 @@
 #include "script_fixture.h"
 
 #define JOB "return ks.job \"j\" { flows = { f = { ks.from \"a\", ks.to \"b\" } } }\n"
-#define KS "local ks = require \"ks\"\n"
+#define KS  "local ks = require \"ks\"\n"
 
 static const struct {
 	const char *text, *says;
@@ -15,7 +15,8 @@ static const struct {
 	{KS "return ks.job \"x\"", "a job without its table", 0, ERR_SCRIPT},
 	{KS "return { ks.job \"x\" { flows = { f = { ks.from \"a\", ks.to \"b\" } } }, 5 }",
 	 "element 2 of the list that the script returns is the number 5", 0, ERR_SCRIPT},
-	{KS "local function one() return ks.job \"x\" { flows = { f = { ks.from \"a\", ks.to \"b\" } } } end\n"
+	{KS "local function one() return ks.job \"x\" { flows = { f = { ks.from \"a\", ks.to \"b\" "
+	    "} } } end\n"
 	    "return { one(), one() }",
 	 "the name \"x\" is taken by the job at", 2, ERR_SCRIPT},
 	{KS "return ks.job \"x\" {", "unexpected symbol near <eof>", 2, ERR_SCRIPT},
@@ -25,7 +26,8 @@ static const struct {
 	{KS "counter = 0\n" JOB, "assignment to global 'counter'", 2, ERR_SCRIPT},
 	{KS "local m = require \"nowhere\"\n" JOB, "module 'nowhere' not found", 2, ERR_SCRIPT},
 	{KS "while true do end\n" JOB, "ran longer than", 2, ERR_BUDGET},
-	{KS "while true do pcall(function() while true do end end) end\n" JOB, "ran longer than", 2, ERR_BUDGET},
+	{KS "while true do pcall(function() while true do end end) end\n" JOB, "ran longer than", 2,
+	 ERR_BUDGET},
 	{KS "local t = {}\nfor i = 1, 1e9 do t[i] = {} end\n" JOB, "memory", 0, ERR_BUDGET},
 	{KS "ks.foo()\n" JOB, "ks has no \"foo\"", 2, ERR_SCRIPT},
 	{KS "ks.hash.sha265(\"x\")\n" JOB, "did you mean ks.hash.sha256?", 2, ERR_SCRIPT},
@@ -49,7 +51,8 @@ static void a_bad_script_is_told_with_its_line(void **state)
 		enum ks_err err = fixture_load_with(x, bad[i].text, strlen(bad[i].text), &options);
 
 		if (err != bad[i].err)
-			print_error("%s\n-> %s\n%s", bad[i].text, ks_err_name(err), buf_cstr(&x->report));
+			print_error("%s\n-> %s\n%s", bad[i].text, ks_err_name(err),
+				    buf_cstr(&x->report));
 		assert_int_equal(err, bad[i].err);
 		fixture_says(x, bad[i].says);
 		if (bad[i].line > 0) {
@@ -65,7 +68,8 @@ static void a_missing_file_is_named(void **state)
 {
 	struct script_fixture *x = *state;
 
-	assert_int_equal(script_file_load("/nowhere/job.lua", NULL, &x->file, &x->report), ERR_NOT_FOUND);
+	assert_int_equal(script_file_load("/nowhere/job.lua", NULL, &x->file, &x->report),
+			 ERR_NOT_FOUND);
 	fixture_says(x, "cannot open /nowhere/job.lua");
 }
 
@@ -76,7 +80,8 @@ static void bytes_that_are_no_text_are_kept_as_they_are(void **state)
 
 static void parameters_reach_the_script(void **state)
 {
-	static const char text[] = KS "return ks.job(ks.param(\"name\", \"none\")) { threads = tonumber(ks.param \"n\"),\n"
+	static const char text[] = KS "return ks.job(ks.param(\"name\", \"none\")) { threads = "
+				      "tonumber(ks.param \"n\"),\n"
 				      "flows = { f = { ks.from \"a\", ks.to \"b\" } } }\n";
 	const struct script_param params[] = {{"n", "3"}, {"nmae", "x"}};
 	const struct script_options options = {.params = params, .param_count = 2};
@@ -92,10 +97,13 @@ static void a_list_of_jobs(void **state)
 {
 	struct script_fixture *x = *state;
 
-	assert_int_equal(fixture_load(x, KS "local jobs = {}\nfor i = 1, 3 do\n jobs[i] = ks.job(\"j\" .. i) {\n"
-					    "flows = { f = { ks.from \"a\", ks.map(function(v) return v + i end), ks.to \"b\" } } }\n"
-					    "end\nreturn jobs\n"),
-			 ERR_NONE);
+	assert_int_equal(
+		fixture_load(x, KS
+			     "local jobs = {}\nfor i = 1, 3 do\n jobs[i] = ks.job(\"j\" .. i) {\n"
+			     "flows = { f = { ks.from \"a\", ks.map(function(v) return v + i end), "
+			     "ks.to \"b\" } } }\n"
+			     "end\nreturn jobs\n"),
+		ERR_NONE);
 	assert_int_equal(script_file_job_count(x->file), 3);
 	assert_string_equal(script_file_job(x->file, 2)->name, "j3");
 }
@@ -120,7 +128,8 @@ static void every_thread_gets_a_script_of_its_own(void **state)
 
 static void a_script_that_changed_meanwhile_is_refused(void **state)
 {
-	static const char other[] = KS "return ks.job \"j\" { flows = { f = { ks.from \"a\", ks.map(print), ks.to \"b\" } } }\n";
+	static const char other[] = KS "return ks.job \"j\" { flows = { f = { ks.from \"a\", "
+				       "ks.map(print), ks.to \"b\" } } }\n";
 	struct script_fixture *x = *state;
 	struct script_factory factory;
 	struct ks_why why;
@@ -141,7 +150,8 @@ static void a_module_beside_the_script(void **state)
 	fixture_write(path, module, strlen(module));
 	free(path);
 	assert_int_equal(fixture_load(x, KS "local other = require \"other\"\n"
-					    "return ks.job \"j\" { flows = { f = { ks.from(other.topic), ks.to \"b\" } } }\n"),
+					    "return ks.job \"j\" { flows = { f = { "
+					    "ks.from(other.topic), ks.to \"b\" } } }\n"),
 			 ERR_NONE);
 	assert_string_equal(script_file_job(x->file, 0)->flows[0].topics[0], "from-module");
 }
@@ -151,19 +161,27 @@ static void lint_finds_state_in_variables(void **state)
 	struct script_fixture *x = *state;
 	struct buf report = {0};
 
-	assert_int_equal(fixture_load(x, KS "local n, seen, names = 0, {}, { a = 1 }\n"
-					    "return ks.job \"j\" { flows = { f = { ks.from \"a\",\n"
-					    "ks.peek(function() n = n + 1 end),\n"
-					    "ks.filter(function(v) if seen[v.id] then return false end seen[v.id] = true return true end),\n"
-					    "ks.filter(function(v) local c = 0; local function up() c = c + 1 end up() return names[v.x] end),\n"
-					    "ks.map(function(v) v.x = 1; local t = {}; t.y = v; return t end),\n"
-					    "ks.map(function(v) (function() seen.last = v.id end)() return v end),\n"
-					    "ks.to \"b\" } } }\n"),
-			 ERR_NONE);
+	assert_int_equal(
+		fixture_load(
+			x,
+			KS "local n, seen, names = 0, {}, { a = 1 }\n"
+			   "return ks.job \"j\" { flows = { f = { ks.from \"a\",\n"
+			   "ks.peek(function() n = n + 1 end),\n"
+			   "ks.filter(function(v) if seen[v.id] then return false end seen[v.id] = "
+			   "true return true end),\n"
+			   "ks.filter(function(v) local c = 0; local function up() c = c + 1 end "
+			   "up() return names[v.x] end),\n"
+			   "ks.map(function(v) v.x = 1; local t = {}; t.y = v; return t end),\n"
+			   "ks.map(function(v) (function() seen.last = v.id end)() return v end),\n"
+			   "ks.to \"b\" } } }\n"),
+		ERR_NONE);
 	assert_int_equal(script_file_lint(x->file, &report), 3);
-	assert_non_null(strstr(buf_cstr(&report), "job.lua:4: warning: this function changes \"n\""));
-	assert_non_null(strstr(buf_cstr(&report), "job.lua:5: warning: this function changes the table \"seen\""));
-	assert_non_null(strstr(buf_cstr(&report), "job.lua:8: warning: this function changes the table \"seen\""));
+	assert_non_null(
+		strstr(buf_cstr(&report), "job.lua:4: warning: this function changes \"n\""));
+	assert_non_null(strstr(buf_cstr(&report),
+			       "job.lua:5: warning: this function changes the table \"seen\""));
+	assert_non_null(strstr(buf_cstr(&report),
+			       "job.lua:8: warning: this function changes the table \"seen\""));
 	buf_fini(&report);
 }
 

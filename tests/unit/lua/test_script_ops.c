@@ -22,7 +22,8 @@ static int rig_setup(void **state)
 
 	fixture_setup((void **)&r->x);
 	r->parser = doc_parser_new();
-	r->context = (struct record_context){.parser = r->parser, .arena = &r->arena, .scratch = &r->scratch};
+	r->context = (struct record_context){
+		.parser = r->parser, .arena = &r->arena, .scratch = &r->scratch};
 	*state = r;
 	return 0;
 }
@@ -46,9 +47,10 @@ static int rig_teardown(void **state)
 /* Loads a job with one map step that has this function; or all of a flow when it is one. */
 static void load(struct ops_rig *r, const char *function)
 {
-	char *text = xasprintf("local ks = require \"ks\"\nreturn ks.job \"j\" { flows = { f = { ks.from \"a\",\n"
-			       "ks.map(%s),\nks.to \"b\" } } }\n",
-			       function);
+	char *text = xasprintf(
+		"local ks = require \"ks\"\nreturn ks.job \"j\" { flows = { f = { ks.from \"a\",\n"
+		"ks.map(%s),\nks.to \"b\" } } }\n",
+		function);
 	struct script_factory factory;
 	struct ks_why why;
 	enum ks_err err;
@@ -81,7 +83,8 @@ static void begin(struct ops_rig *r, const char *json)
 	r->s->ops->begin_record(r->s, &r->rec, &r->context);
 }
 
-static enum ks_err map(struct ops_rig *r, const char *json, struct datum *value, struct datum *key, bool *has_key)
+static enum ks_err map(struct ops_rig *r, const char *json, struct datum *value, struct datum *key,
+		       bool *has_key)
 {
 	begin(r, json);
 	return r->s->ops->map(r->s, 0, &r->rec, value, key, has_key, &r->error);
@@ -98,7 +101,8 @@ static const char *text_of(struct ops_rig *r, struct datum *d)
 	r->scratch.len = 0;
 	if (!bytes.data)
 		return "(null)";
-	return memcpy(memset(arena_alloc(&r->arena, bytes.len + 1), 0, bytes.len + 1), bytes.data, bytes.len);
+	return memcpy(memset(arena_alloc(&r->arena, bytes.len + 1), 0, bytes.len + 1), bytes.data,
+		      bytes.len);
 }
 
 static void maps(struct ops_rig *r, const char *function, const char *json, const char *expected)
@@ -119,11 +123,14 @@ static void values_go_in_and_come_out(void **state)
 {
 	struct ops_rig *r = *state;
 
-	maps(r, "function(v) return v end", "{ \"a\": 1.0,  \"b\": [] }", "{ \"a\": 1.0,  \"b\": [] }");
-	maps(r, "function(v) v.a = 2 return v end", "{\"a\":1,\"b\":18446744073709551616}", "{\"a\":2,\"b\":18446744073709551616}");
+	maps(r, "function(v) return v end", "{ \"a\": 1.0,  \"b\": [] }",
+	     "{ \"a\": 1.0,  \"b\": [] }");
+	maps(r, "function(v) v.a = 2 return v end", "{\"a\":1,\"b\":18446744073709551616}",
+	     "{\"a\":2,\"b\":18446744073709551616}");
 	maps(r, "function(v) return v.b end", "{\"a\":1,\"b\":{\"c\": null}}", "{\"c\": null}");
 	maps(r, "function(v) return v.b[2] end", "{\"b\":[1,2.50,3]}", "2.5");
-	maps(r, "function(v) return { x = v.a, y = { 1, 2 } } end", "{\"a\":1}", "{\"x\":1,\"y\":[1,2]}");
+	maps(r, "function(v) return { x = v.a, y = { 1, 2 } } end", "{\"a\":1}",
+	     "{\"x\":1,\"y\":[1,2]}");
 	maps(r, "function(v) return ks.array {} end", "{}", "[]");
 	maps(r, "function(v) return v.a == ks.null end", "{\"a\":null}", "true");
 	maps(r, "function(v) return ks.null end", "{}", "null");
@@ -158,10 +165,14 @@ static void the_record_tells_where_it_comes_from(void **state)
 
 	record_header_append(&r->headers, slice_str("trace"), slice_str("old"));
 	record_header_append(&r->headers, slice_str("trace"), slice_str("new"));
-	maps(r, "function(v, k, rec) return { rec.topic, rec.partition, rec.offset, rec.timestamp, rec.headers.trace, rec.headers.none == nil } end",
+	maps(r,
+	     "function(v, k, rec) return { rec.topic, rec.partition, rec.offset, rec.timestamp, "
+	     "rec.headers.trace, rec.headers.none == nil } end",
 	     "{}", "[\"a\",3,42,1790000000123,\"new\",true]");
-	maps(r, "function(v, k, rec) local t = {} for n, h in pairs(rec.headers) do t[#t + 1] = n .. h end return t end", "{}",
-	     "[\"traceold\",\"tracenew\"]");
+	maps(r,
+	     "function(v, k, rec) local t = {} for n, h in pairs(rec.headers) do t[#t + 1] = n .. "
+	     "h end return t end",
+	     "{}", "[\"traceold\",\"tracenew\"]");
 }
 
 static void the_same_record_gives_the_same_random_values(void **state)
@@ -171,18 +182,21 @@ static void the_same_record_gives_the_same_random_values(void **state)
 	char first[200];
 	bool has_key;
 
-	load(r, "function(v) return { ks.uuid.v4(), ks.uuid.v4(), ks.uuid.v7(), math.random(1 << 40) } end");
+	load(r, "function(v) return { ks.uuid.v4(), ks.uuid.v4(), ks.uuid.v7(), math.random(1 << "
+		"40) } end");
 	assert_int_equal(map(r, "{}", &value, &key, &has_key), ERR_NONE);
 	snprintf(first, sizeof first, "%s", text_of(r, &value));
 	assert_int_equal(map(r, "{}", &value, &key, &has_key), ERR_NONE);
 	assert_string_equal(text_of(r, &value), first);
 	r->rec.offset = 43;
 	r->s->ops->begin_record(r->s, &r->rec, &r->context);
-	assert_int_equal(r->s->ops->map(r->s, 0, &r->rec, &value, &key, &has_key, &r->error), ERR_NONE);
+	assert_int_equal(r->s->ops->map(r->s, 0, &r->rec, &value, &key, &has_key, &r->error),
+			 ERR_NONE);
 	assert_string_not_equal(text_of(r, &value), first);
 }
 
-static void fails_with(struct ops_rig *r, const char *function, const char *json, enum ks_err err, const char *says)
+static void fails_with(struct ops_rig *r, const char *function, const char *json, enum ks_err err,
+		       const char *says)
 {
 	struct datum value, key;
 	bool has_key;
@@ -200,8 +214,8 @@ static void errors_say_what_and_where(void **state)
 	struct ops_rig *r = *state;
 	char *where = xasprintf("%s:4", r->x->path);
 
-	fails_with(r, "function(v)\nassert(v.cents > 0, \"cents must be positive\") return v end", "{\"cents\":-1}",
-		   ERR_SCRIPT, "cents must be positive");
+	fails_with(r, "function(v)\nassert(v.cents > 0, \"cents must be positive\") return v end",
+		   "{\"cents\":-1}", ERR_SCRIPT, "cents must be positive");
 	assert_string_equal(r->error.message, "cents must be positive");
 	assert_string_equal(r->error.where, where);
 	assert_non_null(strstr(r->error.traceback, "job.lua:4"));
@@ -212,7 +226,8 @@ static void errors_say_what_and_where(void **state)
 	fails_with(r, "function(v) return 0/0 == 1 or { n = 0/0 } end", "{}", ERR_ENCODE, "NaN");
 	fails_with(r, "function(v) while true do end end", "{}", ERR_BUDGET, "ran longer");
 	fails_with(r, "function(v) return v end", "{oops", ERR_DECODE, "the value");
-	fails_with(r, "function(v, k, rec) rec.topic = 1 return v end", "{}", ERR_SCRIPT, "rec is read-only");
+	fails_with(r, "function(v, k, rec) rec.topic = 1 return v end", "{}", ERR_SCRIPT,
+		   "rec is read-only");
 	fails_with(r, "function(v, k, rec) return rec.tpoic end", "{}", ERR_SCRIPT, "it has topic");
 }
 
@@ -222,9 +237,13 @@ static void the_name_of_a_function_is_found(void **state)
 	struct datum value, key;
 	bool has_key;
 
-	assert_int_equal(fixture_load(r->x, "local ks = require \"ks\"\nlocal function checked(v) error \"no\" end\n"
-					    "return ks.job \"j\" { flows = { f = { ks.from \"a\", ks.map(checked), ks.to \"b\" } } }\n"),
-			 ERR_NONE);
+	assert_int_equal(
+		fixture_load(
+			r->x,
+			"local ks = require \"ks\"\nlocal function checked(v) error \"no\" end\n"
+			"return ks.job \"j\" { flows = { f = { ks.from \"a\", ks.map(checked), "
+			"ks.to \"b\" } } }\n"),
+		ERR_NONE);
 	struct script_factory factory = script_file_factory(r->x->file, 0);
 	struct ks_why why;
 
@@ -254,7 +273,8 @@ static void a_view_of_an_earlier_record_is_refused(void **state)
 	struct datum value, key;
 	bool has_key;
 
-	load(r, "(function() local kept; return function(v) local old = kept; kept = v; return old and old.a or v end end)()");
+	load(r, "(function() local kept; return function(v) local old = kept; kept = v; return old "
+		"and old.a or v end end)()");
 	assert_int_equal(map(r, "{\"a\":1}", &value, &key, &has_key), ERR_NONE);
 	assert_int_equal(map(r, "{\"a\":2}", &value, &key, &has_key), ERR_SCRIPT);
 }
@@ -264,9 +284,12 @@ static void truth_is_luas_but_for_null(void **state)
 	static const struct {
 		const char *function;
 		bool truthy;
-	} rows[] = {{"function(v) return v.a end", true},     {"function(v) return v.none end", false},
-		    {"function(v) return v.nothing end", false}, {"function(v) return 0 end", true},
-		    {"function(v) return false end", false},     {"function() return true end", true}};
+	} rows[] = {{"function(v) return v.a end", true},
+		    {"function(v) return v.none end", false},
+		    {"function(v) return v.nothing end", false},
+		    {"function(v) return 0 end", true},
+		    {"function(v) return false end", false},
+		    {"function() return true end", true}};
 	struct ops_rig *r = *state;
 	bool truthy;
 
@@ -303,11 +326,18 @@ static void flat_map_sends_every_element(void **state)
 {
 	struct ops_rig *r = *state;
 
-	assert_int_equal(flat_map(r, "function(v) return { 1, \"two\", { n = 3 } } end", "{}"), ERR_NONE);
+	assert_int_equal(flat_map(r, "function(v) return { 1, \"two\", { n = 3 } } end", "{}"),
+			 ERR_NONE);
 	assert_string_equal(buf_cstr(&r->x->report), "1;two;{\"n\":3};");
-	assert_int_equal(flat_map(r, "function(v) return { { key = \"k\", value = v.a }, { value = 2 } } end", "{\"a\":[1]}"), ERR_NONE);
+	assert_int_equal(
+		flat_map(r,
+			 "function(v) return { { key = \"k\", value = v.a }, { value = 2 } } end",
+			 "{\"a\":[1]}"),
+		ERR_NONE);
 	assert_string_equal(buf_cstr(&r->x->report), "[1]@k;2;");
-	assert_int_equal(flat_map(r, "function(v) return v.list end", "{\"list\":[{\"a\":1}, 2,null]}"), ERR_NONE);
+	assert_int_equal(
+		flat_map(r, "function(v) return v.list end", "{\"list\":[{\"a\":1}, 2,null]}"),
+		ERR_NONE);
 	assert_string_equal(buf_cstr(&r->x->report), "{\"a\":1};2;null;");
 	assert_int_equal(flat_map(r, "function(v) return {} end", "{}"), ERR_NONE);
 	assert_string_equal(buf_cstr(&r->x->report), "");
@@ -323,7 +353,8 @@ static void fold_gets_the_accumulator_first(void **state)
 	struct datum acc = {.kind = DATUM_JSON, .bytes = slice_str("{\"n\":1}")}, out;
 	uint8_t *text;
 
-	load(r, "function(acc, v, k, rec) acc.n = acc.n + v.n; acc.k = k; acc.p = rec.partition return acc end");
+	load(r, "function(acc, v, k, rec) acc.n = acc.n + v.n; acc.k = k; acc.p = rec.partition "
+		"return acc end");
 	begin(r, "{\"n\":5}");
 	text = arena_copy(&r->arena, "{\"n\":1}", 7);
 	acc.bytes = slice_of(text, 7);
@@ -340,7 +371,8 @@ struct fake_store {
 	enum ks_err fail_forward;
 };
 
-static enum ks_err fake_get(void *self, struct datum *key, struct datum *value, bool *found, struct ks_why *why)
+static enum ks_err fake_get(void *self, struct datum *key, struct datum *value, bool *found,
+			    struct ks_why *why)
 {
 	struct fake_store *f = self;
 
@@ -362,7 +394,8 @@ static enum ks_err fake_put(void *self, struct datum *key, struct datum *value, 
 	return ERR_NONE;
 }
 
-static enum ks_err fake_forward(void *self, struct datum *value, struct datum *key, struct ks_why *why)
+static enum ks_err fake_forward(void *self, struct datum *value, struct datum *key,
+				struct ks_why *why)
 {
 	struct fake_store *f = self;
 
@@ -376,10 +409,15 @@ static void process_has_a_store_and_forwards(void **state)
 {
 	struct ops_rig *r = *state;
 	struct fake_store f = {.r = r};
-	struct process_context p = {.self = &f, .get = fake_get, .put = fake_put, .forward = fake_forward, .stream_time = 99};
+	struct process_context p = {.self = &f,
+				    .get = fake_get,
+				    .put = fake_put,
+				    .forward = fake_forward,
+				    .stream_time = 99};
 
 	load(r, "function(ctx, v, k)\n local last = ctx.state[k]\n ctx.state[k] = v.n\n"
-		" if last then ctx:forward({ last, v.n, ctx.time }, \"other\") end\n if v.n == 0 then ctx.state[k] = nil end\nend");
+		" if last then ctx:forward({ last, v.n, ctx.time }, \"other\") end\n if v.n == 0 "
+		"then ctx.state[k] = nil end\nend");
 	buf_clear(&r->x->report);
 	begin(r, "{\"n\":4}");
 	assert_int_equal(r->s->ops->process(r->s, 0, &r->rec, &p, &r->error), ERR_NONE);
@@ -395,7 +433,8 @@ static void a_failure_of_the_engine_cannot_be_caught(void **state)
 {
 	struct ops_rig *r = *state;
 	struct fake_store f = {.r = r, .fail_forward = ERR_ENCODE};
-	struct process_context p = {.self = &f, .get = fake_get, .put = fake_put, .forward = fake_forward};
+	struct process_context p = {
+		.self = &f, .get = fake_get, .put = fake_put, .forward = fake_forward};
 
 	load(r, "function(ctx, v) pcall(ctx.forward, ctx, v) end");
 	begin(r, "{\"n\":4}");

@@ -14,7 +14,7 @@
 
 #include "streams/engine.h"
 #include "streams/plan.h"
-#include "tests/unit/store/scratch.h"
+#include "tests/scratch.h"
 #include "wire/batch.h"
 #include "wire/checksum.h"
 
@@ -65,7 +65,8 @@ static inline void fake_free(struct script *s)
 {
 	free(s);
 }
-static inline void fake_begin_record(struct script *s, const struct rec *r, struct record_context *c)
+static inline void fake_begin_record(struct script *s, const struct rec *r,
+				     struct record_context *c)
 {
 	(void)r;
 	fake_of(s)->ctx = c;
@@ -163,7 +164,8 @@ static inline struct flow *job_flow(struct job *j, const char *name, const char 
 {
 	j->flows = xrealloc(j->flows, (j->flow_count + 1) * sizeof *j->flows);
 	struct flow *f = &j->flows[j->flow_count++];
-	*f = (struct flow){.name = xstrdup(name), .where = xstrdup("job.lua:2"), .from_start = true};
+	*f = (struct flow){
+		.name = xstrdup(name), .where = xstrdup("job.lua:2"), .from_start = true};
 	if (topic) {
 		f->topics = xcalloc(1, sizeof(char *));
 		f->topics[f->topic_count++] = xstrdup(topic);

@@ -1,0 +1,98 @@
+/* Dedup against a model: the time at which each id was remembered. */
+#include "tests/unit/streams/state_rig.h"
+
+#define IDS 2000
+
+static const int64_t never = INT64_MIN / 4;
+
+static bool see(struct dedup *d, int id, int64_t time)
+{
+	char text[16];
+	int n = snprintf(text, sizeof text, "id-%d", id);
+	return dedup_seen(d, slice_of(text, (size_t)n), time);
+}
+
+static void run(uint64_t seed, int64_t within, int steps)
+{
+	static int64_t now[IDS], durable[IDS];
+	struct bed bed;
+	struct dedup *d;
+	struct ks_why why = {""};
+	uint64_t at = seed;
+	int64_t time = 1000, durable_time = 1000;
+
+	for (int i = 0; i < IDS; i++)
+		now[i] = durable[i] = never;
+	bed_init(&bed);
+	bed_open(&bed, 1 << 20, 1 << 20);
+	assert_int_equal(dedup_open(&bed.pool, 1, 2, within, 0, &d, &why), 0);
+	for (int i = 0; i < steps; i++) {
+		int id = (int)roll(&at, IDS);
+		time += roll(&at, 3);
+		undo_begin(&bed.undo);
+		bool is_known = now[id] != never && (!within || time - now[id] <= within);
+		assert_int_equal(see(d, id, time), is_known);
+		if (roll(&at, 5) == 0)
+			undo_apply(&bed.undo);
+		else if (!is_known)
+			now[id] = time;
+		uint32_t event = roll(&at, 500);
+		if (event < 50) {
+			bed_commit(&bed);
+			memcpy(durable, now, sizeof now);
+			durable_time = time;
+		} else if (event == 50) { /* crash */
+			memcpy(now, durable, sizeof now);
+			time = durable_time;
+			bed_close(&bed);
+			bed_open(&bed, 1 << 20, 1 << 20);
+			assert_int_equal(dedup_open(&bed.pool, 1, 2, within, 0, &d, &why), 0);
+		}
+	}
+	if (within) {
+		size_t counts[2];
+		bed_commit(&bed);
+		bed_count(&bed, counts);
+		assert_true(counts[1] < 70 + (size_t)within / 5);
+	}
+	bed_fini(&bed);
+}
+
+static void an_id_is_seen_once_within_the_time(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		run(seed, 500, 20000);
+		run(seed, 3, 5000);
+		run(seed, 0, 5000);
+	}
+}
+
+static void only_so_many_ids_are_remembered(void **state)
+{
+	struct bed bed;
+	struct dedup *d;
+	struct ks_why why = {""};
+
+	(void)state;
+	bed_init(&bed);
+	bed_open(&bed, 1 << 20, 1 << 20);
+	assert_int_equal(dedup_open(&bed.pool, 1, 0, 0, 100, &d, &why), 0);
+	for (int i = 0; i < 1000; i++) {
+		assert_false(see(d, i, 1));
+		bed_commit(&bed);
+	}
+	assert_true(dedup_count(d) <= 101);
+	assert_true(see(d, 950, 1));
+	assert_false(see(d, 5, 1));
+	bed_fini(&bed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_id_is_seen_once_within_the_time),
+		cmocka_unit_test(only_so_many_ids_are_remembered),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,362 @@
+/* What becomes of a record that fails, and that it leaves nothing behind. */
+#include "tests/unit/streams/rig.h"
+
+static int calls; /* of maybe_raise */
+static int raise_until;
+
+static bool is_bad(const struct fake_call *c)
+{
+	return slice_equal(c->r->value.bytes, slice_str("666"));
+}
+
+static enum ks_err raise_on_bad(struct fake_call *c)
+{
+	if (is_bad(c))
+		return fake_raise(c, "cents must be positive");
+	*c->value = c->r->value;
+	return ERR_NONE;
+}
+
+static enum ks_err raise_at_first(struct fake_call *c)
+{
+	if (is_bad(c) && calls++ < raise_until)
+		return fake_raise(c, "not yet");
+	*c->value = c->r->value;
+	return ERR_NONE;
+}
+
+/* Sends the record twice and puts it into its store, then raises. */
+static enum ks_err store_forward_raise(struct fake_call *c)
+{
+	struct process_context *p = c->process;
+	struct datum key = {.kind = DATUM_STRING, .bytes = slice_str("shared")};
+	struct ks_why why;
+
+	assert_int_equal(p->put(p->self, &key, &c->r->value, &why), 0);
+	assert_int_equal(p->forward(p->self, &c->r->value, NULL, &why), 0);
+	return is_bad(c) ? fake_raise(c, "too late") : ERR_NONE;
+}
+
+/* A script may catch what comes from below; the record has failed all the same. */
+static enum ks_err swallow(struct fake_call *c)
+{
+	c->emit->emit(c->emit->self, &c->r->value, NULL);
+	return ERR_NONE;
+}
+
+static enum ks_err give_another_key(struct fake_call *c)
+{
+	*c->value = c->r->value;
+	*c->key = (struct datum){.kind = DATUM_STRING, .bytes = slice_str("other")};
+	*c->has_key = true;
+	return ERR_NONE;
+}
+
+static const fake_fn fns[] = {raise_on_bad, raise_at_first, store_forward_raise, swallow,
+			      give_another_key};
+enum { RAISE_ON_BAD, RAISE_AT_FIRST, STORE_FORWARD_RAISE, SWALLOW, GIVE_ANOTHER_KEY };
+
+static struct step_list *flow_in(struct rig *r)
+{
+	r->fns = fns;
+	rig_topic(r, "in", 1);
+	return &job_flow(r->job, "f", "in")->steps;
+}
+
+static void send_three(struct rig *r)
+{
+	rig_send(r, "in", "a", "1");
+	rig_send(r, "in", "p-77", "666");
+	rig_send(r, "in", "c", "3");
+}
+
+static void a_failing_record_stops_the_job_and_what_came_before_stands(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct ks_why why = {""};
+
+	step_fn(steps, STEP_MAP, RAISE_ON_BAD);
+	step_topic(steps, "out");
+	send_three(r);
+	assert_int_equal(rig_run_once(r, 1, &why), ERR_SCRIPT);
+	assert_string_equal(why.text, "job.lua:7: cents must be positive   in 'checked'\n"
+				      "  at in[0]@1  key=p-77  value=666\n"
+				      "  in flow f, step map (job.lua:10)\n"
+				      "stack traceback: job.lua:7");
+	assert_topic(r, "out", 0, "a=1");
+	assert_int_equal(rig_offset(r, "in", 0), 1);
+	assert_int_equal(rig_run_once(r, 1, &why), ERR_SCRIPT); /* and there it stays */
+	assert_topic(r, "out", 0, "a=1");
+}
+
+static void a_failing_record_can_be_skipped(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct engine_progress p;
+
+	step_fn(steps, STEP_MAP, RAISE_ON_BAD);
+	step_topic(steps, "out");
+	r->job->on_error = (struct error_policy){.is_set = true, .action = ERROR_SKIP};
+	send_three(r);
+	rig_pump(r);
+	assert_topic(r, "out", 0, "a=1 c=3");
+	engine_progress(r->e, &p);
+	assert_int_equal(p.skipped, 1);
+	assert_int_equal(p.records_in, 3);
+	assert_int_equal(p.records_out, 2);
+}
+
+static void assert_header(struct slice *headers, const char *name, const char *value)
+{
+	struct record_header h;
+
+	assert_int_equal(record_header_next(headers, &h), 1);
+	assert_memory_equal(h.name.data, name, strlen(name));
+	char *text = xasprintf("%.*s", (int)h.value.len, (const char *)h.value.data);
+	assert_string_equal(text, value);
+	free(text);
+}
+
+static void a_dead_letter_has_the_bytes_and_the_reasons(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	step_fn(steps, STEP_MAP, RAISE_ON_BAD);
+	step_topic(steps, "out");
+	policy_dead_letter(&r->job->on_error, "dead");
+	send_three(r);
+	rig_pump(r);
+	assert_topic(r, "out", 0, "a=1 c=3");
+	assert_topic(r, "dead", 0, "p-77=666");
+
+	struct reader *reader = reader_new(rig_partition(r, "dead", 0));
+	struct chunk c;
+	struct batch b;
+	struct record_iter it;
+	struct record rec;
+	struct buf scratch = {0};
+	assert_ok(reader_read(reader, 0, 1000, &c, why));
+	assert_int_equal(batch_verify(c.bytes, &b), 0);
+	assert_int_equal(record_iter_init(&it, &b, 1000, &scratch), 0);
+	assert_int_equal(record_iter_next(&it, &rec), 1);
+	assert_int_equal(rec.header_count, 6);
+	assert_int_equal(rec.timestamp, 1000);
+	struct slice h = rec.headers;
+	assert_header(&h, "__streams.errors.exception", "SCRIPT");
+	assert_header(&h, "__streams.errors.stacktrace", "stack traceback: job.lua:7");
+	assert_header(&h, "__streams.errors.message", "job.lua:7: cents must be positive");
+	assert_header(&h, "__streams.errors.topic", "in");
+	assert_header(&h, "__streams.errors.partition", "0");
+	assert_header(&h, "__streams.errors.offset", "1");
+	chunk_fini(&c);
+	reader_free(reader);
+	buf_fini(&scratch);
+}
+
+static void outputs_and_state_of_a_failed_record_are_undone(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	step_add(steps, STEP_COUNT);
+	step_topic(steps, "counts");
+	step_fn(steps, STEP_MAP, RAISE_ON_BAD); /* behind a count it sees numbers: never bad */
+	steps = &job_flow(r->job, "g", "in")->steps;
+	step_store(step_add(steps, STEP_DEDUP), "ids");
+	step_fn(steps, STEP_PROCESS, STORE_FORWARD_RAISE);
+	step_topic(steps, "out");
+	policy_dead_letter(&r->job->on_error, "dead");
+	send_three(r);
+	rig_send(r, "in", "p-77", "4"); /* its first sighting failed, so it is not known */
+	rig_pump(r);
+	assert_topic(r, "out", 0, "a=1 c=3 p-77=4");
+	assert_topic(r, "dead", 0, "p-77=666");
+	assert_topic(r, "counts", 0, "a=1 p-77=1 c=1 p-77=2");
+}
+
+static void seen(void *cookie, const struct datum *key, const struct datum *value)
+{
+	buf_printf(cookie, "%.*s=%.*s ", (int)key->bytes.len, (const char *)key->bytes.data,
+		   (int)value->bytes.len, (const char *)value->bytes.data);
+}
+
+static void a_store_is_as_if_the_failed_record_had_never_come(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct buf text = {0};
+
+	step_store(step_fn(steps, STEP_PROCESS, STORE_FORWARD_RAISE), "own");
+	r->job->on_error = (struct error_policy){.is_set = true, .action = ERROR_SKIP};
+	rig_send(r, "in", "a", "1");
+	rig_send(r, "in", "b", "666");
+	rig_pump(r);
+	assert_ok(engine_state_scan(r->e, "own", seen, &text, why));
+	assert_string_equal(buf_cstr(&text), "shared=1 ");
+	buf_fini(&text);
+}
+
+static void a_retry_may_succeed(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	calls = 0;
+	raise_until = 2;
+	step_fn(steps, STEP_MAP, RAISE_AT_FIRST);
+	step_topic(steps, "out");
+	policy_dead_letter(&r->job->on_error, "dead");
+	r->job->on_error.retry_times = 2;
+	r->job->on_error.retry_backoff_ms = 1;
+	send_three(r);
+	rig_pump(r);
+	assert_topic(r, "out", 0, "a=1 p-77=666 c=3");
+	assert_topic(r, "dead", 0, "");
+	assert_int_equal(calls, 3);
+}
+
+static void retries_end(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	calls = 0;
+	raise_until = 100;
+	step_fn(steps, STEP_MAP, RAISE_AT_FIRST);
+	step_topic(steps, "out");
+	policy_dead_letter(&r->job->on_error, "dead");
+	r->job->on_error.retry_times = 3;
+	send_three(r);
+	rig_pump(r);
+	assert_topic(r, "out", 0, "a=1 c=3");
+	assert_topic(r, "dead", 0, "p-77=666");
+	assert_int_equal(calls, 4);
+}
+
+static void what_does_not_decode_is_the_records_fault(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct ks_why why = {""};
+
+	step_path(steps, STEP_FILTER, "ok");
+	step_topic(steps, "out");
+	policy_dead_letter(&r->job->flows[0].on_error, "dead");
+	rig_send(r, "in", "a", "{oops");
+	rig_send(r, "in", "b", "{\"ok\":1}");
+	rig_pump(r);
+	assert_topic(r, "out", 0, "b={\"ok\":1}");
+	assert_topic(r, "dead", 0, "a={oops");
+	rig_stop(r);
+	r->job->flows[0].on_error.is_set = false; /* then the job's: none */
+	rig_send(r, "in", "a", "{oops");
+	assert_int_equal(rig_run_once(r, 1, &why), ERR_SCRIPT);
+	assert_non_null(strstr(why.text, "at in[0]@2  key=a  value={oops"));
+}
+
+static void what_is_too_large_for_its_topic_is_an_error_of_the_record(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct config_entry config = {"max.message.bytes", "300"};
+	struct topic_spec spec = {.name = "out", .configs = &config, .config_count = 1};
+	char value[400];
+
+	assert_ok(broker_topic_create(r->b, &spec, why));
+	step_topic(steps, "out");
+	policy_dead_letter(&r->job->on_error, "dead");
+	memset(value, '1', sizeof value - 1);
+	value[sizeof value - 1] = 0;
+	rig_send(r, "in", "a", value);
+	for (int i = 0; i < 10; i++) /* together they would be too large as well */
+		rig_send(r, "in", "b", "\"a value of thirty-odd bytes or so\"");
+	rig_pump(r);
+	char *text = rig_partition_text(r, "dead", 0);
+	assert_memory_equal(text, "a=111", 5);
+	free(text);
+	assert_int_equal(partition_high_watermark(rig_partition(r, "out", 0)), 10);
+}
+
+static void an_error_that_the_script_swallows_is_one_nevertheless(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	step_fn(steps, STEP_FLAT_MAP, SWALLOW);
+	step_topic(steps, "first");
+	step_fn(steps, STEP_MAP, RAISE_ON_BAD);
+	step_topic(steps, "out");
+	r->job->on_error = (struct error_policy){.is_set = true, .action = ERROR_SKIP};
+	send_three(r);
+	rig_pump(r);
+	assert_topic(r, "first", 0, "a=1 c=3");
+	assert_topic(r, "out", 0, "a=1 c=3");
+}
+
+static void a_map_must_not_change_the_key_of_what_state_follows(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct ks_why why = {""};
+
+	step_fn(steps, STEP_MAP, GIVE_ANOTHER_KEY);
+	step_add(steps, STEP_COUNT);
+	rig_send(r, "in", "other", "1");
+	rig_send(r, "in", "a", "1");
+	assert_int_equal(rig_run_once(r, 1, &why), ERR_SCRIPT);
+	assert_non_null(strstr(why.text, "job.lua:10: map gave the record another key"));
+	assert_non_null(strstr(why.text, "put ks.rekey in between"));
+	assert_int_equal(rig_offset(r, "in", 0), 1);
+}
+
+static void a_record_without_its_group_fails_before_it_is_repartitioned(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	step_path(steps, STEP_GROUP, "user");
+	step_add(steps, STEP_COUNT);
+	policy_dead_letter(&r->job->on_error, "dead");
+	rig_send(r, "in", "a", "{}");
+	rig_pump(r);
+	assert_topic(r, "dead", 0, "a={}");
+	assert_topic(r, "job-f-repartition", 0, "");
+}
+
+static void a_topic_that_is_not_there_is_named_with_a_guess(void **state)
+{
+	struct rig *r = *state;
+	struct ks_why said = {""};
+	struct broker_options options = {0};
+
+	broker_close(r->b);
+	assert_ok(broker_open(&options, &r->b, why)); /* creates no topic by itself */
+	rig_topic(r, "orders", 1);
+	step_topic(&job_flow(r->job, "f", "ordres")->steps, "out");
+	assert_int_equal(rig_start_with(r, false, 0, &said), ERR_UNKNOWN_TOPIC_OR_PARTITION);
+	assert_string_equal(said.text, "there is no topic \"ordres\"; did you mean \"orders\"?");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_failing_record_stops_the_job_and_what_came_before_stands),
+		ROCKS(a_failing_record_stops_the_job_and_what_came_before_stands),
+		TEST(a_failing_record_can_be_skipped),
+		TEST(a_dead_letter_has_the_bytes_and_the_reasons),
+		TEST(outputs_and_state_of_a_failed_record_are_undone),
+		TEST(a_store_is_as_if_the_failed_record_had_never_come),
+		TEST(a_retry_may_succeed),
+		TEST(retries_end),
+		TEST(what_does_not_decode_is_the_records_fault),
+		TEST(what_is_too_large_for_its_topic_is_an_error_of_the_record),
+		TEST(an_error_that_the_script_swallows_is_one_nevertheless),
+		TEST(a_map_must_not_change_the_key_of_what_state_follows),
+		TEST(a_record_without_its_group_fails_before_it_is_repartitioned),
+		TEST(a_topic_that_is_not_there_is_named_with_a_guess),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -48,7 +48,7 @@ static enum ks_err assign_topic(struct thread *th, size_t group, const char *nam
 	struct engine *e = th->engine;
 	struct topic_spec spec = {.name = name};
 	const struct backend_topic *topic;
-	enum ks_err err = e->backend->ops->topic(e->backend, &spec, false, &topic, why);
+	enum ks_err err = e->backend->ops->topic(e->backend, &spec, TOPIC_MUST_EXIST, &topic, why);
 
 	for (int32_t p = 0; !err && p < topic->partitions; p++) {
 		if (task_owner(e, group, p) != th->index)

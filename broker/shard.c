@@ -251,6 +251,17 @@ static size_t collect(struct shard *s)
 	return i;
 }
 
+/* The write of the group failed: so did all its commands, whatever they would have answered. */
+static void fail_group(struct shard *s, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++) {
+		struct command *c = &s->taken.items[i];
+		c->err = s->failed;
+		if (c->type == COMMAND_CALL)
+			ks_fail(((struct call *)c->body)->why, s->failed, "%s", s->failure.text);
+	}
+}
+
 static void fail(struct shard *s, enum ks_err err, const struct ks_why *why)
 {
 	s->failed = err;
@@ -346,11 +357,10 @@ static void run_group(struct shard *s)
 	FP("shard-collect");
 	size_t first = s->taken_next, end = collect(s);
 	if (has_writes(&s->group)) {
-		enum ks_err err = write_group(s);
-		if (!err)
+		if (write_group(s))
+			fail_group(s, first, end);
+		else
 			publish(s, first, end);
-		for (size_t i = first; i < end && err; i++)
-			s->taken.items[i].err = err;
 	}
 	atomic_fetch_add(&s->commands_done, end - first);
 	FP("shard-reply");

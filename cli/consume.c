@@ -293,15 +293,16 @@ static enum ks_err consume_batch(struct consumer *c, struct feed *f, const struc
 	return ERR_NONE;
 }
 
-static enum ks_err consume_chunk(struct consumer *c, struct feed *f, struct slice bytes,
+static enum ks_err consume_chunk(struct consumer *c, struct feed *f, const struct chunk *chunk,
 				 struct ks_why *why)
 {
+	struct slice bytes = chunk->bytes;
 	struct target_bounds bounds;
 	struct batch b;
 	enum ks_err err = c->target->bounds(c->target, &f->topic, f->partition, &bounds, why);
 
 	while (!err && bytes.len && c->left > 0 && !c->is_closed && f->next < f->end) {
-		err = batch_peek(bytes, &b);
+		err = chunk->is_verified ? batch_peek(bytes, &b) : batch_verify(bytes, &b);
 		if (!err)
 			err = consume_batch(c, f, &b, &bounds);
 		if (err)
@@ -350,7 +351,7 @@ static enum ks_err consume_feed(struct consumer *c, struct feed *f, bool *is_emp
 		return out_of_range(c, f, is_empty, why);
 	if (err)
 		return err;
-	err = consume_chunk(c, f, chunk.bytes, why);
+	err = consume_chunk(c, f, &chunk, why);
 	chunk_fini(&chunk);
 	if (f->next >= f->end)
 		finish_feed(c, f);

@@ -9,8 +9,8 @@ void hex_encode(struct slice bytes, struct buf *out)
 {
 	buf_reserve(out, bytes.len * 2);
 	for (size_t i = 0; i < bytes.len; i++) {
-		buf_append_u8(out, (uint8_t)hex_digits[bytes.data[i] >> 4]);
-		buf_append_u8(out, (uint8_t)hex_digits[bytes.data[i] & 15]);
+		out->data[out->len++] = (uint8_t)hex_digits[bytes.data[i] >> 4];
+		out->data[out->len++] = (uint8_t)hex_digits[bytes.data[i] & 15];
 	}
 }
 
@@ -91,6 +91,19 @@ bool base64_decode(struct slice text, struct buf *out)
 			buf_append_u8(out, (uint8_t)(group >> (6 - 2 * (i % 4))));
 	}
 	return true;
+}
+
+void decimal_append(struct buf *out, int64_t n)
+{
+	char digits[20], *p = digits + sizeof digits;
+	uint64_t u = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (n < 0)
+		buf_append_u8(out, '-');
+	buf_append(out, p, (size_t)(digits + sizeof digits - p));
 }
 
 /* Bytes of the character at p, or 0 when it is malformed. */

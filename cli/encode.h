@@ -15,6 +15,8 @@ bool hex_decode(struct slice text, struct buf *out);
 void base64_encode(struct slice bytes, bool pad, struct buf *out); /* the standard alphabet */
 bool base64_decode(struct slice text, struct buf *out);            /* padding may be missing */
 
+void decimal_append(struct buf *out, int64_t n); /* as %lld, which is slow */
+
 /* Well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool utf8_is_valid(struct slice bytes);
 

@@ -44,16 +44,20 @@ static bool take_escape(const char **p, struct buf *out, struct ks_why *why)
 	return false;
 }
 
+static char closer_of(char open)
+{
+	return open == '[' ? ']' : open == '{' ? '}' : open == '(' ? ')' : open;
+}
+
 /* Skips `word#...#` at p, whatever stands between its delimiters. NULL: p is no such thing. */
 static const char *wrapped_end(const char *p)
 {
 	size_t word_len = strspn(p, "abcdefghijklmnopqrstuvwxyz"), n, found = 0;
-	char open = p[word_len], close = open;
+	char open = p[word_len], close;
 
 	if (!word_len || !open || !strchr("#[{(", open))
 		return NULL;
-	if (open != '#')
-		close = open == '[' ? ']' : open == '{' ? '}' : ')';
+	close = closer_of(open);
 	n = strspn(p + word_len, (char[]){open, 0});
 	for (p += word_len + n; *p && found < n; p++)
 		found = *p == close ? found + 1 : 0;
@@ -160,20 +164,37 @@ bool format_number_named(const char *name, size_t len, enum number_format *out)
 	return false;
 }
 
+/* How many delimiters stand at either end of text; 0: their numbers differ or there are none. */
+static size_t delimiters(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	if (len == 0 || !strchr("#[{(", text[0]))
+		return 0;
+	while (n < len && text[n] == text[0])
+		n++;
+	if (len < 2 * n)
+		return 0;
+	for (size_t i = 1; i <= n; i++)
+		if (text[len - i] != closer_of(text[0]))
+			return 0;
+	return n;
+}
+
 char *format_modifier_wrapped(const struct format_token *t, const char *word, struct ks_why *why)
 {
-	size_t word_len = strlen(word), n = 1;
+	size_t word_len = strlen(word);
 
 	if (t->modifier_len < word_len || memcmp(t->modifier, word, word_len) != 0)
 		return NULL;
 	const char *p = t->modifier + word_len;
-	size_t len = t->modifier_len - word_len;
-	while (n < len && p[n] == p[0])
-		n++;
-	if (len < 2 * n || !strchr("#[{(", *p)) {
+	size_t len = t->modifier_len - word_len, n = delimiters(p, len);
+	if (n == 0) {
 		ks_fail(why, ERR_INVALID_ARGUMENT,
-			"%%%c{%s needs its argument between #...#, [...], (...) or {...}", t->verb,
-			word);
+			"%%%c{%s needs its argument between #...#, [...], (...) or {...}, as many "
+			"of "
+			"them before as behind",
+			t->verb, word);
 		return NULL;
 	}
 	char *text = xmalloc(len - 2 * n + 1);

@@ -17,6 +17,7 @@
 
 #define FIELD_BYTES_MAX ((uint64_t)1 << 30) /* of a size that the input states */
 #define HEADERS_MAX     ((uint64_t)1 << 20)
+#define REGEX_BYTES_MIN ((size_t)1 << 12)
 #define REGEX_BYTES_MAX ((size_t)1 << 16) /* how far a regular expression may look */
 
 enum text_mode { TEXT_PLAIN, TEXT_HEX, TEXT_BASE64, TEXT_REGEX, TEXT_JSON };
@@ -42,7 +43,7 @@ struct format_reader {
 	bool is_inner;
 	bool has_terminator; /* reads lines; the steps then see the line alone */
 	struct buf terminator;
-	struct buf headers;
+	struct buf headers, matched;
 	bool seen_size[SIZE_COUNT], seen_field[SIZE_COUNT]; /* while compiling */
 };
 
@@ -60,6 +61,7 @@ void format_reader_free(struct format_reader *r)
 	}
 	buf_fini(&r->terminator);
 	buf_fini(&r->headers);
+	buf_fini(&r->matched);
 	free(r->steps);
 	free(r);
 }
@@ -574,20 +576,38 @@ static enum format_result take_number(struct format_reader *r, struct walk *w, c
 	return FORMAT_RECORD; /* %o %e %x %y are read and have no use: the broker gives them */
 }
 
-static enum format_result read_regex(struct walk *w, const struct step *s, const char *name,
-				     struct slice *out)
+/* Matches at the start of text; -1: no match. The text is copied because regexec wants its NUL. */
+static ptrdiff_t match_length(struct format_reader *r, const struct step *s, struct slice text)
+{
+	regmatch_t match = {.rm_so = 0, .rm_eo = (regoff_t)text.len};
+
+	buf_clear(&r->matched);
+	buf_append(&r->matched, text.data, text.len);
+	if (regexec(&s->regex, buf_cstr(&r->matched), 1, &match, REG_STARTEND) != 0)
+		return -1;
+	return match.rm_so == 0 ? (ptrdiff_t)match.rm_eo : -1;
+}
+
+static enum format_result read_regex(struct format_reader *r, struct walk *w, const struct step *s,
+				     const char *name, struct slice *out)
 {
 	struct slice left = rest(w);
-	size_t len = left.len < REGEX_BYTES_MAX ? left.len : REGEX_BYTES_MAX;
-	regmatch_t match = {.rm_so = 0, .rm_eo = (regoff_t)len};
-	bool found = regexec(&s->regex, (const char *)left.data, 1, &match, REG_STARTEND) == 0 &&
-		     match.rm_so == 0;
+	ptrdiff_t len = -1;
 
-	if ((!found || (size_t)match.rm_eo == left.len) && !w->is_last && len < REGEX_BYTES_MAX)
-		return FORMAT_MORE; /* more input might match, or match longer */
-	if (!found)
+	/* Most matches are short; a match that ends with the window might be longer. */
+	for (size_t window = REGEX_BYTES_MIN;; window = REGEX_BYTES_MAX) {
+		struct slice text = slice_of(left.data, left.len < window ? left.len : window);
+		len = text.data ? match_length(r, s, text) : -1;
+		if (len >= 0 && (size_t)len < text.len)
+			break;
+		if (text.len == left.len && !w->is_last && text.len < REGEX_BYTES_MAX)
+			return FORMAT_MORE; /* more input might match, or match longer */
+		if (text.len == left.len || window == REGEX_BYTES_MAX)
+			break;
+	}
+	if (len < 0)
 		return bad(w, "the %s does not match its regular expression", name);
-	*out = slice_of(left.data, (size_t)match.rm_eo);
+	*out = slice_of(left.data, (size_t)len);
 	w->pos += out->len;
 	return FORMAT_RECORD;
 }
@@ -683,7 +703,7 @@ static enum format_result take_text(struct format_reader *r, struct walk *w, str
 	if (s->is_sized)
 		got = read_sized(w, w->sizes[size_index(s->verb)], name, &text);
 	else if (s->mode == TEXT_REGEX)
-		got = read_regex(w, s, name, &text);
+		got = read_regex(r, w, s, name, &text);
 	else if (s->mode == TEXT_JSON)
 		got = read_json(w, name, &text);
 	else

@@ -218,19 +218,6 @@ enum ks_err format_writer_new(const char *layout, struct format_writer **out, st
 
 /* --- writing --- */
 
-static void write_decimal(struct buf *out, int64_t n)
-{
-	char digits[20], *p = digits + sizeof digits;
-	uint64_t u = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-
-	do
-		*--p = (char)('0' + u % 10);
-	while (u /= 10);
-	if (n < 0)
-		buf_append_u8(out, '-');
-	buf_append(out, p, (size_t)(digits + sizeof digits - p));
-}
-
 static void write_bytes(struct buf *out, uint64_t n, int bytes, bool is_little)
 {
 	for (int i = 0; i < bytes; i++)
@@ -280,7 +267,7 @@ static void write_number(struct buf *out, enum number_format format, int64_t num
 		break;
 	case NUMBER_ASCII:
 	case NUMBER_CONSTANT:
-		write_decimal(out, number);
+		decimal_append(out, number);
 		break;
 	}
 }
@@ -301,7 +288,7 @@ static struct slice unpack_integer(struct slice in, char letter, bool is_little,
 		n = n << 8 | in.data[is_little ? width - 1 - i : i];
 	if (is_signed) {
 		unsigned unused = (unsigned)(64 - 8 * width);
-		write_decimal(out, (int64_t)(n << unused) >> unused);
+		decimal_append(out, (int64_t)(n << unused) >> unused);
 	} else {
 		buf_printf(out, "%llu", (unsigned long long)n);
 	}

@@ -48,7 +48,7 @@ static bool unit_ms(const char *unit, size_t len, double *out)
 	return false;
 }
 
-bool duration_parse(const char *text, size_t len, int64_t *out_ms)
+bool offset_duration_parse(const char *text, size_t len, int64_t *out_ms)
 {
 	const char *p = text, *end = text + len;
 	bool is_negative = p < end && *p == '-';
@@ -143,7 +143,7 @@ static size_t parse_time(const char *text, int64_t base, int64_t *out, bool *is_
 		return text[10] == ':' || !text[10] ? 10 : 0;
 	}
 	*is_point = false;
-	if (!duration_parse(text, len, out))
+	if (!offset_duration_parse(text, len, out))
 		return 0;
 	*out += base;
 	return len;

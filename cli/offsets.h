@@ -39,6 +39,6 @@ enum ks_err offset_range_parse(const char *text, int64_t now_ms, struct offset_r
 enum ks_err offset_point_parse(const char *text, int64_t now_ms, struct offset_point *out,
 			       struct ks_why *why);
 /* A duration such as 1h30m, with ns, us, ms, s, m, h and d. */
-bool duration_parse(const char *text, size_t len, int64_t *out_ms);
+bool offset_duration_parse(const char *text, size_t len, int64_t *out_ms);
 
 #endif

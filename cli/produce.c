@@ -307,6 +307,11 @@ static enum ks_err outlet_open(struct producer *p, const char *name, struct ks_w
 	struct outlet *o = xcalloc(1, sizeof *o);
 	enum ks_err err = p->target->topic_find(p->target, name, p->may_create, &o->topic, why);
 
+	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION) {
+		char *text = xstrdup(why->text);
+		ks_fail(why, err, "%s (--allow-auto-topic-creation makes it)", text);
+		free(text);
+	}
 	if (!err && p->partition >= o->topic.partition_count)
 		err = ks_fail(why, ERR_INVALID_ARGUMENT,
 			      "topic \"%s\" has no partition %d; its partitions are 0 to %d", name,
@@ -401,8 +406,8 @@ static bool is_full(const struct outlet *o, int32_t partition, size_t size)
 static enum ks_err add_record(struct producer *p, const struct format_input *r, struct ks_why *why)
 {
 	struct slice key = r->has_key ? r->key : p->key, value = r->value;
-	struct outlet *o;
-	int32_t partition, header_count;
+	struct outlet *o = NULL;
+	int32_t partition = 0, header_count;
 	enum ks_err err =
 		outlet_find(p, r->has_topic ? r->topic : slice_str(p->default_topic), &o, why);
 
@@ -646,7 +651,8 @@ static void produce(struct producer *p)
 	reap(p, 0);
 	progress_end(&p->progress);
 	if (p->code)
-		say("%lld records were written.", (long long)p->landed_records);
+		say("%lld record%s written.", (long long)p->landed_records,
+		    p->landed_records == 1 ? " was" : "s were");
 }
 
 int verb_topic_produce(const struct options *o)

@@ -17,7 +17,9 @@ static void member(struct buf *out, struct json_style style, bool is_first, int 
 		for (int i = 0; i <= depth; i++)
 			buf_append_str(out, "  ");
 	}
-	buf_printf(out, "\"%s\":%s", name, style.is_pretty ? " " : "");
+	buf_append_u8(out, '"');
+	buf_append_str(out, name);
+	buf_append_str(out, style.is_pretty ? "\": " : "\":");
 }
 
 /* "name": text, or base64 with "name_encoding" behind it. */
@@ -75,7 +77,7 @@ static void headers_member(struct buf *out, struct json_style style, struct slic
 static void number_member(struct buf *out, struct json_style style, const char *name, int64_t n)
 {
 	member(out, style, false, 0, name);
-	buf_printf(out, "%lld", (long long)n);
+	decimal_append(out, n);
 }
 
 void record_print_json(const struct format_record *r, struct json_style style, struct buf *out)
@@ -111,19 +113,29 @@ static void visible(struct buf *out, struct slice text, const char *null_text)
 	}
 }
 
+static void print_time(struct buf *out, int64_t timestamp)
+{
+	time_t seconds = (time_t)(timestamp / 1000);
+	char text[32];
+	struct tm tm;
+
+	if (timestamp < 0 || !gmtime_r(&seconds, &tm)) {
+		buf_append_u8(out, '-');
+		return;
+	}
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+	buf_printf(out, "%s.%03dZ", text, (int)(timestamp % 1000));
+}
+
 void record_print_line(const struct format_record *r, bool has_colour, struct buf *out)
 {
-	time_t seconds = (time_t)(r->timestamp / 1000);
-	char text[32] = "-";
-	struct tm tm;
 	struct slice left = r->headers;
 	struct record_header h;
 
-	if (r->timestamp >= 0 && gmtime_r(&seconds, &tm))
-		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_printf(out, "%s%s/%d %lld %s.%03dZ%s ", has_colour ? "\033[2m" : "", r->topic,
-		   r->partition, (long long)r->offset, text,
-		   r->timestamp >= 0 ? (int)(r->timestamp % 1000) : 0, has_colour ? "\033[0m" : "");
+	buf_printf(out, "%s%s/%d %lld ", has_colour ? "\033[2m" : "", r->topic, r->partition,
+		   (long long)r->offset);
+	print_time(out, r->timestamp);
+	buf_append_str(out, has_colour ? "\033[0m " : " ");
 	if (r->key.data) {
 		buf_append_str(out, has_colour ? "\033[36m" : "");
 		visible(out, r->key, "");

@@ -9,6 +9,7 @@ enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,      /* bad usage, configuration or script: trying again cannot help */
+	EXIT_CHANGES = 3,    /* plan --exit-code: something would change */
 	EXIT_TEMPORARY = 75, /* trying again may help */
 };
 

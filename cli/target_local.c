@@ -73,8 +73,7 @@ static enum ks_err unknown_topic(struct broker *b, const char *name, struct ks_w
 		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
 			"no topic \"%s\"; did you mean \"%s\"?", name, near);
 	else
-		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			"no topic \"%s\"; 'ksrun topic create %s' makes it", name, name);
+		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "no topic \"%s\"", name);
 	free(near);
 	return ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }

@@ -622,10 +622,10 @@ static int trim_topic(struct target *t, const struct options *o, const struct of
 		      int output)
 {
 	struct target_topic topic;
-	struct trim_row *rows;
+	struct trim_row *rows = NULL;
 	struct ks_why why = {""};
 	struct buf out = {0};
-	size_t count;
+	size_t count = 0;
 	enum ks_err err = t->topic_find(t, o->args[0], false, &topic, &why);
 
 	if (err)

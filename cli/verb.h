@@ -48,12 +48,15 @@ int verb_group_describe(const struct options *o);
 int verb_group_seek(const struct options *o);
 int verb_group_delete(const struct options *o);
 int verb_run(const struct options *o);
+int verb_job_state(const struct options *o);
 int verb_check(const struct options *o);
 int verb_plan(const struct options *o);
 int verb_graph(const struct options *o);
 int verb_test(const struct options *o);
 int verb_perf_job(const struct options *o);
 int verb_perf_log(const struct options *o);
+int verb_perf_restart(const struct options *o);
+int verb_perf_input(const struct options *o);
 int verb_version(const struct options *o);
 int verb_help(const struct options *o);
 int verb_completion(const struct options *o);
@@ -64,7 +67,8 @@ extern const struct option topic_create_options[], topic_list_options[], topic_d
 	topic_alter_options[], topic_delete_options[], topic_trim_options[],
 	topic_produce_options[], topic_consume_options[];
 extern const struct option group_list_options[], group_describe_options[], group_seek_options[];
-extern const struct option run_options[], check_options[], plan_options[], graph_options[],
-	test_options[], perf_job_options[], perf_log_options[];
+extern const struct option job_state_options[], run_options[], check_options[], plan_options[], graph_options[],
+	test_options[], perf_job_options[], perf_log_options[], perf_restart_options[],
+	perf_input_options[];
 
 #endif

@@ -49,6 +49,16 @@ static const char seek_help[] =
 	"  ksrun group seek reader --to @-1h --dry-run\n"
 	"  ksrun group seek reader --to start --topics in,out --yes\n";
 
+static const char perf_help[] =
+	"JOB is a script, or one of ours: pass (bytes in, bytes out), c_filter (a path, no Lua), "
+	"split\n"
+	"(reject, change, route in Lua), dedup, count, regroup (count by another key). The outputs "
+	"of ours\n"
+	"are checked record by record: exit code 1 when something is missing, twice or wrong.\n"
+	"\n"
+	"  ksrun perf job split -n 2000000 --threads 2\n"
+	"  ksrun perf job count --latency 2000 --seconds 20\n";
+
 const struct verb verbs[] = {
 	{"run", "SCRIPT...", 1, -1, "Run jobs until they are stopped", NULL, run_options, verb_run,
 	 false},
@@ -60,6 +70,8 @@ const struct verb verbs[] = {
 	 false},
 	{"test", "FILE...", 1, -1, "Run the tests of scripts", NULL, test_options, verb_test,
 	 false},
+	{"job state", "SCRIPT STORE", 2, 2, "Print the keys and values of a job's store", NULL,
+	 job_state_options, verb_job_state, false},
 	{"topic create", "TOPIC...", 1, -1, "Create topics", NULL, topic_create_options,
 	 verb_topic_create, false},
 	{"topic list", "[TOPIC...]", 0, -1, "List topics", NULL, topic_list_options,
@@ -84,10 +96,14 @@ const struct verb verbs[] = {
 	 verb_group_seek, false},
 	{"group delete", "GROUP...", 1, -1, "Delete groups and their offsets", NULL, NULL,
 	 verb_group_delete, false},
-	{"perf job", "SCRIPT", 1, 1, "Measure the throughput of a job", NULL, perf_job_options,
-	 verb_perf_job, false},
-	{"perf log", "", 0, 0, "Measure the throughput of the log", NULL, perf_log_options,
-	 verb_perf_log, false},
+	{"perf job", "JOB", 1, 1, "Measure a job: throughput, or latency at a fixed rate",
+	 perf_help, perf_job_options, verb_perf_job, false},
+	{"perf log", "", 0, 0, "Measure the log next to plain files on the same disk", NULL,
+	 perf_log_options, verb_perf_log, false},
+	{"perf restart", "", 0, 0, "Measure how soon a job works again after kill -9", NULL,
+	 perf_restart_options, verb_perf_restart, false},
+	{"perf input", "", 0, 0, "Print the records of perf job, key TAB value", NULL,
+	 perf_input_options, verb_perf_input, false},
 	{"completion", "bash|zsh|fish", 1, 1, "Print a completion script for a shell", NULL, NULL,
 	 verb_completion, false},
 	{"help", "[VERB]", 0, -1, "Tell more about a verb", NULL, NULL, verb_help, false},

@@ -4,24 +4,28 @@
  * a budget for each call into it, and an allow-list of globals:
  *
  *   _VERSION assert error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen
- * rawset require select setmetatable tonumber tostring type xpcall, and coroutine, math, string,
- * table, utf8
+ *   rawset require select setmetatable tonumber tostring type xpcall
+ *   coroutine math string table utf8
  *
  * What differs from plain Lua, and why:
  *   - Assigning a global raises: it would be lost on restart and differ per thread.
  *   - The libraries are read-only. load takes text only. require finds what was preloaded and text
- * modules beside the script, by names like "a.b-c".
+ *     modules beside the script, by names like "a.b-c".
  *   - Over budget or out of memory, the call ends; no pcall, coroutine or __close of the script can
- * hold it.
- *     __gc is refused, as Lua does not count what finalizers do.
+ *     hold it. __gc is refused, as Lua does not count what finalizers do; so are weak keys, for a
+ *     chain of which the collector, never interrupted, takes quadratic time.
  *   - The same input gives the same output: pairs goes through tables with string keys in sorted
- * order (Lua's own order changes from process to process; an array is walked as it is; next is left
- * as it is); addresses never show; math.random is seeded by sandbox_set_seed.
+ *     order (Lua's own order changes from process to process; arrays are walked as they are; next
+ *     is left as it is); addresses never show; math.random is seeded by sandbox_set_seed.
  *   - string.find, match, gmatch and gsub are our own (match.h): same patterns, but interruptible.
  *   - string.rep makes at most SANDBOX_REP_MAX bytes.
  *
- * A sandbox belongs to one thread. Memory is capped only inside of sandbox_call and sandbox_load: C
- * code that prepares a call cannot fail on it.
+ * This contains mistakes, and most malice; it is no wall against a hostile author. A script that
+ * writes __mode = "k" into a metatable after setmetatable can still make the collector slow. Run
+ * scripts of strangers in a process of their own.
+ *
+ * A sandbox belongs to one thread. Memory is capped only inside of sandbox_call and sandbox_load:
+ * C code that prepares a call cannot fail on it.
  */
 #ifndef LUA_SANDBOX_H
 #define LUA_SANDBOX_H
@@ -35,11 +39,11 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define SANDBOX_MEMORY_DEFAULT                                                                     \
-	(64u << 20) /* bytes of the Lua heap, and again of the documents of a record */
-#define SANDBOX_BUDGET_MS  1000
-#define SANDBOX_REP_MAX    (1u << 20)
-#define SANDBOX_SCRIPT_MAX (4u << 20) /* bytes of one source file */
+/* Bytes of the Lua heap, and again of the documents of a record. */
+#define SANDBOX_MEMORY_DEFAULT (64u << 20)
+#define SANDBOX_BUDGET_MS      1000
+#define SANDBOX_REP_MAX        (1u << 20)
+#define SANDBOX_SCRIPT_MAX     (4u << 20) /* bytes of one source file */
 
 struct sandbox;
 

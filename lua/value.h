@@ -5,9 +5,10 @@
  *   true, false                booleans
  *   1, -7                      integers
  *   1.0, 1e3, -0               floats; they are written with a fraction or exponent again
- *   18446744073709551616,1e400 a "big number" userdata: tostring gives its text, it is written as
- * it came "text"                     strings objects, arrays            views: userdata that read
- * and edit the document in place absent                     nil
+ *   beyond both: 1e400, 2^64   a "big number" userdata: tostring gives its text, it is written so
+ *   "text"                     strings
+ *   objects, arrays            views: userdata that read and edit the document in place
+ *   absent                     nil
  *
  * A view v: v.name, v[i] (from 1), assignment (nil removes a member or the last element; v[#v + 1]
  * appends), #v, pairs(v) in document order (members may be changed and removed on the way),
@@ -35,7 +36,9 @@
 void value_push_doc(lua_State *L, struct doc *d, doc_node n);
 void value_push_null(lua_State *L);
 
-/* All views made so far are over. Call it before a record's documents go away. */
+/* All views made so far are over. Call it before a record's documents go away. What a script writes
+ * into a record's documents takes memory of their arena: once that has more than the sandbox's
+ * memory_max bytes in all, assignments raise. So reset it from time to time. */
 void value_next_record(lua_State *L);
 
 /* The document behind a view; NULL: not one (a scalar, a table), or over. Lets a value that came
@@ -43,8 +46,8 @@ void value_next_record(lua_State *L);
 struct doc *value_doc(lua_State *L, int index, doc_node *n);
 bool value_is_null(lua_State *L, int index);
 
-/* Appends the JSON text of any Lua value; nil is null. Never raises.
- *   ERR_ENCODE     cannot be JSON; why names the place and the reason
+/* Appends the JSON text of any Lua value; nil is null. Outside of sandbox_call it never raises;
+ * inside, if memory runs out. ERR_ENCODE     cannot be JSON; why names the place and the reason
  *   ERR_TOO_LARGE  longer than DOC_TEXT_MAX */
 enum ks_err value_to_json(lua_State *L, int index, struct buf *out, struct ks_why *why);
 

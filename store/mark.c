@@ -16,19 +16,18 @@
 
 /* A slot has a page of its own, so that tearing one never touches the other. */
 #define SLOT_STRIDE 4096
-#define SLOT_BYTES  64
+#define SLOT_BYTES  96
 #define FILE_BYTES  (2 * SLOT_STRIDE)
 
 /* The fields of a slot, big-endian, by their place. */
 enum {
 	AT_MAGIC = 0,   /* 8 bytes */
 	AT_COUNTER = 8, /* u64 */
-	AT_SYNCED = 16, /* u64 */
-	AT_WRITTEN = 24,
-	AT_BOOT_ID = 32, /* 16 bytes */
-	AT_FORMAT = 48,  /* u32 */
-	AT_ZERO = 52,    /* 8 bytes, not used */
-	AT_CRC = 60,     /* u32, of all before it */
+	AT_SYNCED = 16, /* three u64: sequence, number and bytes of the MANIFEST, u32: its CRC32C */
+	AT_WRITTEN = 44, /* likewise */
+	AT_BOOT_ID = 72, /* 16 bytes */
+	AT_FORMAT = 88,  /* u32 */
+	AT_CRC = 92,     /* u32, of all before it */
 };
 
 static const uint8_t magic[8] = {'k', 's', ' ', 'm', 'a', 'r', 'k', '\n'};
@@ -60,13 +59,31 @@ static void read_boot_id(uint8_t out[16])
 	}
 }
 
+static void encode_point(uint8_t *out, const struct mark_point *at)
+{
+	put_u64be(out, at->sequence);
+	put_u64be(out + 8, at->manifest.number);
+	put_u64be(out + 16, at->manifest.bytes);
+	put_u32be(out + 24, at->manifest.crc);
+}
+
+static struct mark_point decode_point(const uint8_t *in)
+{
+	return (struct mark_point){
+		.sequence = get_u64be(in),
+		.manifest.number = get_u64be(in + 8),
+		.manifest.bytes = get_u64be(in + 16),
+		.manifest.crc = get_u32be(in + 24),
+	};
+}
+
 static void encode(uint8_t slot[SLOT_BYTES], uint64_t counter, const struct mark_value *v)
 {
 	memset(slot, 0, SLOT_BYTES);
 	memcpy(slot + AT_MAGIC, magic, sizeof magic);
 	put_u64be(slot + AT_COUNTER, counter);
-	put_u64be(slot + AT_SYNCED, v->synced);
-	put_u64be(slot + AT_WRITTEN, v->written);
+	encode_point(slot + AT_SYNCED, &v->synced);
+	encode_point(slot + AT_WRITTEN, &v->written);
 	memcpy(slot + AT_BOOT_ID, v->boot_id, sizeof v->boot_id);
 	put_u32be(slot + AT_FORMAT, v->format);
 	put_u32be(slot + AT_CRC, crc32c_finished(0, slot, AT_CRC));
@@ -78,8 +95,8 @@ static bool decode(const uint8_t slot[SLOT_BYTES], uint64_t *counter, struct mar
 	    get_u32be(slot + AT_CRC) != crc32c_finished(0, slot, AT_CRC))
 		return false;
 	*counter = get_u64be(slot + AT_COUNTER);
-	v->synced = get_u64be(slot + AT_SYNCED);
-	v->written = get_u64be(slot + AT_WRITTEN);
+	v->synced = decode_point(slot + AT_SYNCED);
+	v->written = decode_point(slot + AT_WRITTEN);
 	v->format = get_u32be(slot + AT_FORMAT);
 	memcpy(v->boot_id, slot + AT_BOOT_ID, sizeof v->boot_id);
 	return true;
@@ -143,10 +160,11 @@ static enum ks_err write_file(const char *path, const uint8_t *bytes, size_t len
 	return err;
 }
 
-enum ks_err mark_create(const char *dir, uint64_t sequence, uint32_t format, struct ks_why *why)
+enum ks_err mark_create(const char *dir, const struct mark_point *at, uint32_t format,
+			struct ks_why *why)
 {
 	char *path = xasprintf("%s/mark", dir), *next = xasprintf("%s/mark.new", dir);
-	struct mark_value v = {.synced = sequence, .written = sequence, .format = format};
+	struct mark_value v = {.synced = *at, .written = *at, .format = format};
 	uint8_t *file = xcalloc(1, FILE_BYTES);
 	enum ks_err err;
 
@@ -184,14 +202,15 @@ enum ks_err mark_open(const char *dir, struct mark **out, struct ks_why *why)
 	return ERR_NONE;
 }
 
-enum ks_err mark_move(struct mark *m, uint64_t synced, uint64_t written, struct ks_why *why)
+enum ks_err mark_move(struct mark *m, const struct mark_point *synced,
+		      const struct mark_point *written, struct ks_why *why)
 {
 	uint8_t slot[SLOT_BYTES];
 	uint64_t counter = m->counter + 1;
 
-	assert(synced <= written);
-	m->value.synced = synced;
-	m->value.written = written;
+	assert(synced->sequence <= written->sequence);
+	m->value.synced = *synced;
+	m->value.written = *written;
 	encode(slot, counter, &m->value);
 	errno = ENOSPC; /* what a short write means */
 	if (pwrite(m->fd, slot, sizeof slot, (off_t)(counter & 1) * SLOT_STRIDE) != sizeof slot)
@@ -221,13 +240,13 @@ void mark_close(struct mark *m)
 	free(m);
 }
 
-uint64_t mark_least(const struct mark_value *v)
+const struct mark_point *mark_least(const struct mark_value *v)
 {
 	static const uint8_t not_known[16];
 	uint8_t now[16];
 
 	read_boot_id(now);
 	if (memcmp(now, not_known, sizeof now) != 0 && memcmp(now, v->boot_id, sizeof now) == 0)
-		return v->written;
-	return v->synced;
+		return &v->written;
+	return &v->synced;
 }

@@ -1,17 +1,17 @@
 /* mark.h - the durable mark: how far the database must reach when it is opened again.
  *
  * RocksDB opens a database whose write-ahead log lost its end without a word: it cannot know that
- * there was more. The mark knows. After each group commit, before its answers go out, the newest
- * sequence numbers are written to DIR/mark, and an open that finds less is refused.
+ * there was more. The mark knows. After each group commit, before its answers go out, the point
+ * it has reached is written to DIR/mark, and an open that finds less is refused.
  *
- *     byte 0     slot 0   magic, format, counter, synced, written, boot id, CRC32C      64 bytes
+ *     byte 0     slot 0   magic, counter, synced, written, boot id, format, CRC32C      96 bytes
  *     byte 4096  slot 1   the same
  *     byte 8191  end
  *
  * Moves alternate between the slots, so a torn write leaves the other one: the one with the larger
  * counter whose CRC is right holds.
  *
- * Two numbers, because two things can happen to a process. `synced` is on the disk and must be
+ * Two points, because two things can happen to a process. `synced` is on the disk and must be
  * there whatever happened. `written` is in the kernel's cache at least and must be there unless the
  * machine went down since, which the boot id tells.
  *
@@ -23,10 +23,17 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "store/manifest.h"
+
+/* How far a database reaches. */
+struct mark_point {
+	uint64_t sequence;
+	struct manifest_end manifest;
+};
 
 struct mark_value {
-	uint64_t synced;
-	uint64_t written;    /* >= synced */
+	struct mark_point synced;
+	struct mark_point written;
 	uint32_t format;     /* of the data directory */
 	uint8_t boot_id[16]; /* of the kernel that took the writes; zeros: not known */
 };
@@ -39,14 +46,16 @@ struct mark;
  *   ERR_IO */
 enum ks_err mark_read(const char *dir, struct mark_value *out, struct ks_why *why);
 
-/* Makes DIR/mark anew with this value, durable before it returns. The boot id is this machine's. */
-enum ks_err mark_create(const char *dir, uint64_t sequence, uint32_t format, struct ks_why *why);
+/* Makes DIR/mark anew, both points at this one, durable before it returns. */
+enum ks_err mark_create(const char *dir, const struct mark_point *at, uint32_t format,
+			struct ks_why *why);
 
 /* Ready for mark_move; DIR/mark exists. */
 enum ks_err mark_open(const char *dir, struct mark **out, struct ks_why *why);
 
 /* One pwrite into the older slot. */
-enum ks_err mark_move(struct mark *m, uint64_t synced, uint64_t written, struct ks_why *why);
+enum ks_err mark_move(struct mark *m, const struct mark_point *synced,
+		      const struct mark_point *written, struct ks_why *why);
 
 /* Makes the last move durable; nothing to do when it is. */
 enum ks_err mark_sync(struct mark *m, struct ks_why *why);
@@ -54,7 +63,7 @@ enum ks_err mark_sync(struct mark *m, struct ks_why *why);
 /* Does not sync. m may be NULL. */
 void mark_close(struct mark *m);
 
-/* The least sequence number that the database must have when it is opened now. */
-uint64_t mark_least(const struct mark_value *v);
+/* Where the database must at least reach when it is opened now. */
+const struct mark_point *mark_least(const struct mark_value *v);
 
 #endif

@@ -54,8 +54,9 @@ struct rocks {
 	pthread_mutex_t reclaim_mtx; /* held while a family's blobs are collected */
 
 	/* owner: the committing thread */
-	struct mark *mark; /* NULL: read-only */
-	uint64_t synced;   /* sequence number of the newest synced commit */
+	struct mark *mark;         /* NULL: read-only, as is the next */
+	struct manifest *manifest; /* of db */
+	struct mark_point synced;  /* what is known to be on the disk */
 	int64_t mark_synced_ns;
 };
 
@@ -101,7 +102,7 @@ static enum ks_err rocks_fail(struct ks_why *why, const char *dir, const char *v
 	} else if (strncmp(error, "Corruption", 10) == 0) {
 		err = ERR_CORRUPTION;
 		fix = "restore the directory from a copy";
-	} else if (strstr(error, "lock ") || strstr(error, "LOCK")) {
+	} else if (strstr(error, "While lock file") || strstr(error, "lock hold by")) {
 		err = ERR_LOCKED;
 		fix = "another program has the database open; stop it";
 	}
@@ -112,6 +113,8 @@ static enum ks_err rocks_fail(struct ks_why *why, const char *dir, const char *v
 
 /* --- opening --- */
 
+/* Makes the directory when it may and must. Its name is durable before anything is in it: a
+ * directory that a crash takes away whole would be made anew without a word. */
 static enum ks_err make_dir(const char *path, bool create, struct ks_why *why)
 {
 	struct stat st;
@@ -127,16 +130,24 @@ static enum ks_err make_dir(const char *path, bool create, struct ks_why *why)
 		return ks_fail(why, ERR_NOT_FOUND, "there is no data directory %s", path);
 	if (mkdir(path, 0755))
 		return path_fail(why, "create", path);
-	return ERR_NONE;
+	char *parent = xasprintf("%s/..", path);
+	enum ks_err err = path_sync_dir(parent, why);
+	free(parent);
+	return err;
 }
 
-static bool database_exists(const char *dir)
+static bool names_current(const char *dir, const char *below)
 {
-	char *path = xasprintf("%s/db/CURRENT", dir);
+	char *path = xasprintf("%s%s/CURRENT", dir, below);
 	bool yes = path_exists(path);
 
 	free(path);
 	return yes;
+}
+
+static bool database_exists(const char *dir)
+{
+	return names_current(dir, "/db");
 }
 
 /* A way on that every sentence about lost writes ends with. */
@@ -156,17 +167,17 @@ static enum ks_err prepare_mark(const char *dir, const struct store_options *o, 
 			       "%s has data format %" PRIu32 ", this program has %d; use the "
 			       "program that wrote it",
 			       dir, mark->format, FORMAT_VERSION);
-	if (!err && !exists && mark_least(mark) > 0 && !o->accept_lost_writes)
+	if (!err && !exists && mark_least(mark)->sequence > 0 && !o->accept_lost_writes)
 		return ks_fail(why, ERR_LOST_WRITES,
 			       "%s/db is gone, and %s/mark says that writes up to number %" PRIu64
 			       " were acknowledged; " LOST_ADVICE,
-			       dir, dir, mark_least(mark));
+			       dir, dir, mark_least(mark)->sequence);
 	if (!err || err == ERR_IO)
 		return err ? ks_fail(why, err, "%s", cause.text) : ERR_NONE;
 
 	*mark = (struct mark_value){.format = FORMAT_VERSION};
 	if (!exists && err == ERR_NOT_FOUND)
-		return mark_create(dir, 0, FORMAT_VERSION, why);
+		return mark_create(dir, &(struct mark_point){0}, FORMAT_VERSION, why);
 	if (o->accept_lost_writes)
 		return ERR_NONE;
 	if (err == ERR_NOT_FOUND)
@@ -188,31 +199,43 @@ static bool is_our_family(const char *name)
 	return false;
 }
 
-/* Without changing anything: are the column families in DIR/db ours? */
-static enum ks_err check_families(const struct rocks *r, const char *path, struct ks_why *why)
+/* Without changing anything: are the column families in DIR/db ours, and all of them? Fewer are
+ * right only where a crash interrupted the making, before anything was acknowledged. */
+static enum ks_err check_families(const struct rocks *r, const char *path,
+				  const struct mark_value *mark, bool *complete, struct ks_why *why)
 {
 	char *error = NULL;
-	size_t count;
+	size_t count = 0;
 	char **names = rocksdb_list_column_families(r->options.db, path, &count, &error);
 	enum ks_err err = ERR_NONE;
 
-	if (error)
+	if (error) {
+		if (names) /* an empty list even so */
+			rocksdb_list_column_families_destroy(names, 0);
 		return rocks_fail(why, r->dir, "read", error);
+	}
 	for (size_t i = 0; i < count && !err; i++)
 		if (!is_our_family(names[i]))
 			err = ks_fail(why, ERR_DATA_VERSION,
 				      "%s has a column family \"%s\" that this program does not "
 				      "know: it was written by a newer ksrun or by another program",
 				      path, names[i]);
+	*complete = count == CF_COUNT;
+	if (!err && count < CF_COUNT && mark->written.sequence > 0)
+		err = ks_fail(why, ERR_CORRUPTION,
+			      "%s has %zu column families where %d belong; restore the directory "
+			      "from a copy",
+			      path, count, CF_COUNT);
 	rocksdb_list_column_families_destroy(names, count);
 	return err;
 }
 
-static enum ks_err open_database(struct rocks *r, const char *path, struct ks_why *why)
+static enum ks_err open_database(struct rocks *r, const char *path, bool read_only,
+				 struct ks_why *why)
 {
 	char *error = NULL;
 
-	if (r->read_only)
+	if (read_only)
 		r->db = rocksdb_open_for_read_only_column_families(
 			r->options.db, path, CF_COUNT, rocks_cf_names,
 			(const rocksdb_options_t *const *)r->options.cf, r->cf, 0, &error);
@@ -220,13 +243,19 @@ static enum ks_err open_database(struct rocks *r, const char *path, struct ks_wh
 		r->db = rocksdb_open_column_families(
 			r->options.db, path, CF_COUNT, rocks_cf_names,
 			(const rocksdb_options_t *const *)r->options.cf, r->cf, &error);
-	if (error)
-		return rocks_fail(why, r->dir, "open", error);
-	r->no_sync = rocksdb_writeoptions_create();
-	r->sync = rocksdb_writeoptions_create();
-	rocksdb_writeoptions_set_sync(r->sync, 1);
-	r->get = rocksdb_readoptions_create();
-	return ERR_NONE;
+	return error ? rocks_fail(why, r->dir, "open", error) : ERR_NONE;
+}
+
+static void close_database(struct rocks *r)
+{
+	for (int i = 0; i < CF_COUNT; i++) {
+		if (r->cf[i])
+			rocksdb_column_family_handle_destroy(r->cf[i]);
+		r->cf[i] = NULL;
+	}
+	if (r->db)
+		rocksdb_close(r->db);
+	r->db = NULL;
 }
 
 static enum ks_err write_format(struct rocks *r, struct ks_why *why)
@@ -240,15 +269,21 @@ static enum ks_err write_format(struct rocks *r, struct ks_why *why)
 	return error ? rocks_fail(why, r->dir, "write", error) : ERR_NONE;
 }
 
-static enum ks_err check_format(struct rocks *r, struct ks_why *why)
+static enum ks_err check_format(struct rocks *r, const struct mark_value *mark, bool read_only,
+				struct ks_why *why)
 {
 	struct buf b = {0};
 	enum ks_err err = store_get(&r->base, CF_META, slice_str(FORMAT_KEY), &b);
 	uint64_t version = b.len == 4 ? get_u32be(b.data) : 0;
 
 	buf_fini(&b);
-	if (err == ERR_NOT_FOUND && store_sequence(&r->base) == 0 && !r->read_only)
-		return write_format(r, why); /* just made, now or before a crash */
+	if (err == ERR_NOT_FOUND && store_sequence(&r->base) == 0) /* just made */
+		return read_only ? ERR_NONE : write_format(r, why);
+	if (err == ERR_NOT_FOUND && mark->written.sequence > 0)
+		return ks_fail(
+			why, ERR_CORRUPTION,
+			"%s/db has lost its format number; restore the directory from a copy",
+			r->dir);
 	if (err == ERR_NOT_FOUND)
 		return ks_fail(why, ERR_DATA_VERSION,
 			       "%s/db was not written by ksrun: it has no format number", r->dir);
@@ -262,10 +297,10 @@ static enum ks_err check_format(struct rocks *r, struct ks_why *why)
 	return ERR_NONE;
 }
 
-static enum ks_err check_mark(struct rocks *r, const struct mark_value *mark, bool accept,
-			      struct ks_why *why)
+static enum ks_err check_sequence(struct rocks *r, const struct mark_value *mark, bool accept,
+				  struct ks_why *why)
 {
-	uint64_t have = store_sequence(&r->base), least = mark_least(mark);
+	uint64_t have = store_sequence(&r->base), least = mark_least(mark)->sequence;
 
 	if (have >= least)
 		return ERR_NONE;
@@ -282,75 +317,124 @@ static enum ks_err check_mark(struct rocks *r, const struct mark_value *mark, bo
 	return ERR_NONE;
 }
 
-static enum ks_err start_mark(struct rocks *r, struct mark_value *mark, bool accept,
+/* Where the database reaches now. */
+static enum ks_err look(struct rocks *r, struct mark_point *out, struct ks_why *why)
+{
+	out->sequence = store_sequence(&r->base);
+	return manifest_look(r->manifest, &out->manifest, why);
+}
+
+static enum ks_err start_mark(struct rocks *r, const struct mark_value *mark, bool accept,
 			      struct ks_why *why)
 {
-	enum ks_err err = ERR_NONE;
+	enum ks_err err;
 
 	if (r->read_only)
 		return ERR_NONE;
-	if (accept) { /* whatever the mark said is settled now */
-		err = mark_create(r->dir, store_sequence(&r->base), FORMAT_VERSION, why);
-		mark->synced = store_sequence(&r->base);
+	r->synced = mark->synced;
+	r->mark_synced_ns = clock_monotonic_ns(&clock_real);
+	err = manifest_open(r->dir, &r->manifest, why);
+	if (!err && accept) { /* whatever the mark said is settled now */
+		err = look(r, &r->synced, why);
+		if (!err)
+			err = mark_create(r->dir, &r->synced, FORMAT_VERSION, why);
 	}
 	if (!err)
 		err = mark_open(r->dir, &r->mark, why);
-	r->synced = mark->synced;
-	r->mark_synced_ns = clock_monotonic_ns(&clock_real);
+	return err;
+}
+
+static enum ks_err rehearse(struct rocks *r, const char *path, const struct mark_value *mark,
+			    struct ks_why *why)
+{
+	enum ks_err err = open_database(r, path, true, why);
+
+	if (!err)
+		err = check_format(r, mark, true, why);
+	if (!err)
+		err = check_sequence(r, mark, false, why);
+	close_database(r);
+	return err;
+}
+
+/* The lock is held. */
+static enum ks_err open_guarded(struct rocks *r, const struct store_options *o, bool exists,
+				struct mark_value *mark, struct ks_why *why)
+{
+	char *path = xasprintf("%s/db", r->dir);
+	bool complete = false;
+	enum ks_err err = make_dir(path, o->create, why);
+
+	if (!err)
+		err = rocks_options_init(&r->options, path, o, why);
+	/* Not for an operator to accept: what such a database opens with has gaps in commits. */
+	if (!err && exists)
+		err = manifest_check(r->dir, &mark_least(mark)->manifest, why);
+	if (!err && exists)
+		err = check_families(r, path, mark, &complete, why);
+	if (!err && complete && !r->read_only && !o->accept_lost_writes)
+		err = rehearse(r, path, mark, why);
+	if (!err)
+		err = open_database(r, path, r->read_only, why);
+	if (!err)
+		err = check_format(r, mark, r->read_only, why);
+	if (!err)
+		err = check_sequence(r, mark, o->accept_lost_writes, why);
+	free(path);
 	return err;
 }
 
 static enum ks_err rocks_open(struct rocks *r, const struct store_options *o, struct ks_why *why)
 {
-	char *path = xasprintf("%s/db", r->dir);
 	struct mark_value mark;
 	enum ks_err err = make_dir(r->dir, o->create, why);
-	bool exists = database_exists(r->dir);
 
-	if (!err && !exists && (!o->create || o->read_only))
+	if (!err && names_current(r->dir, ""))
+		err = ks_fail(why, ERR_DATA_VERSION,
+			      "%s is a RocksDB database itself; a data directory of ksrun has one "
+			      "in a directory db below it",
+			      r->dir);
+	if (!err && !database_exists(r->dir) && (!o->create || o->read_only))
 		err = ks_fail(why, ERR_NOT_FOUND, "there is no database in %s", r->dir);
 	if (!err && !r->read_only)
 		err = lock_take(r->dir, &r->lock_fd, why);
+	bool exists = database_exists(r->dir); /* known for sure only under the lock */
 	if (!err)
 		err = prepare_mark(r->dir, o, exists, &mark, why);
 	if (!err)
-		err = make_dir(path, o->create, why);
-	if (!err)
-		err = rocks_options_init(&r->options, path, o, why);
-	if (!err && exists)
-		err = check_families(r, path, why);
-	if (!err)
-		err = open_database(r, path, why);
-	if (!err)
-		err = check_format(r, why);
-	if (!err)
-		err = check_mark(r, &mark, o->accept_lost_writes, why);
+		err = open_guarded(r, o, exists, &mark, why);
 	if (!err)
 		err = start_mark(r, &mark, o->accept_lost_writes, why);
-	free(path);
 	return err;
 }
 
 /* Releases what there is, in any state of opening. */
 static void rocks_free(struct rocks *r)
 {
-	for (int i = 0; i < CF_COUNT; i++)
-		if (r->cf[i])
-			rocksdb_column_family_handle_destroy(r->cf[i]);
-	if (r->db)
-		rocksdb_close(r->db);
-	if (r->sync)
-		rocksdb_writeoptions_destroy(r->sync);
-	if (r->no_sync)
-		rocksdb_writeoptions_destroy(r->no_sync);
-	if (r->get)
-		rocksdb_readoptions_destroy(r->get);
+	close_database(r);
+	rocksdb_writeoptions_destroy(r->sync);
+	rocksdb_writeoptions_destroy(r->no_sync);
+	rocksdb_readoptions_destroy(r->get);
 	rocks_options_fini(&r->options);
+	manifest_close(r->manifest);
 	mark_close(r->mark);
 	lock_release(r->lock_fd);
 	pthread_mutex_destroy(&r->reclaim_mtx);
 	free(r->dir);
 	free(r);
+}
+
+/* After a flush everything is on the disk, also commits that were not synced. */
+static enum ks_err settle_mark(struct rocks *r, struct ks_why *why)
+{
+	struct mark_point now;
+	enum ks_err err = look(r, &now, why);
+
+	if (!err)
+		err = manifest_sync(r->manifest, why);
+	if (!err)
+		err = mark_move(r->mark, &now, &now, why);
+	return err ? err : mark_sync(r->mark, why);
 }
 
 static void rocks_close(struct store *s)
@@ -359,10 +443,8 @@ static void rocks_close(struct store *s)
 	struct ks_why why;
 
 	/* A failed store closes as it is: what is on disk is all that was acknowledged. */
-	if (!r->read_only && !s->failed) {
-		if (store_flush(s, &why) || store_mark(s, &why) || mark_sync(r->mark, &why))
-			log_error("store", "%s", why.text);
-	}
+	if (!r->read_only && !s->failed && (store_flush(s, &why) || settle_mark(r, &why)))
+		log_error("store", "%s", why.text);
 	rocks_free(r);
 }
 
@@ -459,7 +541,7 @@ static enum ks_err rocks_commit(struct store *s, struct store_write *base, bool 
 	if (error)
 		return rocks_fail(why, r->dir, "write to", error);
 	if (sync)
-		r->synced = store_sequence(s);
+		r->synced.sequence = store_sequence(s);
 	return ERR_NONE;
 }
 
@@ -471,10 +553,18 @@ static uint64_t rocks_sequence(struct store *s)
 static enum ks_err rocks_mark(struct store *s, struct ks_why *why)
 {
 	struct rocks *r = rocks_of(s);
+	struct mark_point written;
 	int64_t now = clock_monotonic_ns(&clock_real);
-	enum ks_err err = mark_move(r->mark, r->synced, store_sequence(s), why);
+	bool due = now - r->mark_synced_ns >= MARK_SYNC_INTERVAL_NS;
+	enum ks_err err = look(r, &written, why);
 
-	if (err || now - r->mark_synced_ns < MARK_SYNC_INTERVAL_NS)
+	if (!err && due) {
+		err = manifest_sync(r->manifest, why);
+		r->synced.manifest = written.manifest;
+	}
+	if (!err)
+		err = mark_move(r->mark, &r->synced, &written, why);
+	if (err || !due)
 		return err;
 	r->mark_synced_ns = now;
 	return mark_sync(r->mark, why);
@@ -716,6 +806,10 @@ enum ks_err store_open(const char *dir, const struct store_options *options, str
 	r->lock_fd = -1;
 	pthread_mutex_init(&r->reclaim_mtx, NULL);
 	r->read_only = options->read_only;
+	r->no_sync = rocksdb_writeoptions_create();
+	r->sync = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_set_sync(r->sync, 1);
+	r->get = rocksdb_readoptions_create();
 	err = rocks_open(r, options, why);
 	if (err) {
 		rocks_free(r);

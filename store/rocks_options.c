@@ -5,6 +5,8 @@
  */
 #include "store/rocks_options.h"
 
+#include "store/rocks_logger.h"
+
 #include <fcntl.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
@@ -44,9 +46,6 @@ static const char db_options[] =
 	"skip_stats_update_on_db_open=true;"
 	"stats_dump_period_sec=0;"
 	"stats_persist_period_sec=0;"
-	"info_log_level=WARN_LEVEL;"
-	"keep_log_file_num=2;"
-	"max_log_file_size=1048576;"
 	"max_manifest_file_size=16777216;";
 
 /* Keys here are tiny beside their values, which live in blob files, so a table of the log is small
@@ -124,6 +123,8 @@ static enum ks_err init_db(struct rocks_options *r, const char *dir, const struc
 	enum ks_err err = apply(&r->db, db_options, why);
 	if (!err && !o->read_only && takes_direct_io(dir))
 		err = apply(&r->db, "use_direct_io_for_flush_and_compaction=true", why);
+	r->logger = rocks_logger_new();
+	rocksdb_options_set_info_log(r->db, r->logger);
 	rocksdb_options_set_create_if_missing(r->db, !o->read_only);
 	rocksdb_options_set_create_missing_column_families(r->db, !o->read_only);
 	return err;
@@ -184,5 +185,6 @@ void rocks_options_fini(struct rocks_options *r)
 		rocksdb_options_destroy(r->db);
 	if (r->cache)
 		rocksdb_cache_destroy(r->cache);
+	rocks_logger_free(r->logger);
 	*r = (struct rocks_options){0};
 }

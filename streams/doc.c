@@ -53,6 +53,11 @@ enum ks_err doc_parse(struct doc_parser *p, struct arena *a, struct slice text, 
 	return ERR_NONE;
 }
 
+uint32_t doc_nodes(const struct doc *d)
+{
+	return d->count;
+}
+
 struct arena *doc_arena(const struct doc *d)
 {
 	return d->arena;
@@ -96,6 +101,18 @@ doc_node doc_first(struct doc *d, doc_node n)
 doc_node doc_next(struct doc *d, doc_node n)
 {
 	return node_at(d, n)->next;
+}
+
+doc_node doc_after(struct doc *d, doc_node container, doc_node n)
+{
+	/* A replaced node points to its successor in the same place, a removed one to what came
+	 * next. */
+	while (node_at(d, n)->flags & NODE_REPLACED)
+		n = d->nodes[n].next;
+	do
+		n = node_at(d, n)->next;
+	while (n != DOC_NONE && node_at(d, n)->parent != container);
+	return n;
 }
 
 static bool key_is(const struct node *n, const char *name, size_t len)

@@ -42,6 +42,7 @@ void doc_parser_free(struct doc_parser *p);
 enum ks_err doc_parse(struct doc_parser *p, struct arena *a, struct slice text, struct doc **out,
 		      struct ks_why *why);
 
+uint32_t doc_nodes(const struct doc *d); /* how many there are: what one look may cost */
 /* Where the document lives: whoever edits in a loop bounds its total_bytes. */
 struct arena *doc_arena(const struct doc *d);
 
@@ -55,6 +56,9 @@ doc_node doc_element(struct doc *d, doc_node array, size_t index);
 size_t doc_length(struct doc *d, doc_node n);  /* members or elements; 0 for scalars */
 doc_node doc_first(struct doc *d, doc_node n); /* first child or DOC_NONE */
 doc_node doc_next(struct doc *d, doc_node n);  /* next sibling or DOC_NONE */
+/* The child of container that follows n, a child of it or one that was replaced or removed since:
+ * for loops that edit. */
+doc_node doc_after(struct doc *d, doc_node container, doc_node n);
 /* Decoded name of a member; valid as long as the arena. */
 struct slice doc_name(struct doc *d, doc_node n);
 /* Decoded string (escapes resolved); valid as long as the arena. */
@@ -78,8 +82,8 @@ const char *doc_path_step(const struct doc_path *p, size_t i, size_t *len, size_
 
 /* --- editing: json is valid JSON text, copied into the arena --- */
 bool doc_is_dirty(const struct doc *d);
-/* Every edit gives the new value a new node. The old node is detached: it can be read and changed,
- * and is no longer part of the document. */
+/* An array or object that is replaced or removed is detached: it can still be read and changed, and
+ * is no longer part of the document. Slices read before an edit stay as they were. */
 
 /* Sets a member of an object (added at the end when new). DOC_NONE: not an object. */
 doc_node doc_set_member(struct doc *d, doc_node object, struct slice name, struct slice json);
@@ -96,6 +100,7 @@ void doc_write(struct doc *d, doc_node n, struct buf *out);
 
 /* Length of the well-formed UTF-8 sequence at p < end; 0: none. */
 size_t utf8_sequence(const uint8_t *p, const uint8_t *end);
+bool utf8_valid(struct slice s);
 void json_write_string(struct buf *out,
 		       struct slice utf8); /* quotes and escapes; invalid UTF-8 becomes U+FFFD */
 void json_write_i64(struct buf *out, int64_t v);

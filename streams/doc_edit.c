@@ -46,31 +46,34 @@ static struct slice trim(struct slice s)
 	return s;
 }
 
-/* A node of its own for json, not linked anywhere. May move the nodes. */
-static doc_node new_value(struct doc *d, doc_node parent, struct slice json)
+/* Makes json the value of a node, whose name and links stay. */
+static void put_value(struct doc *d, struct node *n, struct slice json)
 {
 	json = trim(json);
 	assert(json.len > 0 && json.len <= UINT32_MAX);
-	assert(d->count < DOC_NODES_MAX);
-	doc_reserve(d, 1);
-	doc_node index = d->count++;
-	struct node *n = &d->nodes[index];
-	*n = (struct node){
-		.text = arena_copy(d->arena, json.data, json.len),
-		.len = (uint32_t)json.len,
-		.child = DOC_NONE,
-		.next = DOC_NONE,
-		.parent = parent,
-		.type = (uint8_t)type_of_text(json),
-	};
+	n->text = arena_copy(d->arena, json.data, json.len);
+	n->len = (uint32_t)json.len;
+	n->type = (uint8_t)type_of_text(json);
+	n->child = DOC_NONE;
+	n->flags &= NODE_KEY_ESCAPED;
 	if (n->type >= DOC_ARRAY)
-		n->flags = NODE_RAW;
+		n->flags |= NODE_RAW;
 	else if (n->type == DOC_STRING && has_byte(json, "\\"))
-		n->flags = NODE_ESCAPED;
+		n->flags |= NODE_ESCAPED;
 	else if (n->type == DOC_NUMBER &&
 		 (has_byte(json, ".eE") || (json.len == 2 && memcmp(json.data, "-0", 2) == 0)))
-		n->flags = NODE_FLOAT;
-	return index;
+		n->flags |= NODE_FLOAT;
+}
+
+/* A node of its own for json, not linked anywhere. May move the nodes. */
+static doc_node new_value(struct doc *d, doc_node parent, struct slice json)
+{
+	assert(d->count < DOC_NODES_MAX);
+	doc_reserve(d, 1);
+	doc_node n = d->count++;
+	d->nodes[n] = (struct node){.next = DOC_NONE, .parent = parent};
+	put_value(d, &d->nodes[n], json);
+	return n;
 }
 
 static void set_key(struct doc *d, doc_node n, struct slice name)
@@ -119,23 +122,34 @@ static doc_node *link_to(struct doc *d, doc_node parent, doc_node child)
 static void unlink_child(struct doc *d, doc_node parent, doc_node child)
 {
 	*link_to(d, parent, child) = d->nodes[child].next;
-	d->nodes[child].next = DOC_NONE;
 	d->nodes[child].parent = DOC_NONE;
 	forget(d, parent);
 	mark_dirty(d, parent);
 }
 
-static void replace_child(struct doc *d, doc_node parent, doc_node old, doc_node new)
+/* Gives the child old a new value, and a new node if somebody may be looking into the old one. */
+static doc_node replace_child(struct doc *d, doc_node parent, doc_node old, struct slice json)
 {
+	mark_dirty(d, parent);
+	if (d->nodes[old].type < DOC_ARRAY) {
+		put_value(d, &d->nodes[old], json);
+		return old;
+	}
+	doc_node new = new_value(d, parent, json);
+	struct node *was = &d->nodes[old], *is = &d->nodes[new];
+	is->key = was->key;
+	is->key_len = was->key_len;
+	is->flags |= was->flags & NODE_KEY_ESCAPED;
+	is->next = was->next;
 	*link_to(d, parent, old) = new;
-	d->nodes[new].next = d->nodes[old].next;
-	d->nodes[old].next = DOC_NONE;
-	d->nodes[old].parent = DOC_NONE;
+	was->next = new;
+	was->flags |= NODE_REPLACED;
+	was->parent = DOC_NONE;
 	if (d->cursor.parent == parent && d->cursor.node == old)
 		d->cursor.node = new;
 	if (d->tail.parent == parent && d->tail.node == old)
 		d->tail.node = new;
-	mark_dirty(d, parent);
+	return new;
 }
 
 static void append_child(struct doc *d, doc_node parent, doc_node child)
@@ -155,16 +169,11 @@ doc_node doc_set_member(struct doc *d, doc_node object, struct slice name, struc
 	if (doc_type(d, object) != DOC_OBJECT)
 		return DOC_NONE;
 	doc_node old = doc_member(d, object, (const char *)name.data, name.len);
+	if (old != DOC_NONE)
+		return replace_child(d, object, old, json);
 	doc_node n = new_value(d, object, json);
-	if (old == DOC_NONE) {
-		set_key(d, n, name);
-		append_child(d, object, n);
-		return n;
-	}
-	d->nodes[n].key = d->nodes[old].key;
-	d->nodes[n].key_len = d->nodes[old].key_len;
-	d->nodes[n].flags |= d->nodes[old].flags & NODE_KEY_ESCAPED;
-	replace_child(d, object, old, n);
+	set_key(d, n, name);
+	append_child(d, object, n);
 	return n;
 }
 
@@ -190,7 +199,7 @@ enum ks_err doc_set_element(struct doc *d, doc_node array, size_t index, struct 
 	if (index > 0)
 		doc_element(d, array, index - 1); /* leaves the cursor where link_to looks */
 	doc_node old = index > 0 ? d->nodes[d->cursor.node].next : doc_first(d, array);
-	replace_child(d, array, old, new_value(d, array, json));
+	replace_child(d, array, old, json);
 	return ERR_NONE;
 }
 

@@ -21,6 +21,7 @@ enum {
 	NODE_ESCAPED = 4,     /* the string holds a backslash */
 	NODE_KEY_ESCAPED = 8, /* the name does */
 	NODE_FLOAT = 16,      /* the number has a fraction, an exponent or is -0 */
+	NODE_REPLACED = 64,   /* detached; next is the node in its place */
 	NODE_DECODED = 32,    /* the string's decoded form is decoded[child] */
 };
 

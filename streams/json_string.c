@@ -30,6 +30,19 @@ size_t utf8_sequence(const uint8_t *p, const uint8_t *end)
 	return 4;
 }
 
+bool utf8_valid(struct slice s)
+{
+	const uint8_t *p = s.data;
+	const uint8_t *end = s.len ? p + s.len : p;
+	while (p < end) {
+		size_t n = utf8_sequence(p, end);
+		if (n == 0)
+			return false;
+		p += n;
+	}
+	return true;
+}
+
 static int hex_value(uint8_t c)
 {
 	if (c >= '0' && c <= '9')

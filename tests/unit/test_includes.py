@@ -12,6 +12,7 @@ FOLDERS = ["base", "wire", "store", "txn", "broker", "client", "streams", "lua",
 # Who alone may include a foreign header.
 ALONE = {
     "rocksdb/c.h": {"store/rocks.c", "store/rocks_options.c"},
+    "rocksdb/env.h": {"store/rocks_logger.cc"},
     "simdjson.h": {"streams/json_shim.cc"},
 }
 LUA_HEADERS = {"lua.h", "lauxlib.h", "lualib.h", "lua5.4/lua.h"}

@@ -17,7 +17,7 @@
 #include "broker/core.h"
 #include "broker/retention.h"
 #include "broker/shard.h"
-#include "tests/unit/store/scratch.h"
+#include "tests/scratch.h"
 #include "wire/batch.h"
 
 #define START_MS INT64_C(1700000000000)

@@ -351,6 +351,60 @@ static void a_reader_crosses_from_store_to_tail_while_others_write(void **state)
 	assert_int_equal(partition_high_watermark(p), 40 + 2 * ROUNDS);
 }
 
+/* --- damage --- */
+
+static void put_log_value(struct rig *r, struct partition *p, int64_t last_offset,
+			  struct slice value)
+{
+	struct store *s = broker_store(r->b); /* the shard has nothing to do meanwhile */
+	struct store_write *w = store_write_new(s);
+	struct key_log key = key_log(p->id, last_offset);
+
+	if (value.data)
+		store_put(w, CF_LOG, KEY_SLICE(key), value);
+	else
+		store_delete(w, CF_LOG, KEY_SLICE(key));
+	assert_ok(store_commit(s, w, false, why));
+	store_write_free(w);
+}
+
+static void damage_at_rest_is_found_when_it_is_read(void **state)
+{
+	struct rig *r = *state;
+	struct buf value = {0};
+	struct chunk c;
+	struct ks_why sentence;
+
+	broker_close(r->b);
+	r->options.tail_bytes = 1; /* nothing stays in memory */
+	rig_open(r);
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	for (int i = 0; i < 4; i++)
+		rig_append(r, p, 2, 2 * i);
+	struct key_log key = key_log(p->id, 3);
+	assert_ok(store_get(broker_store(r->b), CF_LOG, KEY_SLICE(key), &value));
+	value.data[70] ^= 1;
+	put_log_value(r, p, 3, buf_slice(&value));
+	put_log_value(r, p, 5, SLICE_NULL);
+
+	struct reader *reader = reader_new(p);
+	assert_ok(reader_read(reader, 0, 1 << 20, &c, why)); /* up to the damage */
+	assert_int_equal(c.bytes.len, value.len);
+	chunk_fini(&c);
+	assert_int_equal(reader_read(reader, 2, 1 << 20, &c, &sentence), ERR_CORRUPTION);
+	assert_string_equal(sentence.text,
+			    "partition t-0: the stored batches at offset 2 are damaged "
+			    "(CRC or structure)");
+	assert_int_equal(reader_read(reader, 4, 1 << 20, &c, &sentence), ERR_CORRUPTION);
+	assert_string_equal(sentence.text,
+			    "partition t-0: offset 4 is missing from the store, though the "
+			    "log runs from 0 to 8");
+	assert_ok(reader_read(reader, 6, 1 << 20, &c, why));
+	chunk_fini(&c);
+	reader_free(reader);
+	buf_fini(&value);
+}
+
 /* --- waiting --- */
 
 struct sleeper {
@@ -443,6 +497,7 @@ int main(void)
 		BOTH(tail_and_store_give_the_same_bytes),
 		BOTH(small_frames_travel_together),
 		BOTH(a_reader_crosses_from_store_to_tail_while_others_write),
+		BOTH(damage_at_rest_is_found_when_it_is_read),
 		BOTH(a_waiter_wakes_when_a_partition_grows),
 		BOTH(timestamps_lead_to_offsets),
 	};

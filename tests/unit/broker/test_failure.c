@@ -111,10 +111,11 @@ static void a_job_commit_fails_with_the_store(void **state)
 	rig_append(r, p, 1, 5);
 	assert_ok(broker_job_open(r->b, "job", "me", &s, why));
 	fails = true;
-	assert_int_equal(broker_job_open(r->b, "job", "you", &t, NULL), ERR_IO);
-	struct ks_why why;
-	job_session_fenced_by(s, &why);
-	assert_string_equal(why.text, "epoch 1 is the newest: nobody has taken over");
+	struct ks_why sentence;
+	assert_int_equal(broker_job_open(r->b, "job", "you", &t, &sentence), ERR_IO);
+	assert_string_equal(sentence.text, "the disk is on fire");
+	job_session_fenced_by(s, &sentence);
+	assert_string_equal(sentence.text, "epoch 1 is the newest: nobody has taken over");
 	broker_job_close(s);
 }
 

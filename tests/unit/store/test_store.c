@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "scratch.h"
+#include "tests/scratch.h"
 
 struct fixture {
 	struct store *s;

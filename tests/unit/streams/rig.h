@@ -14,7 +14,7 @@
 
 #include "streams/engine.h"
 #include "streams/plan.h"
-#include "tests/unit/store/scratch.h"
+#include "tests/scratch.h"
 #include "wire/batch.h"
 #include "wire/checksum.h"
 

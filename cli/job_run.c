@@ -1,0 +1,216 @@
+/* job_run.c - `ksrun run`: loads scripts, starts an engine for each of their jobs, waits.
+ *
+ * All scripts are loaded before anything is started: a script that is wrong starts nothing (exit code 2). A job that
+ * stops by itself takes the others with it, for half a pipeline helps nobody (exit code 1).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/job_verbs.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+#include "streams/engine.h"
+
+#define LOOK_MS 100
+
+struct running {
+	const struct job *job;
+	struct script_factory scripts;
+	struct engine *engine;
+	bool is_done;
+};
+
+struct run {
+	const struct options *options;
+	struct scripts scripts;
+	struct broker *broker;
+	struct running *jobs;
+	size_t job_count;
+	char owner[300];
+	bool once;
+	int threads;
+	struct progress progress;
+};
+
+static void name_owner(struct run *r)
+{
+	char host[256] = "";
+
+	(void)gethostname(host, sizeof host - 1);
+	snprintf(r->owner, sizeof r->owner, "pid %d on %s", (int)getpid(), host);
+}
+
+static bool take_jobs(struct run *r)
+{
+	for (size_t i = 0; i < r->scripts.count; i++) {
+		struct script_file *f = r->scripts.files[i];
+
+		for (size_t k = 0; k < script_file_job_count(f); k++) {
+			const struct job *j = script_file_job(f, k);
+
+			for (size_t n = 0; n < r->job_count; n++) {
+				if (strcmp(r->jobs[n].job->name, j->name) != 0)
+					continue;
+				say_error("%s: the name \"%s\" is taken by the job at %s", j->where,
+					  j->name, r->jobs[n].job->where);
+				return false;
+			}
+			r->jobs = xrealloc(r->jobs, (r->job_count + 1) * sizeof *r->jobs);
+			r->jobs[r->job_count++] =
+				(struct running){.job = j, .scripts = script_file_factory(f, k)};
+		}
+	}
+	return true;
+}
+
+static int start_jobs(struct run *r)
+{
+	for (size_t i = 0; i < r->job_count; i++) {
+		struct engine_options eo = {.broker = r->broker,
+					    .job = r->jobs[i].job,
+					    .scripts = r->jobs[i].scripts,
+					    .owner = r->owner,
+					    .once = r->once,
+					    .threads = r->threads};
+		struct ks_why why = {""};
+		enum ks_err err = engine_start(&eo, &r->jobs[i].engine, &why);
+
+		if (err == ERR_SCRIPT) {
+			say("%s", why.text);
+			return EXIT_USAGE;
+		}
+		if (err)
+			return say_failure(err, &why);
+	}
+	return EXIT_DONE;
+}
+
+static void stop_jobs(void *cookie)
+{
+	struct run *r = cookie;
+
+	for (size_t i = 0; i < r->job_count; i++) {
+		if (r->jobs[i].engine)
+			engine_request_stop(r->jobs[i].engine);
+	}
+}
+
+static void show_progress(struct run *r)
+{
+	struct engine_progress p;
+	uint64_t in = 0, total = 0;
+
+	for (size_t i = 0; i < r->job_count; i++) {
+		engine_progress(r->jobs[i].engine, &p);
+		in += p.records_in;
+		total += p.records_total;
+	}
+	if (r->once && total >= in)
+		r->progress.total = (int64_t)total;
+	progress_update(&r->progress, (int64_t)in);
+}
+
+/* Waits for every job; the first that fails stops the rest. Returns an exit code. */
+static int wait_jobs(struct run *r)
+{
+	size_t left = r->job_count;
+	int code = EXIT_DONE;
+
+	while (left > 0) {
+		for (size_t i = 0; i < r->job_count; i++) {
+			struct running *j = &r->jobs[i];
+			struct ks_why why = {""};
+			bool running = true;
+			enum ks_err err;
+
+			if (j->is_done)
+				continue;
+			err = engine_wait_for(j->engine, LOOK_MS, &running, &why);
+			show_progress(r);
+			if (running)
+				continue;
+			j->is_done = true;
+			left--;
+			if (!err)
+				continue;
+			progress_end(&r->progress);
+			r->progress.is_silent = true;
+			say_error("job %s stopped: %s", j->job->name,
+				  why.text[0] ? why.text : ks_err_text(err));
+			code = EXIT_FAILED;
+			stop_jobs(r);
+		}
+	}
+	return code;
+}
+
+static void say_results(const struct run *r)
+{
+	for (size_t i = 0; i < r->job_count; i++) {
+		const struct job *j = r->jobs[i].job;
+		struct engine_progress p;
+
+		engine_progress(r->jobs[i].engine, &p);
+		say("%s: %llu records in, %llu out, %llu skipped, %llu dead-lettered, %llu commits",
+		    j->name, (unsigned long long)p.records_in, (unsigned long long)p.records_out,
+		    (unsigned long long)p.skipped, (unsigned long long)p.dead_lettered,
+		    (unsigned long long)p.commits);
+		if (p.dead_lettered > 0 && j->on_error.dead_letter_topic)
+			say("  look: ksrun topic consume %s", j->on_error.dead_letter_topic);
+	}
+}
+
+static int run_jobs(struct run *r)
+{
+	struct broker_options bo = {.dir = options_text(r->options, "data"),
+				    .store.create = true,
+				    .auto_create_topics = true};
+	struct ks_why why = {""};
+	enum ks_err err = broker_open(&bo, &r->broker, &why);
+	int code;
+
+	if (err)
+		return say_failure(err, &why);
+	code = start_jobs(r);
+	if (code != EXIT_DONE) {
+		stop_jobs(r);
+		return code;
+	}
+	r->progress.is_silent = options_flag(r->options, "quiet") || !r->once;
+	progress_begin(&r->progress, "run", -1);
+	signals_on_stop(stop_jobs, r);
+	code = wait_jobs(r);
+	signals_on_stop(NULL, NULL);
+	if (!r->progress.is_silent)
+		progress_end(&r->progress);
+	if (!options_flag(r->options, "quiet"))
+		say_results(r);
+	return code;
+}
+
+int verb_run(const struct options *o)
+{
+	struct run r = {.options = o, .once = options_flag(o, "once")};
+	int code;
+
+	if (options_given(o, "bootstrap-server"))
+		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the "
+				 "network yet; leave it "
+				 "out and name a data directory with --data");
+	if (options_text(o, "threads"))
+		r.threads = (int)options_number(o, "threads");
+	if (r.threads < 0 || r.threads > 1024)
+		return say_usage("--threads %d: 1 to 1024", r.threads);
+	signals_start();
+	name_owner(&r);
+	code = scripts_load(o, &r.scripts);
+	if (code == EXIT_DONE)
+		code = take_jobs(&r) ? run_jobs(&r) : EXIT_USAGE;
+	for (size_t i = 0; i < r.job_count; i++)
+		engine_free(r.jobs[i].engine);
+	free(r.jobs);
+	broker_close(r.broker);
+	scripts_free(&r.scripts);
+	return code;
+}

@@ -1,0 +1,202 @@
+/* sandbox.c - making sandboxes; their memory and their budget.
+ *
+ * How a script is stopped. The count hook looks at the clock every 1000 instructions; C functions
+ * that may work for long charge for it and look too; so does the allocator, for large blocks and
+ * when the collector keeps failing to make room. Whoever finds the time over sets s->stop. From
+ * then on every instruction of the script raises again (the hook's count becomes 1), and pcall and
+ * resume pass the error on. The allocator cannot raise: it refuses, which Lua turns into an error.
+ */
+#include "lua/state.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#define UNWINDING_MAX_BYTES 4096       /* one block, once stopped */
+#define UNWINDING_RESERVE   (1u << 20) /* in all, beyond the cap */
+#define LARGE_BLOCK         1024       /* whose copying is charged */
+#define SCRATCH_KEPT        (1u << 20)
+
+static int64_t now_ns(const struct sandbox *s)
+{
+	return clock_monotonic_ns(s->clock);
+}
+
+void sandbox_look(struct sandbox *s)
+{
+	s->work = 0;
+	if (s->depth > 0 && !s->stop && now_ns(s) >= s->deadline_ns)
+		s->stop = STOP_TIME;
+}
+
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+	(void)ar;
+	struct sandbox *s = sandbox_of(L);
+	if (!s->stop) {
+		s->instructions += SANDBOX_HOOK_INTERVAL;
+		sandbox_look(s);
+		if (s->instructions_max && s->instructions >= s->instructions_max)
+			s->stop = STOP_TIME;
+	}
+	if (!s->stop)
+		return;
+	lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+	sandbox_raise_stop(L);
+}
+
+int sandbox_raise_stop(lua_State *L)
+{
+	struct sandbox *s = sandbox_of(L);
+	/* sandbox_fail has the words for the user; this is what a __close sees. */
+	lua_pushstring(L, s->stop == STOP_MEMORY ? "out of memory" : "out of time");
+	return lua_error(L);
+}
+
+void sandbox_charge(lua_State *L, size_t work)
+{
+	charge(L, work);
+}
+
+void sandbox_enter(struct sandbox *s)
+{
+	if (s->depth++ > 0)
+		return;
+	s->stop = STOP_NONE;
+	s->instructions = 0;
+	s->work = 0;
+	s->captured = false;
+	s->deadline_ns = now_ns(s) + s->budget_ms * 1000000;
+	lua_sethook(s->L, on_count, LUA_MASKCOUNT, SANDBOX_HOOK_INTERVAL);
+}
+
+void sandbox_leave(struct sandbox *s)
+{
+	assert(s->depth > 0);
+	s->depth--;
+}
+
+/* Whether the heap may grow by so much. */
+static bool may_grow(struct sandbox *s, size_t more)
+{
+	if (s->depth == 0)
+		return true;
+	if (!s->stop && more >= LARGE_BLOCK) {
+		s->work += more / 8;
+		if (s->work >= SANDBOX_WORK_PER_LOOK)
+			sandbox_look(s);
+	}
+	if (s->stop)
+		return more <= UNWINDING_MAX_BYTES &&
+		       s->memory + more <= s->memory_max + UNWINDING_RESERVE;
+	if (s->memory + more <= s->memory_max)
+		return true;
+	sandbox_look(s); /* the collector runs now, and perhaps again and again */
+	return false;
+}
+
+static void *allocate(void *self, void *p, size_t old, size_t size)
+{
+	struct sandbox *s = self;
+	if (!p)
+		old = 0; /* then it says what the block is for */
+	if (size == 0) {
+		free(p);
+		s->memory -= old;
+		return NULL;
+	}
+	if (size > old && !may_grow(s, size - old))
+		return NULL;
+	void *q = realloc(p, size);
+	if (!q)
+		return size <= old ? p : NULL; /* Lua counts on shrinking */
+	s->memory = s->memory - old + size;
+	return q;
+}
+
+void sandbox_scratch_done(struct sandbox *s)
+{
+	buf_clear(&s->scratch);
+	if (s->scratch.cap > SCRATCH_KEPT)
+		buf_fini(&s->scratch);
+	keys_shrink(&s->keys);
+}
+
+struct sandbox *sandbox_new(const struct sandbox_options *options)
+{
+	static const struct sandbox_options none;
+	const struct sandbox_options *o = options ? options : &none;
+	struct sandbox *s = xcalloc(1, sizeof *s);
+
+	s->memory_max = o->memory_max ? o->memory_max : SANDBOX_MEMORY_DEFAULT;
+	s->budget_ms = o->budget_ms ? o->budget_ms : SANDBOX_BUDGET_MS;
+	s->instructions_max = o->instructions_max;
+	s->clock = o->clock ? o->clock : &clock_real;
+	s->module_dir = o->module_dir ? xstrdup(o->module_dir) : NULL;
+	s->print = o->print;
+	s->print_self = o->print_self;
+	s->L = lua_newstate(allocate, s);
+	assert(s->L);
+	*(struct sandbox **)lua_getextraspace(s->L) = s;
+	sandbox_env_init(s);
+	value_init(s);
+	assert(lua_gettop(s->L) == 0);
+	return s;
+}
+
+void sandbox_free(struct sandbox *s)
+{
+	if (!s)
+		return;
+	lua_close(s->L);
+	assert(s->memory == 0);
+	buf_fini(&s->traceback);
+	buf_fini(&s->scratch);
+	keys_fini(&s->keys);
+	free(s->folder);
+	free(s->module_dir);
+	free(s);
+}
+
+lua_State *sandbox_state(struct sandbox *s)
+{
+	return s->L;
+}
+
+struct sandbox *sandbox_of(lua_State *L)
+{
+	return *(struct sandbox **)lua_getextraspace(L);
+}
+
+size_t sandbox_memory(const struct sandbox *s)
+{
+	return s->memory;
+}
+
+void sandbox_set_budget(struct sandbox *s, int64_t budget_ms)
+{
+	s->budget_ms = budget_ms;
+}
+
+void sandbox_set_seed(struct sandbox *s, uint64_t seed)
+{
+	s->seed = seed;
+	s->random_ready = false;
+}
+
+void sandbox_preload(struct sandbox *s, const char *name)
+{
+	sandbox_push_ref(s->L, s->loaded_ref);
+	lua_insert(s->L, -2);
+	lua_setfield(s->L, -2, name);
+	lua_pop(s->L, 1);
+}
+
+void sandbox_set_global(struct sandbox *s, const char *name)
+{
+	sandbox_push_ref(s->L, s->globals_ref);
+	lua_pushstring(s->L, name);
+	lua_rotate(s->L, -3, -1);
+	lua_rawset(s->L, -3);
+	lua_pop(s->L, 1);
+}

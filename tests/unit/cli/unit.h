@@ -1,0 +1,25 @@
+/* unit.h - what the tests of cli/ share. */
+#ifndef TESTS_UNIT_CLI_UNIT_H
+#define TESTS_UNIT_CLI_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+
+#define TEXT(literal) slice_of((literal), sizeof(literal) - 1)
+#define BYTES_OF(b)   (b).data, (b).len
+
+/* b holds exactly these bytes, which may contain NUL. */
+#define assert_bytes(b, literal)                                                                   \
+	do {                                                                                       \
+		assert_int_equal((b).len, sizeof(literal) - 1);                                    \
+		assert_memory_equal((b).data, literal, sizeof(literal) - 1);                       \
+	} while (0)
+
+#endif

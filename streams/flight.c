@@ -124,6 +124,7 @@ enum ks_err flight_continue(struct thread *th, bool *over)
 		return ERR_NONE;
 	if (f->err) {
 		f->phase = FLIGHT_NONE;
+		f->has_failed = true;
 		th->has_failed = true;
 		th->err = f->err;
 		th->engine->backend->ops->explain(th->engine->backend, f->err, &th->why);

@@ -29,7 +29,7 @@ enum ks_err engine_pump(struct engine *e, struct ks_why *why)
 		*why = th->why;
 	e->why = *why;
 	e->err = err;
-	if (!th->flight.err)
+	if (!th->flight.has_failed)
 		thread_settle(th); /* what came before the failure stands */
 	return err;
 }

@@ -85,7 +85,7 @@ static enum ks_err put(struct task *t, struct node *n, struct sink *sink, struct
 		.headers = r->headers,
 		.header_count = r->header_count,
 	};
-	int32_t count = sink->topic->partitions, partition;
+	int32_t count = sink->topic->partitions, partition = 0;
 	enum ks_err err = encode(th, key_serde, &r->key, &out.key, &why);
 
 	if (err)

@@ -241,8 +241,9 @@ static enum ks_err merge_all(struct thread *th)
 
 enum ks_err thread_finish(struct thread *th)
 {
-	enum ks_err err = th->flight.err ? th->flight.err : thread_settle(th);
-
+	if (th->flight.has_failed)
+		return th->err;
+	enum ks_err err = thread_settle(th);
 	return err ? err : merge_all(th);
 }
 

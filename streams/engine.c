@@ -61,9 +61,9 @@ static enum ks_err create_topic(struct engine *e, const struct plan_topic *t, in
 
 	for (size_t i = 0; i < spec.config_count; i++)
 		configs[i] = (struct config_entry){d->config_keys[i], d->config_values[i]};
-	bool may_create = d || t->is_output || t->is_repartition || e->options.is_manual;
-	enum ks_err err = e->backend->ops->topic(
-		e->backend, &spec, may_create ? TOPIC_CREATE : TOPIC_MUST_EXIST, &found, &what);
+	bool is_ours = d || t->is_output || t->is_repartition;
+	enum topic_need need = is_ours ? TOPIC_CREATE : e->options.is_manual ? TOPIC_AUTO : TOPIC_MUST_EXIST;
+	enum ks_err err = e->backend->ops->topic(e->backend, &spec, need, &found, &what);
 	free(configs);
 	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
 		return missing_input(e->job, t->name, &what, why);

@@ -79,14 +79,15 @@ size_t store_write_bytes(const struct store_write *w); /* keys and values */
 size_t store_write_count(const struct store_write *w);
 
 /* Writes w atomically and clears it for the next use, on failure too. sync: on disk before it
- * returns. ERR_NO_SPACE  nothing was acknowledged; the store stays failed until reopened ERR_IO,
- * ERR_CORRUPTION  likewise */
+ * returns.
+ *   ERR_NO_SPACE, ERR_IO, ERR_CORRUPTION  its outcome is unknown, nothing may be acknowledged, and
+ *                                         every later commit fails with the same error */
 enum ks_err store_commit(struct store *s, struct store_write *w, bool sync, struct ks_why *why);
 
 /* Sequence number of the newest commit; grows with each. */
 uint64_t store_sequence(struct store *s);
 
-/* Moves the durable mark to the newest synced commit: a pwrite of a few bytes. The store syncs the
+/* Moves the durable mark to the newest commit, and to the newest synced one: a pwrite of 96 bytes. The store syncs the
  * mark itself at most once a second, and at close. Call after a group commit, before its answers go
  * out. */
 enum ks_err store_mark(struct store *s, struct ks_why *why);

@@ -4,6 +4,7 @@
 
 #include "cli/perf.h"
 #include "wire/batch.h"
+#include "wire/checksum.h"
 
 #define FILL_BATCH_BYTES 65536
 
@@ -99,7 +100,7 @@ void perf_feed_add(struct perf_feed *f, int64_t i)
 	struct input_record r;
 
 	input_make(&f->maker, i, &r);
-	struct lane *l = &f->lanes[input_partition(r.key, f->lane_count)];
+	struct lane *l = &f->lanes[murmur2_partition(r.key.data, r.key.len, f->lane_count)];
 	if (!l->is_open)
 		batch_writer_begin(&l->writer, &l->bytes);
 	l->is_open = true;

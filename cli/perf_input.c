@@ -174,34 +174,3 @@ void input_make(struct input_maker *m, int64_t i, struct input_record *r)
 	r->key = slice_of(m->key, key_len);
 	r->value = slice_of(m->value, (size_t)m->spec.record_bytes);
 }
-
-/* MurmurHash2, 32 bits, as Kafka's clients use it: little-endian words, seed 0x9747b28c. */
-static uint32_t murmur2(struct slice s)
-{
-	const uint32_t m = 0x5bd1e995;
-	uint32_t h = 0x9747b28c ^ (uint32_t)s.len;
-	size_t i = 0;
-
-	for (; i + 4 <= s.len; i += 4) {
-		uint32_t k;
-		memcpy(&k, s.data + i, 4);
-		k *= m;
-		k ^= k >> 24;
-		h = h * m ^ k * m;
-	}
-	switch (s.len - i) {
-	case 3:
-		h ^= (uint32_t)s.data[i + 2] << 16; /* fall through */
-	case 2:
-		h ^= (uint32_t)s.data[i + 1] << 8; /* fall through */
-	case 1:
-		h = (h ^ s.data[i]) * m;
-	}
-	h = (h ^ h >> 13) * m;
-	return h ^ h >> 15;
-}
-
-int32_t input_partition(struct slice key, int32_t partitions)
-{
-	return (int32_t)((murmur2(key) & 0x7fffffff) % (uint32_t)partitions);
-}

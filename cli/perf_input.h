@@ -65,7 +65,4 @@ const char *input_type_name(enum input_type t);
 /* "u01234": seven digits when there are more than 100,000 users. Returns the length, at most 15. */
 size_t input_user_name(const struct input_spec *s, int32_t user, uint8_t *out);
 
-/* Where Kafka's producers send a key: murmur2 modulo the number of partitions. */
-int32_t input_partition(struct slice key, int32_t partitions);
-
 #endif

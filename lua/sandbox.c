@@ -15,6 +15,7 @@
 #define UNWINDING_MAX_BYTES 4096       /* one block, once stopped */
 #define UNWINDING_RESERVE   (1u << 20) /* in all, beyond the cap */
 #define LARGE_BLOCK         1024       /* whose copying is charged */
+#define DOCUMENTS_LEAST     (1u << 20)
 #define SCRATCH_KEPT        (1u << 20)
 
 static int64_t now_ns(const struct sandbox *s)
@@ -129,10 +130,11 @@ struct sandbox *sandbox_new(const struct sandbox_options *options)
 	struct sandbox *s = xcalloc(1, sizeof *s);
 
 	s->memory_max = o->memory_max ? o->memory_max : SANDBOX_MEMORY_DEFAULT;
+	s->documents_max = s->memory_max > DOCUMENTS_LEAST ? s->memory_max : DOCUMENTS_LEAST;
 	s->budget_ms = o->budget_ms ? o->budget_ms : SANDBOX_BUDGET_MS;
 	s->instructions_max = o->instructions_max;
 	s->clock = o->clock ? o->clock : &clock_real;
-	s->module_dir = o->module_dir ? xstrdup(o->module_dir) : NULL;
+	s->module_dir = o->module_dir ? xasprintf("%s/", o->module_dir) : NULL;
 	s->print = o->print;
 	s->print_self = o->print_self;
 	s->L = lua_newstate(allocate, s);

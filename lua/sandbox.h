@@ -61,13 +61,14 @@ struct sandbox_options {
 
 /* Why a call failed. Zero-initialise; may be used again; release with sandbox_error_fini. */
 struct sandbox_error {
-	enum ks_err
-		err; /* ERR_SCRIPT or ERR_BUDGET; of sandbox_load_file also ERR_IO, ERR_TOO_LARGE */
+	/* ERR_SCRIPT, or ERR_BUDGET; of sandbox_load_file also ERR_NOT_FOUND, ERR_IO,
+	 * ERR_TOO_LARGE. */
+	enum ks_err err;
 	bool memory; /* ERR_BUDGET: it was the memory, not the time */
-	struct buf message; /* without the position; always one line or more, UTF-8 if the script's
-			       was */
-	char where[512]; /* "file.lua:12", the first line of the script that took part; "" if none
-			    did */
+	/* Without the position; never empty; of any bytes and length that the script chose. */
+	struct buf message;
+	/* "file.lua:12", the innermost line of the script that took part; "" if none did. */
+	char where[512];
 	struct buf traceback; /* lines, may be empty */
 };
 

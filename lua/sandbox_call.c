@@ -148,10 +148,18 @@ static void describe_value(struct sandbox *s, struct sandbox_error *e)
 	}
 }
 
+void sandbox_note_memory(struct sandbox *s, lua_State *L, int status)
+{
+	/* luaL_Buffer raises it as an error like any other. */
+	bool buffer = status == LUA_ERRRUN && lua_type(L, -1) == LUA_TSTRING &&
+		      strcmp(lua_tostring(L, -1), "not enough memory") == 0;
+	if (!s->stop && (status == LUA_ERRMEM || buffer))
+		s->stop = STOP_MEMORY;
+}
+
 enum ks_err sandbox_fail(struct sandbox *s, int status, struct sandbox_error *e)
 {
-	if (status == LUA_ERRMEM && !s->stop)
-		s->stop = STOP_MEMORY;
+	sandbox_note_memory(s, s->L, status);
 	buf_clear(&e->message);
 	buf_clear(&e->traceback);
 	e->memory = s->stop == STOP_MEMORY;
@@ -225,8 +233,7 @@ enum ks_err sandbox_call(struct sandbox *s, int nargs, int nresults, struct sand
 static void pass_on(lua_State *L, int status)
 {
 	struct sandbox *s = sandbox_of(L);
-	if (status == LUA_ERRMEM && !s->stop)
-		s->stop = STOP_MEMORY;
+	sandbox_note_memory(s, L, status);
 	if (s->stop)
 		sandbox_raise_stop(L);
 	s->captured = false;

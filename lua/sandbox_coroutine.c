@@ -5,12 +5,12 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-/* After code of a coroutine failed. */
-static void pass_on(lua_State *L, int status)
+/* After code of co failed. */
+static void pass_on(lua_State *L, lua_State *co, int status)
 {
 	struct sandbox *s = sandbox_of(L);
-	if (status == LUA_ERRMEM && !s->stop)
-		s->stop = STOP_MEMORY;
+	if (status != LUA_OK)
+		sandbox_note_memory(s, co, status);
 	if (s->stop)
 		sandbox_raise_stop(L);
 }
@@ -28,7 +28,7 @@ static int resume(lua_State *L, lua_State *co, int nargs)
 	lua_xmove(L, co, nargs);
 	int status = lua_resume(co, L, nargs, &nresults);
 	if (status != LUA_OK && status != LUA_YIELD) {
-		pass_on(L, status);
+		pass_on(L, co, status);
 		return -1;
 	}
 	if (!lua_checkstack(L, nresults + 1)) {
@@ -68,7 +68,8 @@ static int wrapped(lua_State *L)
 		/* Suspended or dead without an error of its own, co only refused. */
 		if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) {
 			sandbox_capture(sandbox_of(L), co, 0);
-			pass_on(L, lua_resetthread(co)); /* runs what its __close variables want */
+			pass_on(L, co,
+				lua_resetthread(co)); /* runs what its __close variables want */
 		}
 		lua_xmove(co, L, 1);
 	}
@@ -89,7 +90,7 @@ static int safe_wrap(lua_State *L)
 static int safe_close(lua_State *L)
 {
 	int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
-	pass_on(L, LUA_OK);
+	pass_on(L, NULL, LUA_OK);
 	return n;
 }
 

@@ -262,10 +262,10 @@ static void run_module(lua_State *L)
 	lua_pushvalue(L, 1);
 	lua_pushnil(L);
 	lua_rawset(L, 2);
-	if (status == LUA_ERRMEM && !s->stop)
-		s->stop = STOP_MEMORY;
-	if (status != LUA_OK)
+	if (status != LUA_OK) {
+		sandbox_note_memory(s, L, status);
 		lua_error(L);
+	}
 }
 
 static int safe_require(lua_State *L)

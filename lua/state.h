@@ -26,6 +26,7 @@ struct sandbox {
 	uint64_t instructions_max;
 	size_t memory;
 	size_t memory_max;
+	size_t documents_max; /* bytes of the arena of a document that a script edits */
 
 	/* the error on its way: caught where it was raised, before the stack unwinds */
 	bool captured;
@@ -72,6 +73,9 @@ int sandbox_raise_stop(lua_State *L);
 void sandbox_look(struct sandbox *s);
 /* Remembers where L's error came from; its traceback begins at level. */
 void sandbox_capture(struct sandbox *s, lua_State *L, int level);
+/* Sees in the status and error, on top of L, of a failed call whether memory ran out; sets s->stop.
+ */
+void sandbox_note_memory(struct sandbox *s, lua_State *L, int status);
 /* lua_pcall's message handler. */
 int sandbox_on_error(lua_State *L);
 /* Begins and ends a stretch in which memory and time count. */

@@ -207,9 +207,9 @@ static void set_member(lua_State *L, struct sandbox *s, const struct view *v, in
 void value_assign(lua_State *L, struct view *v, int key, int value)
 {
 	struct sandbox *s = sandbox_of(L);
-	if (doc_arena(v->doc)->total_bytes > s->memory_max)
+	if (doc_arena(v->doc)->total_bytes > s->documents_max)
 		luaL_error(L, "the documents of this record use more than %d MiB",
-			   (int)(s->memory_max >> 20));
+			   (int)(s->documents_max >> 20));
 	key = lua_absindex(L, key);
 	value = lua_absindex(L, value);
 	if (doc_type(v->doc, v->node) == DOC_ARRAY)
@@ -263,7 +263,7 @@ static int view_pairs(lua_State *L)
 {
 	struct view *v = self(L);
 	/* Names with escapes are decoded into the arena at each pass. */
-	if (doc_arena(v->doc)->total_bytes > sandbox_of(L)->memory_max)
+	if (doc_arena(v->doc)->total_bytes > sandbox_of(L)->documents_max)
 		luaL_error(L, "the documents of this record use too much memory");
 	lua_pushvalue(L, 1);
 	lua_pushinteger(L, -1);

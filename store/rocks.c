@@ -35,6 +35,10 @@
  * the mark of them as well. */
 #define MARK_SYNC_INTERVAL_NS 1000000000
 
+/* Blob files are collected when more than 1/3 of them is garbage: at worst two bytes are written for
+ * one that is freed, and garbage takes at most half of what lives. */
+#define RECLAIM_SHARE         3
+
 /* A batch that grew larger is given back after its commit rather than kept. */
 #define WRITE_KEEP_BYTES      (4u << 20)
 
@@ -731,7 +735,7 @@ static enum ks_err set_blob_collection(struct rocks *r, enum store_cf cf, bool o
 
 /* Two passes. The first rewrites keys alone: references into blob files go with the deleted keys,
  * and blob files without references are removed. The second moves the live values out of the files
- * that remain; it is worth it when at least as much is freed as is written. */
+ * that remain, when the garbage is worth it. */
 static enum ks_err rocks_reclaim(struct store *s, enum store_cf cf, struct ks_why *why)
 {
 	struct rocks *r = rocks_of(s);
@@ -741,7 +745,7 @@ static enum ks_err rocks_reclaim(struct store *s, enum store_cf cf, struct ks_wh
 	compact(r, cf);
 	uint64_t total = property(r, cf, "rocksdb.total-blob-file-size");
 	uint64_t garbage = property(r, cf, "rocksdb.live-blob-file-garbage-size");
-	if (garbage > 0 && garbage >= total - garbage) {
+	if (garbage > total / RECLAIM_SHARE) {
 		err = set_blob_collection(r, cf, true, why);
 		if (!err) {
 			compact(r, cf);

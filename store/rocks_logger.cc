@@ -23,7 +23,7 @@ namespace
 class Forward : public rocksdb::Logger
 {
       public:
-	Forward() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL)
+	Forward() : Logger(rocksdb::InfoLogLevel::ERROR_LEVEL)
 	{
 	}
 

@@ -12,8 +12,9 @@ extern "C" {
 
 struct rocksdb_logger_t;
 
-/* Hands RocksDB's warnings and errors to log_write. For rocksdb_options_set_info_log, which takes
- * its own reference; release with rocks_logger_free. */
+/* Hands RocksDB's errors to log_write; its warnings come by the hundred when a disk is slow, and
+ * store_stats says the same. For rocksdb_options_set_info_log, which takes its own reference; release
+ * with rocks_logger_free. */
 struct rocksdb_logger_t *rocks_logger_new(void);
 void rocks_logger_free(struct rocksdb_logger_t *l); /* l may be NULL */
 

@@ -48,12 +48,15 @@ struct backend_commit {
 	void *own; /* the backend's */
 };
 
+enum topic_need { TOPIC_MUST_EXIST, TOPIC_AUTO, TOPIC_CREATE };
+
 struct backend_ops {
 	void (*free)(struct backend *b);
 
-	/* Finds a topic or, if it may, creates it as spec says. ERR_UNKNOWN_TOPIC_OR_PARTITION: there is none
+	/* Finds a topic or, if it may, creates it as spec says (TOPIC_CREATE), or if the cluster creates topics
+	 * by itself (TOPIC_AUTO). ERR_UNKNOWN_TOPIC_OR_PARTITION: there is none
 	 * and none may be made; why suggests a near name. */
-	enum ks_err (*topic)(struct backend *b, const struct topic_spec *spec, bool create,
+	enum ks_err (*topic)(struct backend *b, const struct topic_spec *spec, enum topic_need need,
 			     const struct backend_topic **out, struct ks_why *why);
 	/* Names of all topics that are not internal; free() each and the array. */
 	char **(*topic_names)(struct backend *b, size_t *count);

@@ -98,18 +98,18 @@ static enum ks_err unknown_topic(struct local *l, const char *name, struct ks_wh
 	return ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-static enum ks_err local_topic(struct backend *b, const struct topic_spec *spec, bool create,
+static enum ks_err local_topic(struct backend *b, const struct topic_spec *spec, enum topic_need need,
 			       const struct backend_topic **out, struct ks_why *why)
 {
 	struct local *l = local_of(b);
 	struct topic *t = broker_topic_find(l->broker, spec->name);
 
-	if (!t && create) {
+	if (!t && need == TOPIC_CREATE) {
 		enum ks_err err = broker_topic_create(l->broker, spec, why);
 		if (err && err != ERR_TOPIC_ALREADY_EXISTS)
 			return err;
 		t = broker_topic_find(l->broker, spec->name);
-	} else if (!t) {
+	} else if (!t && need == TOPIC_AUTO) {
 		t = broker_topic_find_or_create(l->broker, spec->name, why);
 	}
 	if (!t)

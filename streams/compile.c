@@ -33,7 +33,7 @@ enum ks_err thread_sink(struct thread *th, const char *topic, struct sink **out,
 	if (!known) {
 		struct backend *b = th->engine->backend;
 		struct topic_spec spec = {.name = topic};
-		enum ks_err err = b->ops->topic(b, &spec, false, &found, why);
+		enum ks_err err = b->ops->topic(b, &spec, TOPIC_AUTO, &found, why);
 		if (err)
 			return err;
 		known = sinks_add(&th->sinks, found);

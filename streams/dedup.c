@@ -90,14 +90,12 @@ static void table_rebuild(struct dedup *d)
 
 	while (slots < alive * 2 + 2)
 		slots *= 2;
-	d->pool->cache_bytes -= d->slots * 5;
 	free(d->tags);
 	free(d->seqs);
 	d->slots = slots;
 	d->slots_used = 0;
 	d->tags = xcalloc(slots, 1);
 	d->seqs = xmalloc(slots * sizeof *d->seqs);
-	d->pool->cache_bytes += d->slots * 5;
 	uint32_t tail = d->tail;
 	for (uint32_t seq = d->head; seq != tail; seq++) {
 		d->tail = seq; /* those before it are what is_alive must see as alive */
@@ -113,7 +111,6 @@ static void ring_grow(struct dedup *d)
 
 	for (uint32_t seq = d->head; seq != d->tail; seq++)
 		ring[seq & (cap - 1)] = *ring_at(d, seq);
-	d->pool->cache_bytes += (cap - d->ring_cap) * sizeof *ring;
 	free(d->ring);
 	d->ring = ring;
 	d->ring_cap = cap;

@@ -1,4 +1,5 @@
 /* engine.c - the life of a running job. See engine.h and, for what happens inside, run.h. */
+#include "streams/excerpt.h"
 #include "streams/run.h"
 
 #include <assert.h>
@@ -24,6 +25,25 @@ static enum ks_err check_partitions(const struct plan_topic *t, const struct bac
 		       t->decl->where, t->name, found->partitions, t->decl->partitions);
 }
 
+/* An input that nobody declares and nobody writes is most likely a misspelt one: it is not made up. */
+static enum ks_err missing_input(const struct job *j, const char *name, const struct ks_why *what,
+				 struct ks_why *why)
+{
+	struct buf text = {0};
+	const char *where = j->where;
+
+	for (size_t i = 0; i < j->flow_count; i++)
+		for (size_t k = 0; k < j->flows[i].topic_count; k++)
+			if (strcmp(j->flows[i].topics[k], name) == 0)
+				where = j->flows[i].where;
+	buf_printf(&text, "%s: %s\n", where, what->text);
+	excerpt_source(&text, j->script_path, where, name, NULL);
+	buf_printf(&text, "declare it in the job's topics, or: ksrun topic create %s", name);
+	ks_fail(why, ERR_SCRIPT, "%s", buf_cstr(&text));
+	buf_fini(&text);
+	return ERR_SCRIPT;
+}
+
 static enum ks_err create_topic(struct engine *e, const struct plan_topic *t, int32_t partitions,
 				struct ks_why *why)
 {
@@ -41,9 +61,12 @@ static enum ks_err create_topic(struct engine *e, const struct plan_topic *t, in
 
 	for (size_t i = 0; i < spec.config_count; i++)
 		configs[i] = (struct config_entry){d->config_keys[i], d->config_values[i]};
-	bool may_create = d || t->is_output || t->is_repartition;
-	enum ks_err err = e->backend->ops->topic(e->backend, &spec, may_create, &found, &what);
+	bool is_ours = d || t->is_output || t->is_repartition;
+	enum topic_need need = is_ours ? TOPIC_CREATE : e->options.is_manual ? TOPIC_AUTO : TOPIC_MUST_EXIST;
+	enum ks_err err = e->backend->ops->topic(e->backend, &spec, need, &found, &what);
 	free(configs);
+	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+		return missing_input(e->job, t->name, &what, why);
 	if (err && d)
 		return ks_fail(why, err, "%s: topic \"%s\": %s", d->where, t->name, what.text);
 	if (err)
@@ -67,7 +90,7 @@ static enum ks_err input_partitions(struct engine *e, const struct flow *f, int3
 		const struct backend_topic *t;
 		if (i < count && !piece_reads(&piece, name))
 			continue;
-		err = e->backend->ops->topic(e->backend, &spec, false, &t, why);
+		err = e->backend->ops->topic(e->backend, &spec, TOPIC_MUST_EXIST, &t, why);
 		if (!err && t->partitions > *most)
 			*most = t->partitions;
 	}
@@ -225,8 +248,11 @@ static enum ks_err open_threads(struct engine *e, struct ks_why *why)
 
 static void start_threads(struct engine *e)
 {
-	e->running = e->options.is_manual ? 0 : e->thread_count;
-	for (int i = 0; i < e->running; i++) {
+	int count = e->options.is_manual ? 0 : e->thread_count;
+
+	/* A thread that finds nothing to do counts itself out before the next one is started. */
+	e->running = count;
+	for (int i = 0; i < count; i++) {
 		int failed =
 			pthread_create(&e->threads[i].pthread, NULL, thread_main, &e->threads[i]);
 		assert(!failed);

@@ -18,7 +18,7 @@
 #include "streams/sinks.h"
 #include "streams/state.h"
 
-#define STEP_BYTES_MAX      (4u << 20) /* output of one commit */
+#define STEP_BYTES_MAX      (1u << 20) /* output of one commit */
 #define STEP_RECORDS_MAX    65536      /* records read for one commit */
 #define FETCH_BYTES         (256u << 10)
 #define DECOMPRESSED_MAX    (128u << 20) /* of one batch */
@@ -148,7 +148,8 @@ struct thread {
 	bool has_failed;       /* a record failed for good: nothing more is processed */
 	enum ks_err err;
 	struct ks_why why;
-	int64_t patterns_checked_ms, warned_ms;
+	int64_t patterns_checked_ms; /* 0: no topics were assigned yet */
+	int64_t warned_ms;
 	uint64_t warnings_held;
 	/* read by any thread */
 	_Atomic(uint64_t) records_in, records_out, skipped, dead_lettered, commits;

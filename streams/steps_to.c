@@ -14,7 +14,7 @@ static inline enum ks_err encode(struct thread *th, enum serde s, struct datum *
 				 struct slice *out, struct ks_why *why)
 {
 	bool is_as_it_came =
-		(d->kind == DATUM_JSON && s == SERDE_JSON && !d->doc) ||
+		(d->kind == DATUM_JSON && s == SERDE_JSON && (!d->doc || !doc_is_dirty(d->doc))) ||
 		(d->kind == DATUM_STRING && (s == SERDE_STRING || s == SERDE_BYTES)) ||
 		(d->kind == DATUM_BYTES && s == SERDE_BYTES);
 
@@ -55,13 +55,12 @@ static enum ks_err pick_partition(struct task *t, struct node *n, struct rec *r,
 {
 	struct thread *th = t->thread;
 	struct datum d;
-	enum ks_err err = th->script->ops->pick(th->script, n->step->partition_fn, r, &d,
-						&th->script_error);
+	enum ks_err err =
+		th->script->ops->pick(th->script, n->step->partition_fn, r, &d, &th->script_error);
 
 	if (err)
 		return fail_script(t, n, err);
-	if (d.kind == DATUM_F64 && d.f64 >= 0 && d.f64 < count &&
-	    d.f64 == (double)(int32_t)d.f64)
+	if (d.kind == DATUM_F64 && d.f64 >= 0 && d.f64 < count && d.f64 == (double)(int32_t)d.f64)
 		d = (struct datum){.kind = DATUM_I64, .i64 = (int64_t)d.f64};
 	if (d.kind != DATUM_I64)
 		return fail(t, n, ERR_SCRIPT,

@@ -72,7 +72,7 @@ enum ks_err task_add_input(struct task *t, const struct backend_topic *topic, st
 	struct engine *e = t->thread->engine;
 	const struct backend_ops *ops = e->backend->ops;
 	struct input *in = xcalloc(1, sizeof *in);
-	bool from_start = false;
+	bool from_start = t->thread->patterns_checked_ms != 0; /* a topic that appeared later */
 
 	in->topic = topic;
 	in->partition = t->partition;
@@ -92,6 +92,9 @@ enum ks_err task_add_input(struct task *t, const struct backend_topic *topic, st
 		return err;
 	}
 	in->submitted = in->forgotten = in->position;
+	if (!from_start)
+		in->submitted =
+			-1; /* the end of today is committed, or a restart would begin at another */
 	in->end = e->options.once && !in->is_repartition ? ops->end_offset(in->source) : INT64_MAX;
 	atomic_init(&in->durable, in->position);
 	ops->watch(t->thread->waiter, in->source);
@@ -168,14 +171,19 @@ static enum ks_err out_of_range(struct thread *th, struct input *in)
 	return ERR_NONE;
 }
 
+static void chunk_drop(struct input *in)
+{
+	chunk_fini(&in->chunk);
+	in->chunk = (struct chunk){0};
+	in->chunk_at = 0;
+}
+
 /* *got: a chunk is there. */
 static enum ks_err fetch(struct thread *th, struct input *in, bool *got)
 {
 	struct ks_why why = {""};
 
-	chunk_fini(&in->chunk);
-	in->chunk = (struct chunk){0};
-	in->chunk_at = 0;
+	chunk_drop(in);
 	*got = false;
 	if (in->position >= in->end)
 		return ERR_NONE;
@@ -191,36 +199,46 @@ static enum ks_err fetch(struct thread *th, struct input *in, bool *got)
 	return ERR_NONE;
 }
 
+/* Makes sure that the chunk has bytes left; *got: it has. */
+static enum ks_err chunk_more(struct thread *th, struct input *in, bool may_fetch, bool *got)
+{
+	*got = in->chunk_at < in->chunk.bytes.len;
+	while (!*got) {
+		int64_t position = in->position;
+		if (!may_fetch) {
+			chunk_drop(in); /* other inputs may have their turn before this one */
+			return ERR_NONE;
+		}
+		enum ks_err err = fetch(th, in, got);
+		if (err || (!*got && in->position == position))
+			return err;
+	}
+	return ERR_NONE;
+}
+
 /* Steps to the next batch that has records to process; *got: there is one. Fetches only if may_fetch. */
 static enum ks_err batch_next(struct thread *th, struct input *in, bool may_fetch, bool *got)
 {
-	enum ks_err err;
-
-	*got = false;
-	if (in->position >= in->end)
-		return ERR_NONE;
-	while (in->chunk_at == in->chunk.bytes.len) {
-		bool is_fetched = false;
-		if (!may_fetch)
+	for (;;) {
+		*got = false;
+		if (in->position >= in->end)
 			return ERR_NONE;
-		err = fetch(th, in, &is_fetched);
-		if (err || !is_fetched)
+		enum ks_err err = chunk_more(th, in, may_fetch, got);
+		if (err || !*got)
 			return err;
+		struct slice rest = slice_of(in->chunk.bytes.data + in->chunk_at,
+					     in->chunk.bytes.len - in->chunk_at);
+		err = in->chunk.is_verified ? batch_peek(rest, &in->batch)
+					    : batch_verify(rest, &in->batch);
+		if (err)
+			return input_error(th, in, err, NULL);
+		in->chunk_at += in->batch.bytes.len;
+		int64_t after = batch_last_offset(&in->batch) + 1;
+		if (after > in->position && !batch_is_control(&in->batch))
+			return ERR_NONE;
+		if (after > in->position)
+			in->position = after;
 	}
-	struct slice rest =
-		slice_of(in->chunk.bytes.data + in->chunk_at, in->chunk.bytes.len - in->chunk_at);
-	err = in->chunk.is_verified ? batch_peek(rest, &in->batch) : batch_verify(rest, &in->batch);
-	if (err)
-		return input_error(th, in, err, NULL);
-	in->chunk_at += in->batch.bytes.len;
-	if (batch_last_offset(&in->batch) < in->position)
-		return batch_next(th, in, may_fetch, got);
-	if (batch_is_control(&in->batch)) {
-		in->position = batch_last_offset(&in->batch) + 1;
-		return batch_next(th, in, may_fetch, got);
-	}
-	*got = true;
-	return ERR_NONE;
 }
 
 static enum ks_err batch_open(struct thread *th, struct input *in)
@@ -254,7 +272,7 @@ static int record_next(struct thread *th, struct input *in, struct record *r)
 /* --- whole batches --- */
 
 /* The one output partition to which all records of the batch go; -1: there are several. */
-static int32_t common_partition(struct thread *th, struct input *in, int32_t count)
+static int32_t common_partition(struct input *in, int32_t count)
 {
 	int32_t common = -1;
 	struct record r;
@@ -263,7 +281,6 @@ static int32_t common_partition(struct thread *th, struct input *in, int32_t cou
 		return 0;
 	if (record_iter_init(&in->iter, &in->batch, DECOMPRESSED_MAX, &in->scratch))
 		return -1;
-	(void)th;
 	while (record_iter_next(&in->iter, &r) > 0) {
 		int32_t p = r.key.data ? murmur2_partition(r.key.data, r.key.len, count)
 				       : in->partition % count;
@@ -288,7 +305,7 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 	    (b->bytes.len < FORWARD_BYTES_MIN && batch_codec(b) == CODEC_NONE))
 		return;
 	struct sink *sink = in->feeds[0].pipe->forwards->sink;
-	int32_t p = common_partition(th, in, sink->topic->partitions);
+	int32_t p = common_partition(in, sink->topic->partitions);
 	if (p < 0)
 		return;
 	sinks_begin(&th->sinks);

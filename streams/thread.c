@@ -10,11 +10,10 @@
  */
 #include "streams/run.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "streams/plan_impl.h"
 
 #define PATTERNS_EVERY_MS 1000
 #define IDLE_MS           60000 /* a wait ends by an event; this bounds what a lost one would cost */
@@ -48,7 +47,7 @@ static enum ks_err assign_topic(struct thread *th, size_t group, const char *nam
 	struct engine *e = th->engine;
 	struct topic_spec spec = {.name = name};
 	const struct backend_topic *topic;
-	enum ks_err err = e->backend->ops->topic(e->backend, &spec, false, &topic, why);
+	enum ks_err err = e->backend->ops->topic(e->backend, &spec, TOPIC_MUST_EXIST, &topic, why);
 
 	for (int32_t p = 0; !err && p < topic->partitions; p++) {
 		if (task_owner(e, group, p) != th->index)
@@ -68,6 +67,13 @@ static enum ks_err assign_topic(struct thread *th, size_t group, const char *nam
 	return err;
 }
 
+/* A pattern does not take what the job itself writes: its records would go round for ever. */
+static bool is_own_output(const struct plan *p, const char *name)
+{
+	const struct plan_topic *t = plan_topic_find(p, name);
+	return t && t->is_output && !t->is_input;
+}
+
 static enum ks_err assign_piece(struct thread *th, const struct plan_piece *piece, char **names,
 				size_t count, struct ks_why *why)
 {
@@ -79,7 +85,7 @@ static enum ks_err assign_piece(struct thread *th, const struct plan_piece *piec
 	for (size_t i = 0; i < f->topic_count && !err; i++)
 		err = assign_topic(th, piece->group, f->topics[i], why);
 	for (size_t i = 0; f->pattern && i < count && !err; i++)
-		if (piece_reads(piece, names[i]))
+		if (piece_reads(piece, names[i]) && !is_own_output(th->engine->plan, names[i]))
 			err = assign_topic(th, piece->group, names[i], why);
 	return err;
 }

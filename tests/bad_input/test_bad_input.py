@@ -80,7 +80,7 @@ class BadScripts(Case):
         self.refused('local ks = require "ks"\nlocal t = nil\nprint(t.x)\n', r"job\.lua:3", "nil")
 
     def test_an_endless_loop_while_loading_is_stopped(self):
-        self.refused("while true do end", r"job\.lua:1", "budget|instructions|too long")
+        self.refused("while true do end", r"job\.lua:1", "ran longer than 1000 ms")
 
     def test_unbounded_memory_while_loading_is_stopped(self):
         self.refused("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end", "memory")
@@ -120,15 +120,15 @@ class BadRecords(Case):
         self.assertEqual(self.consume("out"), 'a\t{"x":1}\n', "the record before the bad one is committed")
 
     def test_an_endless_loop(self):
-        self.fails("ks.map(function(v) while true do end end),", r"job\.lua:5", "budget|instructions|too long")
+        self.fails("ks.map(function(v) while true do end end),", r"job\.lua:5", "ran longer than 1000 ms")
 
     def test_an_endless_loop_inside_pcall(self):
         self.fails("ks.map(function(v) while true do pcall(function() while true do end end) end end),",
-                   "budget|instructions|too long")
+                   "ran longer than 1000 ms")
 
     def test_an_endless_loop_in_a_coroutine(self):
         self.fails("ks.map(function(v) coroutine.wrap(function() while true do end end)() end),",
-                   "budget|instructions|too long")
+                   "ran longer than 1000 ms")
 
     def test_a_finalizer_is_refused(self):
         self.fails("ks.map(function(v) setmetatable({}, { __gc = function() while true do end end }) return v end),",
@@ -136,11 +136,11 @@ class BadRecords(Case):
 
     def test_an_endless_sort_comparator(self):
         self.fails("ks.map(function(v) table.sort({3, 2, 1}, function() while true do end end) return v end),",
-                   "budget|instructions|too long")
+                   "ran longer than 1000 ms")
 
     def test_a_pattern_that_never_ends(self):
         self.fails("ks.map(function(v) string.find(('a'):rep(3000), '.-.-.-.-.-b') return v end),",
-                   "budget|pattern|too")
+                   "ran longer than 1000 ms")
 
     def test_unbounded_memory(self):
         self.fails("ks.map(function(v) local t = {} while true do t[#t + 1] = ('x'):rep(100000) .. #t end end),", "memory")
@@ -165,7 +165,7 @@ class BadRecords(Case):
 
     def test_a_topic_that_does_not_exist(self):
         self.topics("inn")
-        self.says(self.run_once(self.job()), 2, '"in"', 'did you mean "inn"|ksrun topic create')
+        self.says(self.run_once(self.job()), 2, r"job\.lua:5", '"in"', 'did you mean "inn"', "ksrun topic create in")
 
     def test_bad_records_go_to_the_dead_letter_topic_in_the_same_commit(self):
         self.topics("in", "out")
@@ -199,11 +199,14 @@ class BadData(Case):
         self.assertNotEqual(r.returncode, 0)
         self.assertIn(self.data, r.stderr)
 
-    def test_a_damaged_log_is_refused_or_complete(self):
-        self.filled()
+    def test_a_damaged_write_ahead_log_is_refused(self):
+        self.topics("in", "out")
+        lines = "".join(f'k{i}\t{{"x":{i}}}\n' for i in range(1000))
+        killed = self.ksrun("topic", "produce", "in", "-f", "%k\t%v\n", "--data", self.data, text=lines,
+                            env={"KS_FAILPOINT": "shard-reply"})
+        self.assertEqual(killed.returncode, -9, "the writer dies before it can close the store")
         logs = sorted(pathlib.Path(self.data).rglob("*.log"), key=lambda p: p.stat().st_size)
-        if not logs or logs[-1].stat().st_size < 100:
-            self.skipTest("everything is in table files already")
+        self.assertGreater(logs[-1].stat().st_size, 1000)
         blob = bytearray(logs[-1].read_bytes())
         blob[len(blob) // 2] ^= 0xFF
         logs[-1].write_bytes(blob)

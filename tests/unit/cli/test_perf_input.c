@@ -153,17 +153,6 @@ static void a_repeat_is_an_earlier_record_at_a_later_time(void **state)
 	input_maker_fini(&m);
 }
 
-/* What Kafka's Java producer does with these keys. */
-static void keys_go_where_kafka_sends_them(void **state)
-{
-	(void)state;
-	assert_int_equal(input_partition(TEXT("21"), INT32_MAX), 0x7fffffff & -973932308);
-	assert_int_equal(input_partition(TEXT("foobar"), INT32_MAX), 0x7fffffff & -790332482);
-	assert_int_equal(input_partition(TEXT("a-little-bit-long-string"), INT32_MAX),
-			 0x7fffffff & -985981536);
-	assert_int_equal(input_partition(TEXT("abc"), INT32_MAX), 479470107);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,7 +163,6 @@ int main(void)
 		cmocka_unit_test(every_size_is_met_exactly),
 		cmocka_unit_test(distinct_keys_come_in_turn),
 		cmocka_unit_test(a_repeat_is_an_earlier_record_at_a_later_time),
-		cmocka_unit_test(keys_go_where_kafka_sends_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -461,6 +461,9 @@ static void require_finds_modules_beside_the_script_alone(void **state)
 	assert_string_equal(buf_cstr(&f->e.message), "in module");
 	snprintf(path, sizeof path, "%s/raises.lua:3", dir);
 	assert_string_equal(f->e.where, path);
+	sandbox_free(f->s);
+	f->s = sandbox_new(&(struct sandbox_options){.module_dir = dir});
+	assert_runs(f, "assert(require 'sub.two'.n == 2)");
 	remove_all(dir);
 }
 

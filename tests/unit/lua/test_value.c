@@ -401,6 +401,38 @@ static void growth_without_end_is_refused(void **state)
 			 ERR_BUDGET);
 }
 
+static void memory_may_run_out_anywhere(void **state)
+{
+	static const char text[] =
+		"v.x = {b = {1, 'two'}, a = ('y'):rep(100)}\n"
+		"local t = ks.table(v) for k, x in pairs(t) do t[k] = tostring(x) .. k end\n"
+		"ks.set(v, 'p.q[0]', t) assert(ks.get(v, 'p.q[0].a'))\n"
+		"local c = coroutine.wrap(function(...) coroutine.yield(select('#', ...)) end) "
+		"c(1, 2)\n"
+		"for w in ('some words here'):gmatch '%a+' do v[w] = w:gsub('(o)', '<%1>') end\n"
+		"local ok, e = pcall(error, {}) assert(not ok)\n"
+		"return load('return ...')(v)";
+	struct fixture *f = *state;
+	bool succeeded = false;
+	for (size_t memory = 20000; !succeeded || memory < 60000; memory += 128) {
+		sandbox_free(f->s);
+		f->s = sandbox_new(&(struct sandbox_options){.memory_max = memory});
+		lua_State *L = sandbox_state(f->s);
+		lua_newtable(L);
+		value_register(L);
+		sandbox_set_global(f->s, "ks");
+		enum ks_err err = run(f, "{\"a\":[1,{\"b\":1e999}]}", text, 1);
+		succeeded = err == ERR_NONE;
+		if (!err)
+			lua_pop(L, 1);
+		else if (err != ERR_BUDGET || !f->e.memory)
+			fail_msg("with %zu bytes: %s: %s", memory, f->e.where,
+				 buf_cstr(&f->e.message));
+		arena_reset(&f->arena);
+		assert_true(memory < 1000000);
+	}
+}
+
 /* --- ks.table, ks.get, ks.set --- */
 
 static void documents_are_copied_to_tables_that_write_the_same(void **state)
@@ -455,6 +487,7 @@ int main(void)
 		TEST(tables_become_objects_and_arrays),
 		TEST(what_json_has_not_is_named_with_its_place),
 		TEST(growth_without_end_is_refused),
+		TEST(memory_may_run_out_anywhere),
 		TEST(documents_are_copied_to_tables_that_write_the_same),
 		TEST(paths_are_read_and_made),
 	};

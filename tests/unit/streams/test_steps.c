@@ -509,6 +509,117 @@ static void whole_batches_go_through_untouched(void **state)
 	assert_int_equal(partition_size_bytes(rig_partition(r, "out", 0)), len);
 }
 
+static void a_batch_for_several_partitions_is_written_anew(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct batch_writer w;
+	struct buf b = {0}, scratch = {0};
+
+	rig_topic(r, "out", 2);
+	step_topic(steps, "out");
+	batch_writer_begin(&w, &b);
+	for (int i = 0; i < 4; i++) {
+		char key[2] = {(char)('a' + i), 0};
+		batch_writer_append(&w, 5 + i, slice_str(key), slice_str("\"0000000000000000\""),
+				    SLICE_NULL, 0);
+	}
+	batch_writer_finish(&w, CODEC_ZSTD, &scratch);
+	buf_fini(&scratch);
+	assert_ok(broker_append_wait(r->b, rig_partition(r, "in", 0), frame_take_buf(&b), ACKS_ALL,
+				     NULL, why));
+	rig_pump(r);
+	for (int i = 0; i < 4; i++) {
+		char key[2] = {(char)('a' + i), 0};
+		char *want = xasprintf("%s=\"0000000000000000\"", key);
+		char *text = rig_partition_text(r, "out", murmur2_partition(key, 1, 2));
+		assert_non_null(strstr(text, want));
+		free(text);
+		free(want);
+	}
+}
+
+static void a_pattern_does_not_take_what_the_job_writes(void **state)
+{
+	struct rig *r = *state;
+	rig_topic(r, "logs.a", 1);
+	struct flow *f = job_flow(r->job, "f", NULL);
+
+	f->pattern = xstrdup("^logs\\.");
+	step_topic(&f->steps, "logs.all");
+	rig_send(r, "logs.a", "a", "1");
+	rig_pump(r);
+	rig_pump(r);
+	assert_topic(r, "logs.all", 0, "a=1");
+}
+
+static void a_flow_from_the_end_remembers_where_that_was(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	r->job->flows[0].from_start = false;
+	step_topic(steps, "out");
+	rig_send(r, "in", "a", "1");
+	rig_pump(r);
+	rig_stop(r);
+	rig_send(r, "in", "b", "2"); /* while the job is down */
+	rig_pump(r);
+	assert_topic(r, "out", 0, "b=2");
+}
+
+static void records_deleted_before_they_were_read_are_passed_over(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	int64_t start;
+
+	step_topic(steps, "out");
+	rig_pump(r);
+	for (int i = 0; i < 3; i++)
+		rig_send(r, "in", "a", "1");
+	assert_ok(broker_trim(r->b, rig_partition(r, "in", 0), 2, &start, why));
+	rig_send(r, "in", "b", "2");
+	rig_pump(r);
+	assert_topic(r, "out", 0, "a=1 b=2");
+}
+
+static void headers_and_timestamps_travel_along(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct batch_writer w;
+	struct buf b = {0}, headers = {0}, scratch = {0};
+	struct chunk c;
+	struct batch batch;
+	struct record_iter it;
+	struct record rec;
+	struct record_header h;
+
+	step_fn(steps, STEP_MAP, TO_LENGTH);
+	step_topic(steps, "out");
+	record_header_append(&headers, slice_str("trace"), slice_str("42"));
+	batch_writer_begin(&w, &b);
+	batch_writer_append(&w, 777, slice_str("k"), slice_str("1"), buf_slice(&headers), 1);
+	batch_writer_finish(&w, CODEC_NONE, NULL);
+	buf_fini(&headers);
+	assert_ok(broker_append_wait(r->b, rig_partition(r, "in", 0), frame_take_buf(&b), ACKS_ALL,
+				     NULL, why));
+	rig_pump(r);
+	struct reader *reader = reader_new(rig_partition(r, "out", 0));
+	assert_ok(reader_read(reader, 0, 1000, &c, why));
+	assert_int_equal(batch_verify(c.bytes, &batch), 0);
+	assert_int_equal(record_iter_init(&it, &batch, 1000, &scratch), 0);
+	assert_int_equal(record_iter_next(&it, &rec), 1);
+	assert_int_equal(rec.timestamp, 777);
+	assert_int_equal(rec.header_count, 1);
+	assert_int_equal(record_header_next(&rec.headers, &h), 1);
+	assert_true(slice_equal(h.value, slice_str("42")));
+	chunk_fini(&c);
+	reader_free(reader);
+	buf_fini(&scratch);
+}
+
 static void two_flows_of_one_topic_advance_together(void **state)
 {
 	struct rig *r = *state;
@@ -555,6 +666,11 @@ int main(void)
 		TEST(event_time_comes_from_the_value),
 		TEST(a_store_can_be_scanned),
 		TEST(whole_batches_go_through_untouched),
+		TEST(a_batch_for_several_partitions_is_written_anew),
+		TEST(a_pattern_does_not_take_what_the_job_writes),
+		TEST(a_flow_from_the_end_remembers_where_that_was),
+		TEST(records_deleted_before_they_were_read_are_passed_over),
+		TEST(headers_and_timestamps_travel_along),
 		TEST(two_flows_of_one_topic_advance_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,8 +15,9 @@
 #include "lua/value.h"
 
 struct function {
-	int ref;   /* in the registry */
-	int arity; /* arguments it looks at */
+	int ref;    /* in the registry */
+	int arity;  /* arguments it looks at */
+	char *name; /* looked up when it first fails; NULL: not yet */
 };
 
 struct lua_script {
@@ -181,7 +182,12 @@ static enum ks_err fail(struct lua_script *s, int fn, enum ks_err err, const cha
 	copy_text(e->message, sizeof e->message, message, strlen(message));
 	e->traceback[0] = '\0';
 	push_function(s, fn);
-	script_function_name(s->L, e->function, sizeof e->function);
+	if (!s->functions[fn].name) {
+		script_function_name(s->L, e->function, sizeof e->function);
+		s->functions[fn].name = xstrdup(e->function);
+	}
+	copy_text(e->function, sizeof e->function, s->functions[fn].name,
+		  strlen(s->functions[fn].name));
 	lua_getinfo(s->L, ">S", &ar);
 	e->where[0] = '\0';
 	if (ar.source[0] == '@' && ar.linedefined > 0)
@@ -538,6 +544,8 @@ static void ops_free(struct script *base)
 		s->around->name = "test";
 	}
 	sandbox_error_fini(&s->error);
+	for (int i = 0; i < s->function_count; i++)
+		free(s->functions[i].name);
 	free(s->functions);
 	free(s->job);
 	free(s);

@@ -98,8 +98,9 @@ static enum ks_err unknown_topic(struct local *l, const char *name, struct ks_wh
 	return ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-static enum ks_err local_topic(struct backend *b, const struct topic_spec *spec, enum topic_need need,
-			       const struct backend_topic **out, struct ks_why *why)
+static enum ks_err local_topic(struct backend *b, const struct topic_spec *spec,
+			       enum topic_need need, const struct backend_topic **out,
+			       struct ks_why *why)
 {
 	struct local *l = local_of(b);
 	struct topic *t = broker_topic_find(l->broker, spec->name);
@@ -363,8 +364,7 @@ enum ks_err backend_local_new(struct broker *b, const char *job, const char *own
 	if (err)
 		return err;
 	struct local *l = xcalloc(1, sizeof *l);
-	*l = (struct local){
-		.base = {&ops}, .broker = b, .session = session, .group = xstrdup(job)};
+	*l = (struct local){.base = {&ops}, .broker = b, .session = session, .group = xstrdup(job)};
 	pthread_mutex_init(&l->mtx, NULL);
 	*out = &l->base;
 	return ERR_NONE;

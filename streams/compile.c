@@ -4,17 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum ks_err (*const step_process[STEP_KIND_COUNT])(struct task *t, struct node *n, struct rec *r) = {
-	[STEP_FILTER] = step_filter,   [STEP_REJECT] = step_reject,
-	[STEP_MAP] = step_map,         [STEP_FLAT_MAP] = step_flat_map,
-	[STEP_EXPLODE] = step_explode, [STEP_REKEY] = step_rekey,
-	[STEP_GROUP] = step_rekey,     [STEP_SPLIT] = step_split,
-	[STEP_PEEK] = step_peek,       [STEP_LOG] = step_log,
-	[STEP_SAMPLE] = step_sample,   [STEP_COUNT] = step_count,
-	[STEP_SUM] = step_number,      [STEP_MIN] = step_number,
-	[STEP_MAX] = step_number,      [STEP_REDUCE] = step_fold,
-	[STEP_AGGREGATE] = step_fold,  [STEP_DEDUP] = step_dedup,
-	[STEP_PROCESS] = step_script,  [STEP_TO] = step_to,
+enum ks_err (*const step_process[STEP_KIND_COUNT])(struct task *t, struct node *n,
+						   struct rec *r) = {
+	[STEP_FILTER] = step_filter,     [STEP_REJECT] = step_reject,   [STEP_MAP] = step_map,
+	[STEP_FLAT_MAP] = step_flat_map, [STEP_EXPLODE] = step_explode, [STEP_REKEY] = step_rekey,
+	[STEP_GROUP] = step_rekey,       [STEP_SPLIT] = step_split,     [STEP_PEEK] = step_peek,
+	[STEP_LOG] = step_log,           [STEP_SAMPLE] = step_sample,   [STEP_COUNT] = step_count,
+	[STEP_SUM] = step_number,        [STEP_MIN] = step_number,      [STEP_MAX] = step_number,
+	[STEP_REDUCE] = step_fold,       [STEP_AGGREGATE] = step_fold,  [STEP_DEDUP] = step_dedup,
+	[STEP_PROCESS] = step_script,    [STEP_TO] = step_to,
 };
 
 struct compiler {
@@ -179,9 +177,10 @@ enum ks_err pipeline_compile(struct task *t, struct pipeline *p, struct ks_why *
 	struct compiler c = {.task = t, .pipe = p, .why = why};
 	enum serde value;
 
-	job_topic_serdes(j, p->piece->source ? p->piece->source
-			    : f->topic_count ? f->topics[0]
-					     : "",
+	job_topic_serdes(j,
+			 p->piece->source ? p->piece->source
+			 : f->topic_count ? f->topics[0]
+					  : "",
 			 &c.key_serde, &value);
 	if (!p->piece->source && f->has_key_serde)
 		c.key_serde = f->key_serde;

@@ -62,7 +62,9 @@ static enum ks_err create_topic(struct engine *e, const struct plan_topic *t, in
 	for (size_t i = 0; i < spec.config_count; i++)
 		configs[i] = (struct config_entry){d->config_keys[i], d->config_values[i]};
 	bool is_ours = d || t->is_output || t->is_repartition;
-	enum topic_need need = is_ours ? TOPIC_CREATE : e->options.is_manual ? TOPIC_AUTO : TOPIC_MUST_EXIST;
+	enum topic_need need = is_ours                ? TOPIC_CREATE
+			       : e->options.is_manual ? TOPIC_AUTO
+						      : TOPIC_MUST_EXIST;
 	enum ks_err err = e->backend->ops->topic(e->backend, &spec, need, &found, &what);
 	free(configs);
 	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION)

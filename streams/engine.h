@@ -16,22 +16,23 @@ struct engine;
 
 struct engine_options {
 	struct broker *broker;
-	const struct job *job;            /* outlives the engine */
+	const struct job *job; /* outlives the engine */
 	struct script_factory scripts;
-	const char *owner;                /* for the one who gets fenced */
-	bool once;                        /* stop at the end offsets of the start (and of what they lead to) */
-	bool is_manual;                   /* no threads: engine_pump drives all tasks on the caller's thread */
-	int threads;                      /* 0: the job's, or one per core */
+	const char *owner; /* for the one who gets fenced */
+	bool once;         /* stop at the end offsets of the start (and of what they lead to) */
+	bool is_manual;    /* no threads: engine_pump drives all tasks on the caller's thread */
+	int threads;       /* 0: the job's, or one per core */
 };
 
 struct engine_progress {
 	uint64_t records_in, records_out, skipped, dead_lettered, commits;
-	uint64_t records_total;           /* once: how many there were at the start; 0: unknown */
+	uint64_t records_total; /* once: how many there were at the start; 0: unknown */
 };
 
 /* Creates missing topics (declared ones, outputs, repartition topics), opens the session - fencing an older instance -
  * and starts. Errors name the place in the script. */
-enum ks_err engine_start(const struct engine_options *options, struct engine **out, struct ks_why *why);
+enum ks_err engine_start(const struct engine_options *options, struct engine **out,
+			 struct ks_why *why);
 /* Asks all threads to finish their step, commit and stop. Any thread, any time; returns at once. */
 void engine_request_stop(struct engine *e);
 /* Waits until all threads have stopped. ERR_NONE: asked to, or once and done; else what stopped it:
@@ -47,7 +48,8 @@ void engine_free(struct engine *e);
 enum ks_err engine_pump(struct engine *e, struct ks_why *why);
 /* Manual mode: every entry of a store, over all partitions, in key order. */
 enum ks_err engine_state_scan(struct engine *e, const char *store,
-			      void (*entry)(void *cookie, const struct datum *key, const struct datum *value),
+			      void (*entry)(void *cookie, const struct datum *key,
+					    const struct datum *value),
 			      void *cookie, struct ks_why *why);
 
 #endif

@@ -12,7 +12,7 @@
 /* Topics that the job names; with what is known of them. */
 struct plan_topic {
 	const char *name;
-	int32_t partitions;       /* 0: the broker's default, or as it exists */
+	int32_t partitions; /* 0: the broker's default, or as it exists */
 	bool is_repartition, is_input, is_output;
 	const struct topic_decl *decl; /* or NULL */
 };
@@ -21,11 +21,12 @@ struct plan_topic {
  * after the one that writes its source. A cut inside of a branch of a split makes a piece whose list is the branch's. */
 struct plan_piece {
 	const struct flow *flow;
-	const struct step_list *list;  /* the flow's steps, or those of one branch */
-	size_t first_step, step_end;   /* steps [first, end) of the list; the rest is the next piece's */
-	const char *source;            /* repartition topic it reads; NULL: the flow's own topics */
-	const char *sink;              /* repartition topic it ends in; NULL: none */
-	size_t group;                  /* pieces of a group read common topics and run in the same tasks */
+	const struct step_list *list; /* the flow's steps, or those of one branch */
+	size_t first_step,
+		step_end;   /* steps [first, end) of the list; the rest is the next piece's */
+	const char *source; /* repartition topic it reads; NULL: the flow's own topics */
+	const char *sink;   /* repartition topic it ends in; NULL: none */
+	size_t group;       /* pieces of a group read common topics and run in the same tasks */
 };
 
 struct plan {
@@ -33,7 +34,7 @@ struct plan {
 	size_t topic_count;
 	struct plan_piece *pieces;
 	size_t piece_count;
-	size_t group_count;            /* sub-topologies */
+	size_t group_count; /* sub-topologies */
 	struct arena arena;
 };
 

@@ -121,8 +121,8 @@ struct flight {
 	struct input **inputs;       /* whose offsets move */
 	_Atomic(bool) is_done;       /* set by the backend's thread, after err */
 	_Atomic(unsigned) callbacks; /* of the backend's thread that have not returned */
-	enum ks_err err;                  /* the backend's thread's until is_done */
-	bool has_failed;                  /* a commit was refused: nothing more can be committed */
+	enum ks_err err;             /* the backend's thread's until is_done */
+	bool has_failed;             /* a commit was refused: nothing more can be committed */
 };
 
 struct thread {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#define RECORD_NUMBERS_BYTES 40        /* the most that a record's lengths and deltas take */
+#define RECORD_NUMBERS_BYTES 40         /* the most that a record's lengths and deltas take */
 #define RESERVE_MAX          (1u << 20) /* what a buffer begins with, at most */
 
 void sinks_fini(struct sinks *s)

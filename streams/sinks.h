@@ -22,17 +22,17 @@ struct out {
 	int32_t partition;
 	struct buf buf;
 	struct batch_writer writer;
-	bool is_open;        /* a batch is under way in buf */
-	bool is_listed;      /* in sinks.used */
-	uint64_t attempt;    /* the last one that wrote here */
-	size_t last_bytes;   /* of the last step, to reserve as much */
+	bool is_open;      /* a batch is under way in buf */
+	bool is_listed;    /* in sinks.used */
+	uint64_t attempt;  /* the last one that wrote here */
+	size_t last_bytes; /* of the last step, to reserve as much */
 };
 
 struct sink {
 	const struct backend_topic *topic;
-	uint64_t hash;       /* of the name */
+	uint64_t hash;                     /* of the name */
 	enum serde key_serde, value_serde; /* the topic's, for this job */
-	struct out *outs;    /* one per partition */
+	struct out *outs;                  /* one per partition */
 };
 
 /* How an out was before an attempt touched it. */
@@ -46,7 +46,7 @@ struct out_mark {
 struct sinks {
 	struct sink **table; /* by name: open addressing */
 	size_t cap, count;
-	struct out **used;   /* outs that hold something */
+	struct out **used; /* outs that hold something */
 	size_t used_count, used_cap;
 	struct out_mark *marks; /* of the attempt */
 	size_t mark_count, mark_cap;
@@ -54,7 +54,7 @@ struct sinks {
 	/* of the step so far */
 	size_t bytes;
 	uint64_t records;
-	size_t attempt_bytes;     /* bytes and records when the attempt began */
+	size_t attempt_bytes; /* bytes and records when the attempt began */
 	uint64_t attempt_records;
 };
 

@@ -12,8 +12,7 @@ static enum ks_err test_path(struct task *t, struct node *n, struct doc_path *pa
 	struct ks_why why = {""};
 	struct datum found;
 	bool is_there;
-	enum ks_err err =
-		datum_path(&t->thread->ctx, &r->value, path, &found, &is_there, &why);
+	enum ks_err err = datum_path(&t->thread->ctx, &r->value, path, &found, &is_there, &why);
 
 	if (err)
 		return fail(t, n, err, "%s", why.text);
@@ -75,10 +74,11 @@ enum ks_err check_new_key(struct task *t, const struct node *n, struct rec *r, s
 		return fail(t, n, err, "key: %s", why.text);
 	if (slice_equal(was, is))
 		return ERR_NONE;
-	return fail(t, n, ERR_SCRIPT,
-		    "%s gave the record another key, which may belong to another partition than the "
-		    "state that follows; put ks.rekey in between",
-		    step_kind_name(n->step->kind));
+	return fail(
+		t, n, ERR_SCRIPT,
+		"%s gave the record another key, which may belong to another partition than the "
+		"state that follows; put ks.rekey in between",
+		step_kind_name(n->step->kind));
 }
 
 enum ks_err step_map(struct task *t, struct node *n, struct rec *r)

@@ -360,7 +360,7 @@ struct script_store {
 };
 
 static enum ks_err script_get(void *self, struct datum *key, struct datum *value, bool *found,
-			     struct ks_why *why)
+			      struct ks_why *why)
 {
 	struct script_store *s = self;
 	struct place p;
@@ -374,7 +374,8 @@ static enum ks_err script_get(void *self, struct datum *key, struct datum *value
 	return err ? ks_fail(why, err, "%s", s->task->thread->failure.e.message) : ERR_NONE;
 }
 
-static enum ks_err script_put(void *self, struct datum *key, struct datum *value, struct ks_why *why)
+static enum ks_err script_put(void *self, struct datum *key, struct datum *value,
+			      struct ks_why *why)
 {
 	struct script_store *s = self;
 	struct place p;
@@ -389,7 +390,7 @@ static enum ks_err script_put(void *self, struct datum *key, struct datum *value
 }
 
 static enum ks_err script_forward(void *self, struct datum *value, struct datum *key,
-				 struct ks_why *why)
+				  struct ks_why *why)
 {
 	struct script_store *s = self;
 	struct rec out = *s->rec;

@@ -33,14 +33,14 @@ struct error_policy {
 typedef char *where_t;
 
 enum step_kind {
-	STEP_FILTER,    /* fn or path(truthy) -> keeps */
+	STEP_FILTER, /* fn or path(truthy) -> keeps */
 	STEP_REJECT,
-	STEP_MAP,       /* fn -> value[, key] */
-	STEP_FLAT_MAP,  /* fn -> list of values, or of {key=, value=} pairs */
-	STEP_EXPLODE,   /* path to an array: one record per element */
-	STEP_REKEY,     /* path or fn -> key */
-	STEP_GROUP,     /* like rekey, and says that state follows; without path and fn: by the key as it is */
-	STEP_SPLIT,     /* branches, first match wins */
+	STEP_MAP,      /* fn -> value[, key] */
+	STEP_FLAT_MAP, /* fn -> list of values, or of {key=, value=} pairs */
+	STEP_EXPLODE,  /* path to an array: one record per element */
+	STEP_REKEY,    /* path or fn -> key */
+	STEP_GROUP, /* like rekey, and says that state follows; without path and fn: by the key as it is */
+	STEP_SPLIT, /* branches, first match wins */
 	STEP_PEEK,
 	STEP_LOG,
 	STEP_SAMPLE,
@@ -51,7 +51,7 @@ enum step_kind {
 	STEP_REDUCE,    /* fn(acc, value, key) -> acc; the first value is the first acc */
 	STEP_AGGREGATE, /* init, fn(acc, value, key) -> acc */
 	STEP_DEDUP,
-	STEP_PROCESS,   /* fn(ctx, value, key, rec), with a store and ctx:forward */
+	STEP_PROCESS, /* fn(ctx, value, key, rec), with a store and ctx:forward */
 	STEP_TO,
 	STEP_KIND_COUNT
 };
@@ -65,9 +65,9 @@ struct step_list {
 };
 
 struct branch {
-	int when;           /* fn; FN_NONE: everything else (unless when_path) */
-	char *when_path;    /* or: the value at this path ... */
-	char *when_equals;  /* ... is this JSON text; NULL: is truthy */
+	int when;          /* fn; FN_NONE: everything else (unless when_path) */
+	char *when_path;   /* or: the value at this path ... */
+	char *when_equals; /* ... is this JSON text; NULL: is truthy */
 	struct step_list steps;
 	where_t where;
 };
@@ -75,22 +75,22 @@ struct branch {
 struct step {
 	enum step_kind kind;
 	where_t where;
-	char *name;             /* "<flow>.<kind>[n]", unique in the job */
-	int fn;                 /* FN_NONE: none */
-	char *path;             /* instead of fn: read in C */
+	char *name; /* "<flow>.<kind>[n]", unique in the job */
+	int fn;     /* FN_NONE: none */
+	char *path; /* instead of fn: read in C */
 	/* split */
 	struct branch *branches;
 	size_t branch_count;
 	/* to */
-	char *topic;            /* NULL: fn gives the name */
-	int partition_fn;       /* FN_NONE: murmur2 of the key; a null key keeps the input's partition */
+	char *topic;      /* NULL: fn gives the name */
+	int partition_fn; /* FN_NONE: murmur2 of the key; a null key keeps the input's partition */
 	bool has_key_serde, has_value_serde;
 	enum serde key_serde, value_serde;
 	/* state: count, sum, min, max, reduce, aggregate, dedup, process */
-	char *store;            /* "as", or "<flow>.<kind>" */
-	char *init;             /* aggregate: JSON text of the first acc */
-	int64_t within_ms;      /* dedup: how long an id is remembered, in stream time; 0: for ever (bounded by ids_max) */
-	int64_t ids_max;        /* dedup: ids remembered per partition; 0: default */
+	char *store; /* "as", or "<flow>.<kind>" */
+	char *init;  /* aggregate: JSON text of the first acc */
+	int64_t within_ms; /* dedup: how long an id is remembered, in stream time; 0: for ever (bounded by ids_max) */
+	int64_t ids_max; /* dedup: ids remembered per partition; 0: default */
 	/* sample: one record of `every`, by a hash of key and offset, so that a replay samples the same */
 	int64_t every;
 	/* log */
@@ -100,13 +100,13 @@ struct step {
 struct flow {
 	char *name;
 	where_t where;
-	char **topics;          /* from: names, or one pattern */
+	char **topics; /* from: names, or one pattern */
 	size_t topic_count;
-	char *pattern;          /* POSIX extended regular expression over topic names; NULL: none */
+	char *pattern; /* POSIX extended regular expression over topic names; NULL: none */
 	bool has_key_serde, has_value_serde; /* given at from */
 	enum serde key_serde, value_serde;
-	char *time_path;        /* event time in the value, integer ms or ISO text; NULL: the record's timestamp */
-	bool from_start;        /* where to begin without a committed offset: the start (default) or the end */
+	char *time_path; /* event time in the value, integer ms or ISO text; NULL: the record's timestamp */
+	bool from_start; /* where to begin without a committed offset: the start (default) or the end */
 	struct step_list steps;
 	struct error_policy on_error;
 };
@@ -114,7 +114,7 @@ struct flow {
 struct topic_decl {
 	char *name;
 	where_t where;
-	int32_t partitions;     /* 0: not said */
+	int32_t partitions; /* 0: not said */
 	bool has_key_serde, has_value_serde;
 	enum serde key_serde, value_serde;
 	char **config_keys, **config_values; /* Kafka's names */
@@ -126,14 +126,14 @@ struct job {
 	where_t where;
 	char *script_path;
 	enum guarantee guarantee;
-	int64_t commit_ms;      /* upper bound for batching; 0: as fast as the disk takes them */
-	int threads;            /* 0: one per core */
-	size_t cache_bytes;     /* of all stores; 0: default */
+	int64_t commit_ms;  /* upper bound for batching; 0: as fast as the disk takes them */
+	int threads;        /* 0: one per core */
+	size_t cache_bytes; /* of all stores; 0: default */
 	enum serde default_key, default_value;
 	struct error_policy on_error;
 	struct topic_decl *topics;
 	size_t topic_count;
-	struct flow *flows;     /* ordered by name, so that every load gives the same job */
+	struct flow *flows; /* ordered by name, so that every load gives the same job */
 	size_t flow_count;
 };
 

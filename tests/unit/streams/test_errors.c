@@ -337,7 +337,8 @@ static void a_topic_that_is_not_there_is_named_with_a_guess(void **state)
 	rig_topic(r, "orders", 1);
 	step_topic(&job_flow(r->job, "f", "ordres")->steps, "out");
 	assert_int_equal(rig_start_with(r, false, 0, &said), ERR_SCRIPT);
-	assert_non_null(strstr(said.text, "there is no topic \"ordres\"; did you mean \"orders\"?"));
+	assert_non_null(
+		strstr(said.text, "there is no topic \"ordres\"; did you mean \"orders\"?"));
 	assert_non_null(strstr(said.text, "ksrun topic create ordres"));
 }
 

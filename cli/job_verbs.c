@@ -59,7 +59,8 @@ static int take_params(const struct options *o, struct scripts *s)
 		struct config_entry e;
 
 		if (!verb_split(options_item(o, "param", i), '=', &e))
-			return say_usage("-p %s: a parameter is name=value", options_item(o, "param", i));
+			return say_usage("-p %s: a parameter is name=value",
+					 options_item(o, "param", i));
 		s->names[i] = (char *)e.key;
 		s->params[i] = (struct script_param){.name = e.key, .value = e.value};
 	}
@@ -92,7 +93,8 @@ int scripts_load(const struct options *o, struct scripts *s)
 		else
 			code = EXIT_USAGE;
 		if (report.len > 0)
-			say("%.*s", (int)report.len - 1, buf_cstr(&report)); /* without its last newline */
+			say("%.*s", (int)report.len - 1,
+			    buf_cstr(&report)); /* without its last newline */
 	}
 	buf_fini(&report);
 	return code;
@@ -137,13 +139,14 @@ int verb_check(const struct options *o)
 /* The broker of --data if there is one; a directory that does not exist is as good as an empty one. */
 static int open_broker(const struct options *o, struct broker **out)
 {
-	struct broker_options bo = {.dir = options_text(o, "data")};
+	struct broker_options bo = verb_broker_options(o, false);
 	struct ks_why why = {""};
 	enum ks_err err;
 
 	*out = NULL;
 	if (options_given(o, "bootstrap-server"))
-		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the network yet; leave it "
+		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the "
+				 "network yet; leave it "
 				 "out and name a data directory with --data");
 	if (access(bo.dir, F_OK) != 0)
 		return EXIT_DONE;
@@ -162,7 +165,8 @@ static bool would_change(const struct plan *p, struct broker *b)
 
 /* Plans one job and appends what is to be shown by print. */
 static int plan_job(const struct job *j, struct broker *b, struct buf *out,
-		    void (*print)(const struct plan *, const struct job *, struct broker *, struct buf *),
+		    void (*print)(const struct plan *, const struct job *, struct broker *,
+				  struct buf *),
 		    bool *changes)
 {
 	struct plan *plan = NULL;
@@ -180,20 +184,23 @@ static int plan_job(const struct job *j, struct broker *b, struct buf *out,
 	return err ? EXIT_USAGE : EXIT_DONE;
 }
 
-static void print_graph_text(const struct plan *p, const struct job *j, struct broker *b, struct buf *out)
+static void print_graph_text(const struct plan *p, const struct job *j, struct broker *b,
+			     struct buf *out)
 {
 	(void)b;
 	plan_graph_text(p, j, out);
 }
 
-static void print_graph_dot(const struct plan *p, const struct job *j, struct broker *b, struct buf *out)
+static void print_graph_dot(const struct plan *p, const struct job *j, struct broker *b,
+			    struct buf *out)
 {
 	(void)b;
 	plan_graph_dot(p, j, out);
 }
 
 static int plan_scripts(const struct options *o, struct broker *b, bool *changes,
-			void (*print)(const struct plan *, const struct job *, struct broker *, struct buf *))
+			void (*print)(const struct plan *, const struct job *, struct broker *,
+				      struct buf *))
 {
 	struct scripts s = {0};
 	struct buf out = {0};

@@ -239,7 +239,7 @@ int verb_plan(const struct options *o)
 int verb_graph(const struct options *o)
 {
 	const char *format = options_text(o, "format");
-	bool changes;
+	bool changes = false; /* nobody asks */
 
 	if (strcmp(format, "text") == 0)
 		return plan_scripts(o, NULL, &changes, print_graph_text);

@@ -1,7 +1,9 @@
 -- Checks payments; what fails goes to a topic of its own, with the reason and the line of the script.
 --
--- Run me:   ksrun run examples/dead_letter.lua
---           ksrun topic consume payments.rejected -o start -f '%v %h\n'
+-- Run me:   ksrun topic create payments -p 4
+--           echo '{"cents":-1}' | ksrun topic produce payments
+--           ksrun run --once examples/dead_letter.lua
+--           ksrun topic consume payments.rejected -o :end -f '%v\n%h{  %k = %v\n}'
 -- Test me:  ksrun test examples/dead_letter_test.lua
 local ks = require "ks"
 

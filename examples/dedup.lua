@@ -1,6 +1,9 @@
 -- Drops events that came before, and raises an alert when a value triples: state that is part of the commit.
 --
--- Run me:   ksrun run examples/dedup.lua
+-- Run me:   ksrun topic create events
+--           for i in 1 1 2; do echo "{\"event_id\":$i,\"value\":$i}"; done | ksrun topic produce events -k s1
+--           ksrun run --once examples/dedup.lua
+--           ksrun topic consume events.unique -o :end
 -- Test me:  ksrun test examples/dedup_test.lua
 local ks = require "ks"
 

@@ -1,6 +1,9 @@
 -- Adds to sign-ups what they imply, hides the address; takes orders apart into their lines.
 --
--- Run me:   ksrun run examples/enrich.lua
+-- Run me:   ksrun topic create signups orders
+--           echo '{"email":"A@b.c","phone":"+49123"}' | ksrun topic produce signups
+--           ksrun run --once examples/enrich.lua
+--           ksrun topic consume signups.enriched -o :end
 -- Test me:  ksrun test examples/enrich_test.lua
 --
 --   -p salt=TEXT   mixed into the pseudonyms of addresses, so that nobody can try them out

@@ -1,8 +1,9 @@
 -- Joins two streams of sensor readings, drops tests and broken sensors, converts, and sends hot ones elsewhere.
 --
--- Run me:   ksrun topic produce readings.north < readings.ndjson
+-- Run me:   ksrun topic create readings.north readings.south
+--           echo '{"sensor":"n1","fahrenheit":212}' | ksrun topic produce readings.north
 --           ksrun run --once examples/filter_map.lua
---           ksrun topic consume readings.celsius -o start
+--           ksrun topic consume readings.hot -o :end
 -- Test me:  ksrun test examples/filter_map_test.lua
 local ks = require "ks"
 

@@ -3,8 +3,8 @@
 -- Run me:   ksrun topic create dpkg -p 6
 --           ksrun topic produce dpkg < /var/log/dpkg.log
 --           ksrun run --once examples/packages.lua
---           ksrun topic consume packages.installed -o start
---           ksrun topic consume packages.lines -o start -f '%k %v\n'
+--           ksrun topic consume packages.installed -o :end
+--           ksrun topic consume packages.lines -o :end -f '%k %v\n'
 -- With the package as key, so that the lines of a package keep their order:
 --           awk '{ print ($3 == "status" ? $5 : $4), $0 }' /var/log/dpkg.log |
 --           ksrun topic produce dpkg -f '%k %v\n'

@@ -3,7 +3,7 @@
 -- Run me:   ksrun topic create orders -p 6
 --           echo '{"id":"o-1","amount":1500}' | ksrun topic produce orders
 --           ksrun run --once examples/split.lua
---           ksrun topic consume orders.large -o start
+--           ksrun topic consume orders.large -o :end
 -- Test me:  ksrun test examples/split_test.lua
 --
 --   -p large_from=500    an order is large from this amount on; 1000 if not said

@@ -246,7 +246,9 @@ static void set_guarantee(const struct spec *s, const char *key)
 		s->b->job->guarantee = AT_MOST_ONCE;
 	else
 		spec_error(s, key, NULL,
-			   "%s must be \"exactly_once\" (the default), \"at_least_once\" or \"at_most_once\"", key);
+			   "%s must be \"exactly_once\" (the default), \"at_least_once\" or "
+			   "\"at_most_once\"",
+			   key);
 }
 
 static void set_commit(const struct spec *s, const char *key)

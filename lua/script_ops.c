@@ -198,6 +198,8 @@ static enum ks_err failed_call(struct lua_script *s, int fn, enum ks_err err,
 	(void)fail(s, fn, err, buf_cstr(&se->message), e);
 	if (se->where[0] != '\0')
 		copy_text(e->where, sizeof e->where, se->where, strlen(se->where));
+	while (se->traceback.len > 0 && se->traceback.data[se->traceback.len - 1] == '\n')
+		se->traceback.len--;
 	copy_text(e->traceback, sizeof e->traceback, buf_cstr(&se->traceback), se->traceback.len);
 	return err;
 }

@@ -1,0 +1,156 @@
+"""run, check, plan, graph and test as a user sees them: what they print, their exit codes, signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+KSRUN = os.path.abspath(sys.argv.pop(1))
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples")
+JOB = 'local ks = require "ks"\nreturn ks.job "j" { %s flows = { f = { ks.from "in", %s ks.to "out" } } }\n'
+
+
+class Jobs(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="ks-jobs-")
+        self.where = self.folder.name
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("KS_")}
+        self.env.update(LC_ALL="C", KS_DATA=os.path.join(self.where, "data"))
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def ksrun(self, *args, stdin="", code=0):
+        done = subprocess.run([KSRUN, *args], cwd=self.where, env=self.env, input=stdin.encode(),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        out, err = done.stdout.decode(), done.stderr.decode()
+        self.assertEqual(done.returncode, code, out + err)
+        return out, err
+
+    def produce(self, text):
+        if not os.path.exists(self.env["KS_DATA"]):
+            self.ksrun("topic", "create", "in")
+        self.ksrun("topic", "produce", "in", stdin=text)
+
+    def write(self, name, text):
+        with open(os.path.join(self.where, name), "w", encoding="utf-8") as f:
+            f.write(text)
+        return name
+
+    def script(self, steps="", keys="", name="job.lua"):
+        return self.write(name, JOB % (keys, steps))
+
+    def test_once_reads_what_is_there_and_goes_on_there(self):
+        script = self.script("ks.map(function(v) v.n = v.n + 1 return v end),")
+        self.produce('{"n":1}\n{"n":2}\n')
+        _, err = self.ksrun("run", "--once", script)
+        self.assertIn("j: 2 records in, 2 out", err)
+        _, err = self.ksrun("run", "--once", script)
+        self.assertIn("j: 0 records in, 0 out", err)
+        self.produce('{"n":3}\n')
+        self.ksrun("run", "--once", "-q", script)
+        out, _ = self.ksrun("topic", "consume", "out", "-o", ":end", "-f", "%v\n")
+        self.assertEqual(sorted(out.split()), ['{"n":2}', '{"n":3}', '{"n":4}'])
+
+    def test_a_wrong_script_starts_nothing(self):
+        good, bad = self.script(), self.script("ks.fliter(print),", name="bad.lua")
+        _, err = self.ksrun("run", good, bad, code=2)
+        self.assertIn("bad.lua:2: ks has no \"fliter\"; did you mean ks.filter?", err)
+        self.assertFalse(os.path.exists(self.env["KS_DATA"]))
+
+    def test_two_jobs_of_one_name_are_refused(self):
+        _, err = self.ksrun("run", self.script(), self.script(name="twin.lua"), code=2)
+        self.assertIn('the name "j" is taken by the job at job.lua:2', err)
+
+    def test_a_job_that_fails_tells_where(self):
+        self.produce('{"n":1}\n')
+        _, err = self.ksrun("run", "--once", self.script("ks.map(function(v) error 'no way' end),"), code=1)
+        self.assertIn("no way", err)
+        self.assertIn("job.lua:2", err)
+
+    def test_dead_letters_are_pointed_at(self):
+        self.produce("{oops\n")
+        _, err = self.ksrun("run", "--once", self.script("ks.rekey 'n',", "on_error = ks.dead_letter 'dlq',"))
+        self.assertIn("1 dead-lettered", err)
+        self.assertIn("look: ksrun topic consume dlq", err)
+
+    def test_sigterm_commits_and_ends_well(self):
+        self.produce('{"n":1}\n')
+        p = subprocess.Popen([KSRUN, "run", self.script()], cwd=self.where, env=self.env,
+                             stderr=subprocess.PIPE)
+        time.sleep(1.5)
+        p.send_signal(signal.SIGTERM)
+        _, err = p.communicate(timeout=60)
+        self.assertEqual(p.returncode, 0, err)
+        self.assertIn(b"j: 1 records in, 1 out", err)
+
+    def test_check(self):
+        _, err = self.ksrun("check", self.script())
+        self.assertIn("1 script: no mistake", err)
+        _, err = self.ksrun("check", self.script("ks.map(5),"), code=2)
+        self.assertIn("ks.map cannot be the number 5", err)
+        state = self.write("state.lua", 'local ks = require "ks"\nlocal n = 0\nreturn ks.job "j" { flows = { f = {\n'
+                           'ks.from "a", ks.peek(function() n = n + 1 end), ks.to "b" } } }\n')
+        _, err = self.ksrun("check", state)
+        self.assertIn('state.lua:4: warning: this function changes "n"', err)
+        self.ksrun("check", "--strict", state, code=2)
+
+    def test_plan_and_graph(self):
+        script = self.script("ks.group 'user', ks.count(),")
+        out, _ = self.ksrun("plan", script)
+        self.assertIn("j-f-repartition", out)
+        self.ksrun("plan", "--exit-code", script, code=3)
+        self.ksrun("topic", "create", "in")
+        self.ksrun("run", "--once", script)
+        self.ksrun("plan", "--exit-code", script)
+        out, _ = self.ksrun("graph", script)
+        self.assertIn("f.count", out)
+        out, _ = self.ksrun("graph", "--format", "dot", script)
+        self.assertIn("digraph", out)
+        self.ksrun("graph", "--format", "svg", script, code=2)
+
+    def test_parameters(self):
+        script = self.write("p.lua", 'local ks = require "ks"\nreturn ks.job "j" { flows = { f = {\n'
+                            'ks.from "in", ks.to(ks.param "out") } } }\n')
+        _, err = self.ksrun("plan", script, code=2)
+        self.assertIn("-p out=VALUE", err)
+        out, _ = self.ksrun("plan", "-p", "out=there", script)
+        self.assertIn("there", out)
+        _, err = self.ksrun("plan", "-p", "out=there", "-p", "otu=x", script)
+        self.assertIn("does not ask for the parameter otu", err)
+        self.ksrun("plan", "-p", "out", script, code=2)
+
+    def test_tests(self):
+        self.script()
+        test = self.write("job_test.lua", 'local test = require "ks.test"\ndescribe("j", function()\n'
+                          '  it("works", function() test.driver(dofile "job.lua") end)\n'
+                          '  it("does not", function()\n    assert.equal(1, 2)\n  end)\n'
+                          '  it("loops", function() while true do end end)\n  pending "later"\nend)\n')
+        out, _ = self.ksrun("test", test, code=1)
+        self.assertIn("ok   works", out)
+        self.assertIn("FAIL does not", out)
+        self.assertIn("job_test.lua:5: expected 1, got 2", out)
+        self.assertIn("FAIL loops", out)
+        self.assertIn("todo later", out)
+        self.assertIn("1 ok, 2 failed", out)
+        out, _ = self.ksrun("test", "--filter", "works", test)
+        self.assertIn("1 ok, 0 failed", out)
+        _, err = self.ksrun("test", self.write("bad_test.lua", "describe('x',\n"), code=2)
+        self.assertIn("bad_test.lua:2", err)
+        self.ksrun("test", self.write("none_test.lua", "\n"), code=2)
+
+    def test_the_log_of_dpkg_is_counted_exactly(self):
+        lines = ["2025-06-24 14:36:25 status unpacked p%d:amd64 1.0" % (i % 50) for i in range(2000)]
+        self.ksrun("topic", "create", "dpkg", "-p", "4")
+        self.ksrun("topic", "produce", "dpkg", stdin="\n".join(lines) + "\n")
+        self.ksrun("run", "--once", os.path.join(EXAMPLES, "packages.lua"))
+        out, _ = self.ksrun("topic", "consume", "packages.lines", "-o", ":end", "-f", "%k %v\n")
+        counts = dict(line.split() for line in out.splitlines())
+        self.assertEqual(counts, {"p%d" % i: "40" for i in range(50)})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -163,13 +163,13 @@ static void say_results(const struct run *r)
 
 static int run_jobs(struct run *r)
 {
-	struct broker_options bo = {.dir = options_text(r->options, "data"),
-				    .store.create = true,
-				    .auto_create_topics = true};
+	struct broker_options bo = verb_broker_options(r->options, true);
 	struct ks_why why = {""};
-	enum ks_err err = broker_open(&bo, &r->broker, &why);
+	enum ks_err err;
 	int code;
 
+	bo.auto_create_topics = true;
+	err = broker_open(&bo, &r->broker, &why);
 	if (err)
 		return say_failure(err, &why);
 	code = start_jobs(r);

@@ -69,7 +69,7 @@ static int print_store(struct engine *e, const char *store)
 
 static int open_and_print(const struct options *o, struct script_file *file)
 {
-	struct broker_options bo = {.dir = options_text(o, "data")};
+	struct broker_options bo = verb_broker_options(o, false);
 	struct broker *broker = NULL;
 	struct engine *engine = NULL;
 	struct ks_why why = {""};

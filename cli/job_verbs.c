@@ -139,7 +139,7 @@ int verb_check(const struct options *o)
 /* The broker of --data if there is one; a directory that does not exist is as good as an empty one. */
 static int open_broker(const struct options *o, struct broker **out)
 {
-	struct broker_options bo = {.dir = options_text(o, "data")};
+	struct broker_options bo = verb_broker_options(o, false);
 	struct ks_why why = {""};
 	enum ks_err err;
 

@@ -99,8 +99,8 @@ struct target {
 	enum ks_err (*group_delete)(struct target *t, const char *group, struct ks_why *why);
 };
 
-/* Opens a data directory. may_create: make it when it is not there. */
-enum ks_err target_open_local(const char *dir, bool may_create, struct target **out,
+/* Opens the data directory options->dir; made when it is not there if options->store.create. */
+enum ks_err target_open_local(const struct broker_options *options, struct target **out,
 			      struct ks_why *why);
 
 #endif

@@ -353,19 +353,18 @@ static const struct target local_calls = {
 	.group_delete = local_group_delete,
 };
 
-enum ks_err target_open_local(const char *dir, bool may_create, struct target **out,
+enum ks_err target_open_local(const struct broker_options *options, struct target **out,
 			      struct ks_why *why)
 {
-	struct broker_options options = {.dir = dir, .store.create = may_create};
 	struct local *l;
 	struct broker *broker;
 
-	if (!may_create && access(dir, F_OK) != 0)
+	if (!options->store.create && access(options->dir, F_OK) != 0)
 		return ks_fail(why, ERR_NOT_FOUND,
 			       "no data directory %s; --data DIR or KS_DATA names another, and "
 			       "'ksrun topic create' makes it",
-			       dir);
-	enum ks_err err = broker_open(&options, &broker, why);
+			       options->dir);
+	enum ks_err err = broker_open(options, &broker, why);
 	if (err)
 		return err;
 	l = xcalloc(1, sizeof *l);

@@ -19,6 +19,8 @@ const struct option verb_common_options[] = {
 	 .fallback = "./ks-data",
 	 .env = "KS_DATA",
 	 .help = "data directory"},
+	{.name = "accept-lost-writes",
+	 .help = "open a data directory that lacks acknowledged writes, and go on without them"},
 	{.letter = 'b',
 	 .name = "bootstrap-server",
 	 .name_too = "brokers",
@@ -232,15 +234,24 @@ int verb_complete(const struct options *o)
 
 /* --- what several verbs need --- */
 
+struct broker_options verb_broker_options(const struct options *o, bool may_create)
+{
+	return (struct broker_options){
+		.dir = options_text(o, "data"),
+		.store = {.create = may_create,
+			  .accept_lost_writes = options_flag(o, "accept-lost-writes")}};
+}
+
 int verb_open_target(const struct options *o, bool may_create, struct target **out)
 {
+	struct broker_options options = verb_broker_options(o, may_create);
 	struct ks_why why = {""};
 
 	if (options_given(o, "bootstrap-server"))
 		return say_usage(
 			"--bootstrap-server: ksrun cannot talk to a broker over the network "
 			"yet; leave it out and name a data directory with --data");
-	enum ks_err err = target_open_local(options_text(o, "data"), may_create, out, &why);
+	enum ks_err err = target_open_local(&options, out, &why);
 	return err ? say_failure(err, &why) : EXIT_DONE;
 }
 

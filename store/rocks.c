@@ -182,8 +182,13 @@ static enum ks_err prepare_mark(const char *dir, const struct store_options *o, 
 	*mark = (struct mark_value){.format = FORMAT_VERSION};
 	if (!exists && err == ERR_NOT_FOUND)
 		return mark_create(dir, &(struct mark_point){0}, FORMAT_VERSION, why);
-	if (o->accept_lost_writes)
+	if (o->accept_lost_writes) {
+		log_warn("store",
+			 "%s; going on with what %s/db holds, without knowing whether "
+			 "acknowledged writes are missing",
+			 cause.text, dir);
 		return ERR_NONE;
+	}
 	if (err == ERR_NOT_FOUND)
 		return ks_fail(why, ERR_LOST_WRITES,
 			       "%s/mark is gone, so nobody can tell whether %s/db holds all "

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 KSRUN = os.environ.get("KSRUN", "build/release/ksrun")
@@ -189,6 +190,15 @@ class BadData(Case):
         self.topics("in", "out")
         self.produce("".join(f'k{i}\t{{"x":{i}}}\n' for i in range(1000)))
 
+    def wait_for_owner(self, pid):
+        """Looks at the lock without taking it."""
+        lock = pathlib.Path(self.data, "lock")
+        for _ in range(1000):
+            if lock.exists() and lock.read_text().strip() == str(pid):
+                return
+            time.sleep(0.02)
+        self.fail(f"process {pid} never took {lock}")
+
     def describe(self):
         return self.ksrun("topic", "list", "--data", self.data)
 
@@ -199,7 +209,8 @@ class BadData(Case):
         self.assertNotEqual(r.returncode, 0)
         self.assertIn(self.data, r.stderr)
 
-    def test_a_damaged_write_ahead_log_is_refused(self):
+    def damaged(self):
+        """A writer was killed after its records were durable, and then a byte of the write-ahead log changed."""
         self.topics("in", "out")
         lines = "".join(f'k{i}\t{{"x":{i}}}\n' for i in range(1000))
         killed = self.ksrun("topic", "produce", "in", "-f", "%k\t%v\n", "--data", self.data, text=lines,
@@ -210,9 +221,42 @@ class BadData(Case):
         blob = bytearray(logs[-1].read_bytes())
         blob[len(blob) // 2] ^= 0xFF
         logs[-1].write_bytes(blob)
-        r = self.describe()
-        self.assertNotEqual(r.returncode, 0, "damage went unnoticed")
-        self.assertRegex(r.stderr, "missing|corrupt")
+        return logs[-1], lines
+
+    def test_a_damaged_write_ahead_log_is_refused_and_left_alone(self):
+        log, _ = self.damaged()
+        before = log.read_bytes()
+        for verb in (["topic", "list"], ["topic", "consume", "in"], ["topic", "produce", "in"], ["group", "list"],
+                     ["plan", self.job()], ["run", "--once", self.job()]):
+            r = self.ksrun(*verb, "--data", self.data, text="")
+            self.says(r, 1, r"ends at write number \d+, and writes up to number \d+ were acknowledged: the last \d+ are "
+                      "missing; .* open it with --accept-lost-writes to go on without them")
+        self.assertEqual(log.read_bytes(), before)
+
+    def test_lost_writes_can_be_accepted_once(self):
+        _, lines = self.damaged()
+        refused = self.ksrun("topic", "list", "--data", self.data)
+        have, acknowledged = map(int, re.search(r"ends at write number (\d+), .* up to number (\d+)", refused.stderr).groups())
+        r = self.ksrun("topic", "list", "--data", self.data, "--accept-lost-writes")
+        self.says(r, 0, f"^warn.*{re.escape(self.data)}: going on without write numbers {have + 1} to {acknowledged}, "
+                  "which were acknowledged$")
+        self.assertEqual(self.ksrun("topic", "list", "--data", self.data).stderr, "", "nothing is missing any more")
+        self.assertTrue(lines.startswith(self.consume("in")), "what is left is a beginning of what was written")
+        self.produce("after\t{}\n")
+        self.assertTrue(self.consume("in").endswith("after\t{}\n"))
+
+    def test_a_run_can_accept_lost_writes(self):
+        self.damaged()
+        self.says(self.run_once(self.job()), 1, "--accept-lost-writes")
+        self.says(self.ksrun("run", "--once", "--accept-lost-writes", "--data", self.data, self.job()), 0, "going on without")
+
+    def test_a_lost_mark_can_be_accepted(self):
+        self.filled()
+        os.unlink(os.path.join(self.data, "mark"))
+        self.says(self.describe(), 1, "mark is gone", "--accept-lost-writes")
+        r = self.ksrun("topic", "list", "--data", self.data, "--accept-lost-writes")
+        self.says(r, 0, "mark: No such file.*; going on with what .*/db holds, without knowing whether acknowledged writes")
+        self.assertEqual(self.consume("in").count("\n"), 1000)
 
     def test_a_damaged_table_file_is_never_served_as_data(self):
         self.filled()
@@ -232,11 +276,12 @@ class BadData(Case):
         path = self.job()
         with subprocess.Popen([KSRUN, "run", "--data", self.data, path], stderr=subprocess.PIPE) as first:
             try:
-                for _ in range(200):
-                    r = self.describe()
-                    if r.returncode != 0:
-                        break
-                self.assertIn(str(first.pid), r.stderr)
+                self.wait_for_owner(first.pid)
+                for verb in (["topic", "list"], ["topic", "describe", "in"], ["topic", "consume", "in"],
+                             ["topic", "produce", "in"], ["plan", path], ["run", path]):
+                    r = self.ksrun(*verb, "--data", self.data, text="")
+                    self.says(r, 75, f"{re.escape(self.data)} is in use by process {first.pid} \\(.*ksrun run .*, running "
+                              "since .*\\); stop it, or name another directory$")
             finally:
                 first.terminate()
                 self.assertEqual(first.wait(20), 0, "SIGTERM ends a job with 0")

@@ -17,7 +17,7 @@ static struct broker_options fill_in(const struct broker_options *o)
 {
 	struct broker_options all = *o;
 
-	all.tail_bytes = DEFAULT(o->tail_bytes, 32 * 1024 * 1024);
+	all.tail_bytes = DEFAULT(o->tail_bytes, 16 * 1024 * 1024);
 	all.queue_bytes_max = DEFAULT(o->queue_bytes_max, 64 * 1024 * 1024);
 	all.group_bytes_max = DEFAULT(o->group_bytes_max, 8 * 1024 * 1024);
 	all.default_partitions = o->default_partitions > 0 ? o->default_partitions : 1;

@@ -35,7 +35,7 @@ struct broker_options {
 	const char *dir; /* data directory; NULL: in memory, for tests */
 	struct store_options store;
 	const struct clock *clock; /* NULL: the real one */
-	size_t tail_bytes;         /* of all tail buffers; 0: default 32 MiB */
+	size_t tail_bytes;         /* of all tail buffers; 0: default 16 MiB */
 	size_t queue_bytes_max; /* commands waiting for the shard; 0: default 64 MiB; senders block
 				   above it */
 	size_t group_bytes_max; /* one WriteBatch; 0: default 8 MiB */

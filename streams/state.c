@@ -360,7 +360,7 @@ void undo_push_dedup(struct undo *u, struct dedup *d)
 
 void undo_apply(struct undo *u)
 {
-	while (u->log.len) {
+	while (u->log.len > u->attempt) {
 		struct undo_head h;
 		uint32_t total;
 		memcpy(&total, u->log.data + u->log.len - sizeof total, sizeof total);
@@ -380,6 +380,12 @@ void undo_apply(struct undo *u)
 		assert(slot != SLOT_NONE); /* changed entries never leave the cache */
 		state_set(s, h.hash, slot, key, value, false);
 	}
+}
+
+void undo_apply_record(struct undo *u)
+{
+	u->attempt = 0;
+	undo_apply(u);
 }
 
 void undo_fini(struct undo *u)

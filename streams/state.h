@@ -41,16 +41,24 @@ void state_batch_end_put(struct state_batch *b);
 /* The form that a commit takes; valid until the batch changes. */
 struct commit_state *state_batch_resolve(struct state_batch *b);
 
-/* What must be undone when a record fails. Zero-initialise; cleared when a record begins. */
+/* What must be undone when a record fails: its last attempt, or all of it. Zero-initialise; cleared when a record
+ * begins. */
 struct undo {
 	struct buf log;
+	size_t attempt; /* where the attempt began */
 };
 void undo_fini(struct undo *u);
 static inline void undo_begin(struct undo *u)
 {
 	buf_clear(&u->log);
+	u->attempt = 0;
 }
-void undo_apply(struct undo *u);
+static inline void undo_begin_attempt(struct undo *u)
+{
+	u->attempt = u->log.len;
+}
+void undo_apply(struct undo *u);        /* the attempt */
+void undo_apply_record(struct undo *u); /* all since undo_begin */
 
 /* All states of one thread: they share the memory bound and the number of the commit. */
 struct state_pool {

@@ -322,13 +322,20 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 
 static enum ks_err record_run(struct task *t, struct input *in, const struct record *r)
 {
+	struct thread *th = t->thread;
+
+	sinks_begin(&th->sinks);
+	undo_begin(&th->undo);
 	for (size_t i = 0; i < in->feed_count; i++) {
 		enum ks_err err = feed_record(t, in, &in->feeds[i], r);
-		if (err)
-			return err;
+		if (!err)
+			continue;
+		sinks_rollback_record(&th->sinks);
+		undo_apply_record(&th->undo);
+		return err;
 	}
 	in->position = r->offset + 1;
-	t->thread->step_records++;
+	th->step_records++;
 	return ERR_NONE;
 }
 

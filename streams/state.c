@@ -158,6 +158,7 @@ void state_pool_fini(struct state_pool *p)
 		dedup_free(p->dedups[i]);
 	free(p->states);
 	free(p->dedups);
+	free(p->clocks);
 	buf_fini(&p->scratch);
 	buf_fini(&p->row_key);
 	*p = (struct state_pool){0};

@@ -137,6 +137,7 @@ void task_free(struct task *t)
 		input_free(t->thread, t->inputs[i]);
 	for (size_t i = 0; i < t->path_count; i++)
 		doc_path_free(t->paths[i]);
+	state_clocks_close(&t->thread->pool, &t->stream_time);
 	free(t->inputs);
 	free(t->paths);
 	free(t->pipes);
@@ -323,6 +324,7 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 static enum ks_err record_run(struct task *t, struct input *in, const struct record *r)
 {
 	struct thread *th = t->thread;
+	int64_t stream_time = t->stream_time;
 
 	sinks_begin(&th->sinks);
 	undo_begin(&th->undo);
@@ -332,6 +334,7 @@ static enum ks_err record_run(struct task *t, struct input *in, const struct rec
 			continue;
 		sinks_rollback_record(&th->sinks);
 		undo_apply_record(&th->undo);
+		t->stream_time = stream_time;
 		return err;
 	}
 	in->position = r->offset + 1;

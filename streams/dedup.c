@@ -9,6 +9,10 @@
  * old ids is nothing but moving head; when left-overs fill the table it is built anew. A search compares
  * tags, and looks into the ring only where the tag fits: an id that is new costs one cache miss.
  *
+ * Whether an id counts as seen is decided anew at every look, by its age and its place in the ring; head moves with a
+ * commit alone. So it does not matter where commits fall, and a record that is undone has made no id old. An id that
+ * expired and came again since the last commit stands in the ring, and in the table, more than once.
+ *
  * Equal hashes are taken for equal ids: with 2^40 ids remembered the odds of one false duplicate are 10^-15.
  *
  * Durable form: one block per commit with the ids of that commit,
@@ -127,7 +131,15 @@ static void remember(struct dedup *d, XXH128_hash_t h, int64_t time)
 	d->tail++;
 }
 
-static bool find(const struct dedup *d, XXH128_hash_t h, size_t *slot)
+/* Times come from records: their difference may be beyond 63 bits. */
+static bool is_expired(const struct dedup *d, int64_t time, int64_t stream_time)
+{
+	return d->within_ms && stream_time > time &&
+	       (uint64_t)stream_time - (uint64_t)time > (uint64_t)d->within_ms;
+}
+
+/* Whether the id is among those that are alive, not too many and not too old. */
+static bool is_remembered(const struct dedup *d, XXH128_hash_t h, int64_t stream_time)
 {
 	size_t mask = d->slots - 1;
 	uint8_t tag = tag_of(h);
@@ -135,12 +147,13 @@ static bool find(const struct dedup *d, XXH128_hash_t h, size_t *slot)
 	if (!d->slots)
 		return false;
 	for (size_t i = h.low64 & mask; d->tags[i]; i = (i + 1) & mask) {
-		if (d->tags[i] != tag || !is_alive(d, d->seqs[i]))
+		uint32_t seq = d->seqs[i];
+		if (d->tags[i] != tag || !is_alive(d, seq))
 			continue;
-		if (XXH128_isEqual(ring_at(d, d->seqs[i])->hash, h)) {
-			*slot = i;
+		const struct seen *s = ring_at(d, seq);
+		if (XXH128_isEqual(s->hash, h) && d->tail - seq <= d->ids_max &&
+		    !is_expired(d, s->time, stream_time))
 			return true;
-		}
 	}
 	return false;
 }
@@ -148,8 +161,7 @@ static bool find(const struct dedup *d, XXH128_hash_t h, size_t *slot)
 /* Ids of the step under construction stay: it may yet be undone. */
 static void forget_old(struct dedup *d, int64_t stream_time)
 {
-	while (d->within_ms && d->head != d->committed &&
-	       stream_time - ring_at(d, d->head)->time > d->within_ms)
+	while (d->head != d->committed && is_expired(d, ring_at(d, d->head)->time, stream_time))
 		d->head++;
 	while (d->tail - d->head > d->ids_max && d->head != d->committed) {
 		if (d->within_ms && !d->has_warned) {
@@ -166,11 +178,8 @@ static void forget_old(struct dedup *d, int64_t stream_time)
 bool dedup_seen(struct dedup *d, struct slice id, int64_t stream_time)
 {
 	XXH128_hash_t h = XXH3_128bits(id.data, id.len);
-	size_t slot;
 
-	forget_old(d, stream_time);
-	if (find(d, h, &slot) &&
-	    (!d->within_ms || stream_time - ring_at(d, d->seqs[slot])->time <= d->within_ms))
+	if (is_remembered(d, h, stream_time))
 		return true;
 	remember(d, h, stream_time);
 	d->pool->changed_bytes += sizeof h + 2;
@@ -181,12 +190,14 @@ bool dedup_seen(struct dedup *d, struct slice id, int64_t stream_time)
 
 void dedup_forget_last(struct dedup *d)
 {
-	size_t slot;
-	bool found = find(d, ring_at(d, d->tail - 1)->hash, &slot);
+	uint32_t last = d->tail - 1;
+	size_t mask = d->slots - 1, i = ring_at(d, last)->hash.low64 & mask;
 
-	assert(found && d->tail != d->committed);
-	d->tail--;                   /* what stands in the slot is a left-over now ... */
-	d->seqs[slot] = d->head - 1; /* ... and stays one when the number is used again */
+	assert(d->tail != d->committed);
+	for (; d->seqs[i] != last; i = (i + 1) & mask)
+		assert(d->tags[i]);
+	d->tail = last;           /* what stands in the slot is a left-over now ... */
+	d->seqs[i] = d->head - 1; /* ... and stays one when the number is used again */
 }
 
 size_t dedup_count(const struct dedup *d)
@@ -228,7 +239,7 @@ static void block_write(struct dedup *d, struct state_batch *b)
 		const struct seen *s = ring_at(d, seq);
 		put_u64be(p, s->hash.high64);
 		put_u64be(p + 8, s->hash.low64);
-		p = varint_write_u64(p + 16, (uint64_t)(s->time - time));
+		p = varint_write_u64(p + 16, (uint64_t)s->time - (uint64_t)time);
 		time = s->time;
 	}
 	b->bytes.len = (size_t)(p - b->bytes.data);
@@ -257,6 +268,8 @@ void dedup_collect(struct dedup *d, struct state_batch *b)
 {
 	if (d->committed != d->tail)
 		block_write(d, b);
+	if (d->tail != d->head)
+		forget_old(d, ring_at(d, d->tail - 1)->time);
 	delete_old_blocks(d, b);
 }
 
@@ -291,7 +304,7 @@ static enum ks_err read_block(void *cookie, struct slice key, struct slice value
 			break;
 		h.high64 = get_u64be(id);
 		h.low64 = get_u64be(id + 8);
-		time += (int64_t)later;
+		time = (int64_t)((uint64_t)time + later);
 		remember(d, h, time);
 		d->committed = d->tail;
 		forget_old(d, time);

@@ -7,6 +7,9 @@
  *        ├── dead_letter: its bytes go to the topic, in this step ─> next record
  *        └── fail_job: what came before is committed, the job stops
  *
+ * When the job stops, whether by this record or while it waits for its next try, the record has not been processed: what
+ * other feeds have made of it is taken back, too.
+ *
  * Errors of the storage and of the job's session are no record's fault: they are final at once.
  */
 #include "streams/run.h"
@@ -190,7 +193,7 @@ static enum ks_err dead_letter(struct thread *th, const struct input *in, const 
 		int32_t n = sink->topic->partitions;
 		int32_t p = r->key.data ? murmur2_partition(r->key.data, r->key.len, n)
 					: in->partition % n;
-		sinks_begin(&th->sinks);
+		sinks_begin_attempt(&th->sinks);
 		err = sinks_put(&th->sinks, sink, p, &out);
 		if (!err)
 			return ERR_NONE;
@@ -266,8 +269,8 @@ static enum ks_err attempt(struct task *t, struct input *in, struct feed *f, con
 	};
 
 	arena_reset(&th->arena);
-	sinks_begin(&th->sinks);
-	undo_begin(&th->undo);
+	sinks_begin_attempt(&th->sinks);
+	undo_begin_attempt(&th->undo);
 	th->failure.e.err = ERR_NONE;
 	enum ks_err err = datum_decode(f->key_serde, r->key, &rec.key, &why);
 	if (err)
@@ -318,5 +321,7 @@ enum ks_err feed_record(struct task *t, struct input *in, struct feed *f, const 
 		if (tries <= 0 || !may_end_otherwise(err))
 			return apply_policy(th, in, f, r);
 		wait_before_retry(th, p->retry_backoff_ms);
+		if (atomic_load(&th->engine->is_stopping))
+			return ERR_CLOSED; /* its tries are not used up: the next start begins anew */
 	}
 }

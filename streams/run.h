@@ -203,7 +203,8 @@ enum ks_err fail(struct task *t, const struct node *n, enum ks_err err, const ch
 	__attribute__((format(printf, 4, 5)));
 /* The same for a call of the script, from thread->script_error. */
 enum ks_err fail_script(struct task *t, const struct node *n, enum ks_err err);
-/* Runs one record through one feed, with retries and what the policy says. An error is final. */
+/* Runs one record through one feed, with retries and what the policy says. An error is final: the record is not processed.
+ * ERR_CLOSED: nothing has failed, but the job stops. */
 enum ks_err feed_record(struct task *t, struct input *in, struct feed *f, const struct record *r);
 
 /* --- steps --- */

@@ -86,18 +86,30 @@ static void out_mark(struct sinks *s, struct out *o)
 	o->attempt = s->attempt;
 }
 
+/* Newest first: an out may have a mark of every attempt. */
+static void rollback_to(struct sinks *s, size_t marks)
+{
+	while (s->mark_count > marks) {
+		const struct out_mark *m = &s->marks[--s->mark_count];
+		m->out->writer = m->writer;
+		m->out->buf.len = m->len;
+		m->out->is_open = m->is_open;
+		m->out->attempt = 0;
+	}
+}
+
 void sinks_rollback(struct sinks *s)
 {
-	for (size_t i = 0; i < s->mark_count; i++) {
-		struct out *o = s->marks[i].out;
-		o->writer = s->marks[i].writer;
-		o->buf.len = s->marks[i].len;
-		o->is_open = s->marks[i].is_open;
-		o->attempt = 0;
-	}
-	s->mark_count = 0;
+	rollback_to(s, s->attempt_marks);
 	s->bytes = s->attempt_bytes;
 	s->records = s->attempt_records;
+}
+
+void sinks_rollback_record(struct sinks *s)
+{
+	rollback_to(s, 0);
+	s->bytes = s->record_bytes;
+	s->records = s->record_records;
 }
 
 static void out_list(struct sinks *s, struct out *o)
@@ -189,7 +201,7 @@ void sinks_take(struct sinks *s, struct backend_output **out, size_t *count, siz
 		};
 	}
 	s->used_count = 0;
-	s->mark_count = 0;
+	s->mark_count = s->attempt_marks = 0;
 	s->bytes = 0;
 	s->records = 0;
 }

@@ -1,7 +1,8 @@
 /* sinks.h - the output of a thread's step under construction: one growing buffer of batches per output partition.
  *
- * A record is processed in an attempt: sinks_begin .. sinks_put* .. and, if it failed, sinks_rollback, which
- * leaves every buffer as it was. Batches are closed at about 64 KiB, also in the middle of an attempt; nothing but the
+ * A record is processed in attempts, one or more for each feed: sinks_begin .. and for each attempt sinks_begin_attempt ..
+ * sinks_put* .. and, if it failed, sinks_rollback, which leaves every buffer as it was before the attempt.
+ * sinks_rollback_record takes back what all attempts of the record have left. Batches are closed at about 64 KiB, also in the middle of an attempt; nothing but the
  * header of a closed batch was written in place and it is written again when the batch is closed anew, so going back
  * into it is only a matter of restoring the writer. sinks_take hands the buffers over as frames.
  *
@@ -48,14 +49,15 @@ struct sinks {
 	size_t cap, count;
 	struct out **used; /* outs that hold something */
 	size_t used_count, used_cap;
-	struct out_mark *marks; /* of the attempt */
+	struct out_mark *marks; /* of the record, in the order in which they were made */
 	size_t mark_count, mark_cap;
+	size_t attempt_marks; /* mark_count when the attempt began */
 	uint64_t attempt;
 	/* of the step so far */
 	size_t bytes;
 	uint64_t records;
-	size_t attempt_bytes; /* bytes and records when the attempt began */
-	uint64_t attempt_records;
+	size_t record_bytes, attempt_bytes;       /* bytes when the record and the attempt began */
+	uint64_t record_records, attempt_records; /* records, likewise */
 };
 
 void sinks_fini(struct sinks *s);
@@ -63,15 +65,25 @@ void sinks_fini(struct sinks *s);
 struct sink *sinks_find(struct sinks *s, struct slice name);
 struct sink *sinks_add(struct sinks *s, const struct backend_topic *topic);
 
-static inline void sinks_begin(struct sinks *s)
+static inline void sinks_begin_attempt(struct sinks *s)
 {
 	s->attempt++;
-	s->mark_count = 0;
+	s->attempt_marks = s->mark_count;
 	s->attempt_bytes = s->bytes;
 	s->attempt_records = s->records;
 }
-/* Forgets what was put since sinks_begin. */
+/* A new record, and its first attempt. */
+static inline void sinks_begin(struct sinks *s)
+{
+	s->mark_count = 0;
+	s->record_bytes = s->bytes;
+	s->record_records = s->records;
+	sinks_begin_attempt(s);
+}
+/* Forgets what was put since sinks_begin_attempt. */
 void sinks_rollback(struct sinks *s);
+/* Forgets what was put since sinks_begin. */
+void sinks_rollback_record(struct sinks *s);
 
 struct sink_record {
 	int64_t timestamp;

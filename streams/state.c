@@ -158,6 +158,7 @@ void state_pool_fini(struct state_pool *p)
 		dedup_free(p->dedups[i]);
 	free(p->states);
 	free(p->dedups);
+	free(p->clocks);
 	buf_fini(&p->scratch);
 	buf_fini(&p->row_key);
 	*p = (struct state_pool){0};
@@ -360,7 +361,7 @@ void undo_push_dedup(struct undo *u, struct dedup *d)
 
 void undo_apply(struct undo *u)
 {
-	while (u->log.len) {
+	while (u->log.len > u->attempt) {
 		struct undo_head h;
 		uint32_t total;
 		memcpy(&total, u->log.data + u->log.len - sizeof total, sizeof total);
@@ -380,6 +381,12 @@ void undo_apply(struct undo *u)
 		assert(slot != SLOT_NONE); /* changed entries never leave the cache */
 		state_set(s, h.hash, slot, key, value, false);
 	}
+}
+
+void undo_apply_record(struct undo *u)
+{
+	u->attempt = 0;
+	undo_apply(u);
 }
 
 void undo_fini(struct undo *u)

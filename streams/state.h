@@ -41,16 +41,32 @@ void state_batch_end_put(struct state_batch *b);
 /* The form that a commit takes; valid until the batch changes. */
 struct commit_state *state_batch_resolve(struct state_batch *b);
 
-/* What must be undone when a record fails. Zero-initialise; cleared when a record begins. */
+/* What must be undone when a record fails: its last attempt, or all of it. Zero-initialise; cleared when a record
+ * begins. */
 struct undo {
 	struct buf log;
+	size_t attempt; /* where the attempt began */
 };
 void undo_fini(struct undo *u);
 static inline void undo_begin(struct undo *u)
 {
 	buf_clear(&u->log);
+	u->attempt = 0;
 }
-void undo_apply(struct undo *u);
+static inline void undo_begin_attempt(struct undo *u)
+{
+	u->attempt = u->log.len;
+}
+void undo_apply(struct undo *u);        /* the attempt */
+void undo_apply_record(struct undo *u); /* all since undo_begin */
+
+/* A task's stream time as the store saves it. */
+struct stream_clock {
+	const int64_t *time;
+	int64_t saved;
+	uint32_t store;
+	int32_t partition;
+};
 
 /* All states of one thread: they share the memory bound and the number of the commit. */
 struct state_pool {
@@ -63,6 +79,8 @@ struct state_pool {
 	size_t state_count;
 	struct dedup **dedups;
 	size_t dedup_count;
+	struct stream_clock *clocks;
+	size_t clock_count;
 	size_t cache_bytes;
 	size_t unmerged_bytes;
 	size_t changed_bytes;    /* since the last collect, about */
@@ -93,6 +111,12 @@ enum ks_err state_open(struct state_pool *p, uint32_t store, int32_t partition, 
 		       struct ks_why *why);
 
 uint32_t state_store(const struct state *s);
+
+/* From now on commits save *time, a task's stream time, for the store; raises it to what was saved last. */
+enum ks_err state_clock_open(struct state_pool *p, uint32_t store, int32_t partition, int64_t *time,
+			     struct ks_why *why);
+/* The task goes: its time is not looked at again. */
+void state_clocks_close(struct state_pool *p, const int64_t *time);
 
 /* Where a key was found; good until the next call on the same pool. */
 struct state_ref {

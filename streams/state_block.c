@@ -265,6 +265,7 @@ void state_pool_collect(struct state_pool *p, struct state_batch *b, bool *merge
 	*merges = merge_some(p, b, merge_budget(p, p->unmerged_bytes - before));
 	for (size_t i = 0; i < p->dedup_count; i++)
 		dedup_collect(p->dedups[i], b);
+	state_clocks_collect(p, b);
 	p->changed_bytes = 0;
 }
 

@@ -10,8 +10,8 @@
 #define SLOT_NONE     UINT32_MAX
 
 /* What a key of CF_STATE begins with: the job's number (u32), one of these, the store's number (u32), the
- * partition (u32); all big-endian. Then the key of a row, or the number (u64) of a block. */
-enum row_kind { ROW_NAME = 'n', ROW_KEY = 'k', ROW_BLOCK = 'b' };
+ * partition (u32); all big-endian. Then the key of a row, the number (u64) of a block, or nothing (a time). */
+enum row_kind { ROW_NAME = 'n', ROW_KEY = 'k', ROW_BLOCK = 'b', ROW_TIME = 't' };
 #define ROW_PREFIX_BYTES 13
 
 enum entry_flag {
@@ -117,6 +117,9 @@ size_t row_prefix(uint8_t *p, const struct state_pool *pool, enum row_kind kind,
 		  int32_t partition);
 /* The end of all keys that begin with the prefix. */
 size_t row_prefix_end(uint8_t *p, const uint8_t *prefix, size_t len);
+
+/* --- state_time.c --- */
+void state_clocks_collect(struct state_pool *p, struct state_batch *b);
 
 /* --- state_block.c --- */
 enum ks_err blocks_read(struct state *s, struct ks_why *why);

@@ -137,6 +137,7 @@ void task_free(struct task *t)
 		input_free(t->thread, t->inputs[i]);
 	for (size_t i = 0; i < t->path_count; i++)
 		doc_path_free(t->paths[i]);
+	state_clocks_close(&t->thread->pool, &t->stream_time);
 	free(t->inputs);
 	free(t->paths);
 	free(t->pipes);
@@ -322,13 +323,22 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 
 static enum ks_err record_run(struct task *t, struct input *in, const struct record *r)
 {
+	struct thread *th = t->thread;
+	int64_t stream_time = t->stream_time;
+
+	sinks_begin(&th->sinks);
+	undo_begin(&th->undo);
 	for (size_t i = 0; i < in->feed_count; i++) {
 		enum ks_err err = feed_record(t, in, &in->feeds[i], r);
-		if (err)
-			return err;
+		if (!err)
+			continue;
+		sinks_rollback_record(&th->sinks);
+		undo_apply_record(&th->undo);
+		t->stream_time = stream_time;
+		return err;
 	}
 	in->position = r->offset + 1;
-	t->thread->step_records++;
+	th->step_records++;
 	return ERR_NONE;
 }
 

@@ -275,7 +275,7 @@ static enum ks_err run_until_stopped(struct thread *th)
 		bool worked;
 		enum ks_err err = thread_turn(th, &worked);
 		if (err)
-			return err;
+			return err == ERR_CLOSED && !th->has_failed ? ERR_NONE : err;
 		if (worked)
 			continue;
 		if (e->options.once && th->flight.phase == FLIGHT_NONE && engine_is_drained(e)) {

@@ -45,7 +45,7 @@ static const struct {
 static void a_bad_script_is_told_with_its_line(void **state)
 {
 	struct script_fixture *x = *state;
-	const struct script_options options = {.budget_ms = 200};
+	const struct script_options options = {.budget_ms = 1000, .memory_max = 4 << 20};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		enum ks_err err = fixture_load_with(x, bad[i].text, strlen(bad[i].text), &options);

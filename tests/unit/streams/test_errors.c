@@ -1,4 +1,7 @@
 /* What becomes of a record that fails, and that it leaves nothing behind. */
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "tests/unit/streams/rig.h"
 
 static int calls; /* of maybe_raise */
@@ -342,6 +345,83 @@ static void a_topic_that_is_not_there_is_named_with_a_guess(void **state)
 	assert_non_null(strstr(said.text, "ksrun topic create ordres"));
 }
 
+/* Two flows read the topic. The first has taken the record when the second fails. */
+static void a_record_on_which_the_job_stops_leaves_nothing_in_any_flow(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *first = flow_in(r);
+	struct ks_why why = {""};
+
+	step_topic(first, "copy");
+	step_add(first, STEP_COUNT);
+	step_topic(first, "counts");
+	step_fn(&job_flow(r->job, "g", "in")->steps, STEP_MAP, RAISE_ON_BAD);
+	send_three(r);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(rig_run_once(r, 1, &why), ERR_SCRIPT);
+		assert_topic(r, "copy", 0, "a=1");
+		assert_topic(r, "counts", 0, "a=1");
+		assert_int_equal(rig_offset(r, "in", 0), 1);
+	}
+	r->job->flows[1].on_error = (struct error_policy){.is_set = true, .action = ERROR_SKIP};
+	assert_int_equal(rig_run_once(r, 1, &why), 0);
+	assert_topic(r, "copy", 0, "a=1 p-77=666 c=3");
+	assert_topic(r, "counts", 0, "a=1 p-77=1 c=1");
+}
+
+/* A dead letter of one flow is taken back, too, when another stops the job. */
+static void a_dead_letter_of_a_record_on_which_the_job_stops_is_not_written(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *first = flow_in(r);
+	struct ks_why why = {""};
+
+	step_fn(first, STEP_MAP, RAISE_ON_BAD);
+	step_topic(first, "out");
+	policy_dead_letter(&r->job->flows[0].on_error, "dead");
+	step_fn(&job_flow(r->job, "g", "in")->steps, STEP_MAP, RAISE_ON_BAD);
+	send_three(r);
+	assert_int_equal(rig_run_once(r, 1, &why), ERR_SCRIPT);
+	assert_topic(r, "out", 0, "a=1");
+	assert_topic(r, "dead", 0, "");
+}
+
+static atomic_int tried;
+
+static enum ks_err count_and_raise(struct fake_call *c)
+{
+	atomic_fetch_add(&tried, 1);
+	return fake_raise(c, "the weather is bad");
+}
+
+static void a_stop_while_a_retry_waits_gives_nothing_up(void **state)
+{
+	static const fake_fn raising[] = {count_and_raise};
+	static const fake_fn well[] = {raise_on_bad};
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	r->fns = raising;
+	step_fn(steps, STEP_MAP, 0);
+	step_topic(steps, "out");
+	r->job->on_error = (struct error_policy){.is_set = true,
+						 .action = ERROR_SKIP,
+						 .retry_times = 1000,
+						 .retry_backoff_ms = 3600000};
+	rig_send(r, "in", "a", "1");
+	atomic_store(&tried, 0);
+	assert_ok(rig_start_with(r, false, 1, why));
+	while (atomic_load(&tried) == 0)
+		sched_yield();
+	engine_request_stop(r->e);
+	assert_ok(engine_wait(r->e, why));
+	rig_stop(r);
+	assert_int_equal(atomic_load(&tried), 1);
+	r->fns = well;
+	assert_ok(rig_run_once(r, 1, why));
+	assert_topic(r, "out", 0, "a=1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +433,10 @@ int main(void)
 		TEST(a_store_is_as_if_the_failed_record_had_never_come),
 		TEST(a_retry_may_succeed),
 		TEST(retries_end),
+		TEST(a_record_on_which_the_job_stops_leaves_nothing_in_any_flow),
+		ROCKS(a_record_on_which_the_job_stops_leaves_nothing_in_any_flow),
+		TEST(a_dead_letter_of_a_record_on_which_the_job_stops_is_not_written),
+		TEST(a_stop_while_a_retry_waits_gives_nothing_up),
 		TEST(what_does_not_decode_is_the_records_fault),
 		TEST(what_is_too_large_for_its_topic_is_an_error_of_the_record),
 		TEST(an_error_that_the_script_swallows_is_one_nevertheless),

@@ -352,6 +352,28 @@ static void dedup_drops_ids_seen_within_the_time(void **state)
 	assert_topic(r, "out", 0, "a={\"id\":1} c={\"id\":\"1\"} d={\"id\":1}");
 }
 
+/* Two runs with a stop in between decide as one run without. */
+static void stream_time_outlives_a_stop(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	step_add(steps, STEP_DEDUP)->within_ms = 100;
+	step_topic(steps, "out");
+	rig_send_at(r, "in", "x", "1", 1000);
+	rig_send_at(r, "in", "y", "2", 1050);
+	rig_send_at(r, "in", "y", "3", 1150); /* a duplicate, but it makes the task's time 1150 */
+	rig_pump(r);
+	rig_reopen(r);
+	rig_send_at(r, "in", "x", "4", 1060);
+	rig_pump(r);
+	assert_topic(r, "out", 0, "x=1 y=2 x=4");
+	rig_reopen(r);
+	rig_send_at(r, "in", "x", "5", 1070);
+	rig_pump(r);
+	assert_topic(r, "out", 0, "x=1 y=2 x=4");
+}
+
 static void process_has_a_store_and_forwards(void **state)
 {
 	struct rig *r = *state;
@@ -658,6 +680,7 @@ int main(void)
 		TEST(an_aggregate_of_nothing_deletes_the_key),
 		TEST(dedup_drops_ids_seen_within_the_time),
 		ROCKS(dedup_drops_ids_seen_within_the_time),
+		ROCKS(stream_time_outlives_a_stop),
 		TEST(process_has_a_store_and_forwards),
 		TEST(a_new_key_brings_equal_keys_together_through_a_repartition_topic),
 		TEST(a_branch_may_be_cut_as_well),

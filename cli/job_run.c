@@ -194,10 +194,9 @@ int verb_run(const struct options *o)
 	struct run r = {.options = o, .once = options_flag(o, "once")};
 	int code;
 
-	if (options_given(o, "bootstrap-server"))
-		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the "
-				 "network yet; leave it "
-				 "out and name a data directory with --data");
+	code = verb_local_only(o);
+	if (code != EXIT_DONE)
+		return code;
 	if (options_text(o, "threads"))
 		r.threads = (int)options_number(o, "threads");
 	if (r.threads < 0 || r.threads > 1024)

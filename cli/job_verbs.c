@@ -141,23 +141,27 @@ static int open_broker(const struct options *o, struct broker **out)
 {
 	struct broker_options bo = verb_broker_options(o, false);
 	struct ks_why why = {""};
+	int code = verb_local_only(o);
 	enum ks_err err;
 
 	*out = NULL;
-	if (options_given(o, "bootstrap-server"))
-		return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the "
-				 "network yet; leave it "
-				 "out and name a data directory with --data");
+	if (code != EXIT_DONE)
+		return code;
 	if (access(bo.dir, F_OK) != 0)
 		return EXIT_DONE;
 	err = broker_open(&bo, out, &why);
 	return err ? say_failure(err, &why) : EXIT_DONE;
 }
 
+/* Is there a topic that a run would create, or stumble over? */
 static bool would_change(const struct plan *p, struct broker *b)
 {
 	for (size_t i = 0; i < p->topic_count; i++) {
-		if (!b || !broker_topic_find(b, p->topics[i].name))
+		const struct plan_topic *t = &p->topics[i];
+
+		if (!b || !broker_topic_find(b, t->name))
+			return true;
+		if (t->decl && t->decl->partitions > 0 && t->decl->partitions != t->partitions)
 			return true;
 	}
 	return false;

@@ -99,6 +99,9 @@ struct target {
 	enum ks_err (*group_delete)(struct target *t, const char *group, struct ks_why *why);
 };
 
+/* As broker_open, and where there is no directory it says what would help. */
+enum ks_err target_open_broker(const struct broker_options *options, struct broker **out,
+			       struct ks_why *why);
 /* Opens the data directory options->dir; made when it is not there if options->store.create. */
 enum ks_err target_open_local(const struct broker_options *options, struct target **out,
 			      struct ks_why *why);

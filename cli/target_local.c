@@ -353,21 +353,26 @@ static const struct target local_calls = {
 	.group_delete = local_group_delete,
 };
 
-enum ks_err target_open_local(const struct broker_options *options, struct target **out,
-			      struct ks_why *why)
+enum ks_err target_open_broker(const struct broker_options *options, struct broker **out,
+			       struct ks_why *why)
 {
-	struct local *l;
-	struct broker *broker;
-
 	if (!options->store.create && access(options->dir, F_OK) != 0)
 		return ks_fail(why, ERR_NOT_FOUND,
 			       "no data directory %s; --data DIR or KS_DATA names another, and "
 			       "'ksrun topic create' makes it",
 			       options->dir);
-	enum ks_err err = broker_open(options, &broker, why);
+	return broker_open(options, out, why);
+}
+
+enum ks_err target_open_local(const struct broker_options *options, struct target **out,
+			      struct ks_why *why)
+{
+	struct broker *broker;
+	enum ks_err err = target_open_broker(options, &broker, why);
+
 	if (err)
 		return err;
-	l = xcalloc(1, sizeof *l);
+	struct local *l = xcalloc(1, sizeof *l);
 	l->target = local_calls;
 	l->broker = broker;
 	l->waiter = waiter_new();

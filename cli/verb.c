@@ -234,6 +234,14 @@ int verb_complete(const struct options *o)
 
 /* --- what several verbs need --- */
 
+int verb_local_only(const struct options *o)
+{
+	if (!options_given(o, "bootstrap-server"))
+		return EXIT_DONE;
+	return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the network yet; "
+			 "leave it out and name a data directory with --data");
+}
+
 struct broker_options verb_broker_options(const struct options *o, bool may_create)
 {
 	return (struct broker_options){
@@ -246,11 +254,10 @@ int verb_open_target(const struct options *o, bool may_create, struct target **o
 {
 	struct broker_options options = verb_broker_options(o, may_create);
 	struct ks_why why = {""};
+	int code = verb_local_only(o);
 
-	if (options_given(o, "bootstrap-server"))
-		return say_usage(
-			"--bootstrap-server: ksrun cannot talk to a broker over the network "
-			"yet; leave it out and name a data directory with --data");
+	if (code != EXIT_DONE)
+		return code;
 	enum ks_err err = target_open_local(&options, out, &why);
 	return err ? say_failure(err, &why) : EXIT_DONE;
 }

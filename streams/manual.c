@@ -73,6 +73,17 @@ static const struct state_name *store_find(const struct engine *e, const char *s
 	return NULL;
 }
 
+static enum ks_err unknown_store(const struct engine *e, const char *store, struct ks_why *why)
+{
+	struct buf names = {0};
+
+	for (size_t i = 0; i < e->store_count; i++)
+		buf_printf(&names, "%s %s", i ? "," : "; it has:", e->stores[i].name);
+	ks_fail(why, ERR_NOT_FOUND, "the job has no store \"%s\"%s", store, buf_cstr(&names));
+	buf_fini(&names);
+	return ERR_NOT_FOUND;
+}
+
 enum ks_err engine_state_scan(struct engine *e, const char *store,
 			      void (*entry)(void *cookie, const struct datum *key,
 					    const struct datum *value),
@@ -85,7 +96,7 @@ enum ks_err engine_state_scan(struct engine *e, const char *store,
 
 	assert(e->options.is_manual);
 	if (!name)
-		return ks_fail(why, ERR_NOT_FOUND, "the job has no store \"%s\"", store);
+		return unknown_store(e, store, why);
 	if (strcmp(name->kind, "dedup") == 0)
 		return ks_fail(why, ERR_INVALID_ARGUMENT,
 			       "\"%s\" remembers hashes of ids: there is nothing to read", store);

@@ -75,35 +75,108 @@ static void print_flow(const struct plan *p, const struct flow *f, struct buf *o
 	print_list(p, &f->steps, 2, out);
 }
 
-static void print_topic(const struct plan_topic *t, const struct job *j, struct broker *b,
-			struct buf *out)
+/* What a run would find or make of a topic. */
+enum fate {
+	FATE_EXISTS,
+	FATE_CREATED,
+	FATE_MISSING, /* an input that nobody declares or writes is not made up: the run is refused */
+	FATE_DIFFERENT, /* declared with another number of partitions: the run is refused */
+	FATE_COUNT
+};
+
+static enum fate fate_of(const struct plan_topic *t, struct broker *b)
 {
-	bool exists = b && broker_topic_find(b, t->name);
+	if (!b || !broker_topic_find(b, t->name))
+		return t->decl || t->is_output || t->is_repartition ? FATE_CREATED : FATE_MISSING;
+	if (t->decl && t->decl->partitions > 0 && t->decl->partitions != t->partitions)
+		return FATE_DIFFERENT;
+	return FATE_EXISTS;
+}
+
+static size_t widest_name(const struct plan *p)
+{
+	size_t width = 34;
+
+	for (size_t i = 0; i < p->topic_count; i++)
+		if (strlen(p->topics[i].name) > width)
+			width = strlen(p->topics[i].name);
+	return width;
+}
+
+static void print_topic(const struct plan_topic *t, enum fate fate, const struct job *j,
+			size_t width, struct buf *out)
+{
+	static const char signs[] = {'=', '+', '!', '!'};
 	enum serde key, value;
 
 	job_topic_serdes(j, t->name, &key, &value);
-	buf_printf(out, "  %c topic %-34s ", exists ? '=' : '+', t->name);
-	if (t->partitions)
+	buf_printf(out, "  %c topic %-*s ", signs[fate], (int)width, t->name);
+	if (fate == FATE_MISSING)
+		buf_append_str(out, "missing");
+	else if (t->partitions)
 		buf_printf(out, "%d partition%s", t->partitions, t->partitions == 1 ? "" : "s");
 	else
 		buf_append_str(out, "default partitions");
+	if (fate == FATE_DIFFERENT)
+		buf_printf(out, " (declared: %d)", t->decl->partitions);
 	buf_printf(out, ", %s/%s%s%s%s\n", serde_name(key), serde_name(value),
 		   t->is_input ? ", read" : "", t->is_output ? ", written" : "",
 		   t->is_repartition ? ", internal" : "");
 }
 
+static bool chooses_topics(const struct step_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct step *s = &list->steps[i];
+		if (s->kind == STEP_TO && !s->topic)
+			return true;
+		for (size_t k = 0; k < s->branch_count; k++)
+			if (chooses_topics(&s->branches[k].steps))
+				return true;
+	}
+	return false;
+}
+
+static void print_refusals(const struct plan *p, struct broker *b, struct buf *out)
+{
+	for (size_t i = 0; i < p->topic_count; i++) {
+		const struct plan_topic *t = &p->topics[i];
+		enum fate fate = fate_of(t, b);
+		if (fate == FATE_MISSING)
+			buf_printf(out,
+				   "A run would be refused: there is no topic \"%s\"; declare it "
+				   "in the job's topics, or: ksrun topic create %s\n",
+				   t->name, t->name);
+		if (fate == FATE_DIFFERENT)
+			buf_printf(out,
+				   "A run would be refused: %s: topic \"%s\" has %d partitions, "
+				   "not %d\n",
+				   t->decl->where, t->name, t->partitions, t->decl->partitions);
+	}
+}
+
 void plan_print(const struct plan *p, const struct job *j, struct broker *b, struct buf *out)
 {
-	size_t missing = 0;
+	size_t counts[FATE_COUNT] = {0}, width = widest_name(p);
+	bool by_function = false;
 
 	buf_printf(out, "job %s   %s\n", j->name, guarantee_name(j->guarantee));
-	for (size_t i = 0; i < j->flow_count; i++)
+	for (size_t i = 0; i < j->flow_count; i++) {
 		print_flow(p, &j->flows[i], out);
-	for (size_t i = 0; i < p->topic_count; i++) {
-		print_topic(&p->topics[i], j, b, out);
-		missing += !(b && broker_topic_find(b, p->topics[i].name));
+		by_function |= chooses_topics(&j->flows[i].steps);
 	}
-	if (missing)
-		buf_printf(out, "%zu topic%s would be created.\n", missing,
-			   missing == 1 ? "" : "s");
+	for (size_t i = 0; i < p->topic_count; i++) {
+		enum fate fate = fate_of(&p->topics[i], b);
+		print_topic(&p->topics[i], fate, j, width, out);
+		counts[fate]++;
+	}
+	if (by_function)
+		buf_append_str(out,
+			       "  ? topics that a function chooses are created when it does\n");
+	if (counts[FATE_CREATED])
+		buf_printf(out, "%zu topic%s would be created.\n", counts[FATE_CREATED],
+			   counts[FATE_CREATED] == 1 ? "" : "s");
+	else if (counts[FATE_EXISTS] == p->topic_count)
+		buf_append_str(out, "Nothing would be created.\n");
+	print_refusals(p, b, out);
 }

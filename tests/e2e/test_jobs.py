@@ -112,6 +112,50 @@ class Jobs(unittest.TestCase):
         self.assertIn("digraph", out)
         self.ksrun("graph", "--format", "svg", script, code=2)
 
+    def test_plan_tells_what_a_run_would_find(self):
+        script = self.script("ks.group 'user', ks.count { as = 'n' },",
+                             "topics = { ['in'] = {}, out = { partitions = 2 }, dlq = {} },")
+        out, _ = self.ksrun("plan", script)
+        self.assertIn("+ topic in     ", out)
+        self.assertIn("+ topic j-f-repartition", out)
+        self.assertTrue(out.endswith("4 topics would be created.\n"), out)
+        self.ksrun("run", "--once", script)
+        out, _ = self.ksrun("plan", "--exit-code", script)
+        self.assertRegex(out, "= topic out +2 partitions, string/json, written\n")
+        self.assertRegex(out, "= topic j-f-repartition +1 partition, string/json, internal\n")
+        self.assertTrue(out.endswith("Nothing would be created.\n"), out)
+
+    def test_plan_tells_that_a_run_would_be_refused(self):
+        script = self.script()
+        out, _ = self.ksrun("plan", script)
+        self.assertRegex(out, "! topic in +missing, string/json, read\n")
+        self.assertIn("1 topic would be created.\n"
+                      'A run would be refused: there is no topic "in"; declare it in the job\'s topics, or: '
+                      "ksrun topic create in\n", out)
+        self.ksrun("topic", "create", "in", "out")
+        self.ksrun("run", "--once", script)
+        script = self.script(keys="topics = { ['in'] = {}, out = { partitions = 2 } },")
+        out, _ = self.ksrun("plan", "--exit-code", script, code=3)
+        self.assertRegex(out, r"! topic out +1 partition \(declared: 2\), string/json, written\n")
+        self.assertIn('A run would be refused: job.lua:2: topic "out" has 1 partitions, not 2\n', out)
+        _, err = self.ksrun("run", "--once", script, code=2)
+        self.assertIn('job.lua:2: topic "out" has 1 partitions, not 2', err)
+
+    def test_plan_knows_topics_that_a_function_chooses(self):
+        out, _ = self.ksrun("plan", os.path.join(EXAMPLES, "filter_map.lua"))
+        self.assertIn("  ? topics that a function chooses are created when it does\n", out)
+
+    def test_job_state_names_the_stores_there_are(self):
+        script = self.script("ks.group 'user', ks.count { as = 'n' },")
+        self.produce('{"user":"ann"}\n{"user":"bob"}\n{"user":"ann"}\n')
+        self.ksrun("run", "--once", script)
+        out, _ = self.ksrun("job", "state", script, "n")
+        self.assertEqual(sorted(out.splitlines()), ["ann\t2", "bob\t1"])
+        _, err = self.ksrun("job", "state", script, "m", code=1)
+        self.assertEqual(err, 'ksrun job state: the job has no store "m"; it has: n\n')
+        _, err = self.ksrun("job", "state", script, "n", "--data", "nowhere", code=1)
+        self.assertIn("no data directory nowhere", err)
+
     def test_parameters(self):
         script = self.write("p.lua", 'local ks = require "ks"\nreturn ks.job "j" { flows = { f = {\n'
                             'ks.from "in", ks.to(ks.param "out") } } }\n')

@@ -12,7 +12,7 @@ void help_overview(const char *group, FILE *out)
 		if (!v->is_hidden && strlen(v->name) > width)
 			width = strlen(v->name);
 	if (!group)
-		fputs("ksrun - Kafka-protocol broker and Lua stream engine on one database\n\n",
+		fputs("ksrun - Kafka-style log and Lua stream engine on one database\n\n",
 		      out);
 	fprintf(out, "Usage: ksrun %s%sVERB [OPTIONS] ARGUMENTS\n\n", group ? group : "",
 		group ? " " : "");

@@ -194,9 +194,6 @@ int verb_run(const struct options *o)
 	struct run r = {.options = o, .once = options_flag(o, "once")};
 	int code;
 
-	code = verb_local_only(o);
-	if (code != EXIT_DONE)
-		return code;
 	if (options_text(o, "threads"))
 		r.threads = (int)options_number(o, "threads");
 	if (r.threads < 0 || r.threads > 1024)

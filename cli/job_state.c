@@ -73,10 +73,8 @@ static int open_and_print(const struct options *o, struct script_file *file)
 	struct broker *broker = NULL;
 	struct engine *engine = NULL;
 	struct ks_why why = {""};
-	int code = verb_local_only(o);
+	int code;
 
-	if (code != EXIT_DONE)
-		return code;
 	enum ks_err err = target_open_broker(&bo, &broker, &why);
 	if (!err) {
 		struct engine_options eo = {.broker = broker,

@@ -141,12 +141,9 @@ static int open_broker(const struct options *o, struct broker **out)
 {
 	struct broker_options bo = verb_broker_options(o, false);
 	struct ks_why why = {""};
-	int code = verb_local_only(o);
 	enum ks_err err;
 
 	*out = NULL;
-	if (code != EXIT_DONE)
-		return code;
 	if (access(bo.dir, F_OK) != 0)
 		return EXIT_DONE;
 	err = broker_open(&bo, out, &why);

@@ -88,6 +88,17 @@ static size_t words_at(const char *group, char (*out)[32], const char **names)
 	return n;
 }
 
+/* The first verb of any group whose second word this is, as the habit of other tools leaves the group out. */
+static const char *verb_in_a_group(const char *word)
+{
+	for (const struct verb *v = verbs; v->name; v++) {
+		size_t first = word_length(v->name);
+		if (v->name[first] && strcmp(v->name + first + 1, word) == 0)
+			return v->name;
+	}
+	return NULL;
+}
+
 static int unknown_verb(int count, char **words)
 {
 	char texts[VERBS_MAX][32];
@@ -100,7 +111,9 @@ static int unknown_verb(int count, char **words)
 		help_overview(group, stderr);
 		return EXIT_USAGE;
 	}
-	const char *near = suggest(word, names, words_at(group, texts, names));
+	const char *near = group ? NULL : verb_in_a_group(word);
+	if (!near)
+		near = suggest(word, names, words_at(group, texts, names));
 	if (word[0] == '-')
 		return say_usage("the verb comes first, its options behind it");
 	if (near)
@@ -138,6 +151,10 @@ static int run(const struct verb *v, int argc, char **argv)
 	if (options_flag(&o, "verbose"))
 		log_set_level(LOG_DEBUG);
 	code = check_arguments(v, &o);
+	if (code == EXIT_DONE && options_given(&o, "bootstrap-server"))
+		code = say_usage(
+			"--bootstrap-server: ksrun cannot talk to a broker over the network "
+			"yet; leave it out and name a data directory with --data");
 	if (code == EXIT_DONE)
 		code = v->run(&o);
 	options_fini(&o);
@@ -186,8 +203,10 @@ int verb_help(const struct options *o)
 		return EXIT_DONE;
 	}
 	const struct verb *v = find((int)o->arg_count, (char **)o->args, &used);
-	if (!v)
+	if (!v) {
+		say_verb(NULL);
 		return unknown_verb((int)o->arg_count, (char **)o->args);
+	}
 	help_verb(v, stdout);
 	return EXIT_DONE;
 }
@@ -234,14 +253,6 @@ int verb_complete(const struct options *o)
 
 /* --- what several verbs need --- */
 
-int verb_local_only(const struct options *o)
-{
-	if (!options_given(o, "bootstrap-server"))
-		return EXIT_DONE;
-	return say_usage("--bootstrap-server: ksrun cannot talk to a broker over the network yet; "
-			 "leave it out and name a data directory with --data");
-}
-
 struct broker_options verb_broker_options(const struct options *o, bool may_create)
 {
 	return (struct broker_options){
@@ -254,10 +265,6 @@ int verb_open_target(const struct options *o, bool may_create, struct target **o
 {
 	struct broker_options options = verb_broker_options(o, may_create);
 	struct ks_why why = {""};
-	int code = verb_local_only(o);
-
-	if (code != EXIT_DONE)
-		return code;
 	enum ks_err err = target_open_local(&options, out, &why);
 	return err ? say_failure(err, &why) : EXIT_DONE;
 }

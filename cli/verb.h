@@ -27,11 +27,9 @@ extern const struct option verb_common_options[];
 /* Finds the verb in argv (program name first), parses, runs. Returns the process's exit code. */
 int verb_dispatch(int argc, char **argv);
 
-/* --bootstrap-server was not given; else it is refused. Returns an exit code. */
-int verb_local_only(const struct options *o);
 /* How to open the directory of --data by the common options. may_create: make it when it is not there. */
 struct broker_options verb_broker_options(const struct options *o, bool may_create);
-/* Opens what --data or --bootstrap-server name; says why not. Returns an exit code. */
+/* Opens what --data names; says why not. Returns an exit code. */
 int verb_open_target(const struct options *o, bool may_create, struct target **out);
 /* --format text|wide|json into *out, an enum output; false: said. */
 bool verb_output(const struct options *o, int *out);

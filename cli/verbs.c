@@ -1,6 +1,24 @@
 /* verbs.c - the table of verbs, in the order in which help shows them. */
 #include "cli/verb.h"
 
+static const char run_help[] =
+	"All scripts are loaded before anything starts; one that is wrong starts nothing. Jobs go "
+	"on where\n"
+	"their last commit stands, new ones begin at the start of their topics. SIGTERM and SIGINT "
+	"finish\n"
+	"the step under way, commit it and end with 0. A job that fails stops the others.\n"
+	"\n"
+	"  ksrun run orders.lua payments.lua\n"
+	"  ksrun run --once -p large_from=500 orders.lua\n";
+
+static const char plan_help[] =
+	"Reads the data directory, changes nothing. Topics: = is there, + would be created, ! "
+	"would make the\n"
+	"run refuse the job. Internal topics carry records to the partition of their new key.\n";
+
+static const char state_help[] = "Prints key TAB value, the state of the last commit. 'ksrun plan "
+				 "SCRIPT' shows the names of stores.\n";
+
 static const char produce_help[] =
 	"Records are read from standard input. The format says what one looks like: %k key, %v "
 	"value, %t\n"
@@ -60,18 +78,18 @@ static const char perf_help[] =
 	"  ksrun perf job count --latency 2000 --seconds 20\n";
 
 const struct verb verbs[] = {
-	{"run", "SCRIPT...", 1, -1, "Run jobs until they are stopped", NULL, run_options, verb_run,
-	 false},
+	{"run", "SCRIPT...", 1, -1, "Run jobs until they are stopped", run_help, run_options,
+	 verb_run, false},
 	{"check", "SCRIPT...", 1, -1, "Check scripts without running them", NULL, check_options,
 	 verb_check, false},
-	{"plan", "SCRIPT...", 1, -1, "Show what a run would create or change", NULL, plan_options,
-	 verb_plan, false},
+	{"plan", "SCRIPT...", 1, -1, "Show what a run would create or change", plan_help,
+	 plan_options, verb_plan, false},
 	{"graph", "SCRIPT", 1, 1, "Draw the graph of a job", NULL, graph_options, verb_graph,
 	 false},
 	{"test", "FILE...", 1, -1, "Run the tests of scripts", NULL, test_options, verb_test,
 	 false},
-	{"job state", "SCRIPT STORE", 2, 2, "Print the keys and values of a job's store", NULL,
-	 job_state_options, verb_job_state, false},
+	{"job state", "SCRIPT STORE", 2, 2, "Print the keys and values of a job's store",
+	 state_help, job_state_options, verb_job_state, false},
 	{"topic create", "TOPIC...", 1, -1, "Create topics", NULL, topic_create_options,
 	 verb_topic_create, false},
 	{"topic list", "[TOPIC...]", 0, -1, "List topics", NULL, topic_list_options,

@@ -567,6 +567,10 @@ class Process(Case):
         self.fails(2, "ksrun topic list: --bootstrap-server: ksrun cannot talk to a broker over the "
                       "network yet; leave it out and name a data directory with --data\n" +
                    try_help("topic list"), "topic", "list", "-b", "localhost:9092")
+        for verb in (("run", "x.lua"), ("plan", "x.lua"), ("job", "state", "x.lua", "s"), ("perf", "log")):
+            r = self.run_any(*verb, "-b", "localhost:9092")
+            self.assertEqual(r.code, 2)
+            self.assertIn(": --bootstrap-server: ksrun cannot talk to a broker", r.err)
 
     def test_help_and_usage(self):
         text = self.ok("--help")
@@ -587,6 +591,9 @@ class Process(Case):
                    "topic", "lsit")
         self.fails(2, 'ksrun: unknown verb "tpoic"; did you mean "topic"?\n' + try_help(""), "tpoic")
         self.fails(2, 'ksrun: unknown verb "xyzzy"\n' + try_help(""), "xyzzy")
+        self.fails(2, 'ksrun: unknown verb "xyzzy"\n' + try_help(""), "help", "xyzzy")
+        self.fails(2, 'ksrun: unknown verb "consume"; did you mean "topic consume"?\n' + try_help(""),
+                   "consume", "in")
         self.fails(2, "ksrun topic create: it needs TOPIC...\n" + try_help("topic create"),
                    "topic", "create")
         self.fails(2, 'ksrun topic trim: "b" is one argument too many\n' + try_help("topic trim"),

@@ -220,8 +220,9 @@ struct commit_offset {
 	struct partition *partition;
 	int64_t offset; /* next to read */
 };
+enum state_op { STATE_PUT, STATE_DELETE, STATE_DELETE_RANGE };
 struct commit_state {
-	enum { STATE_PUT, STATE_DELETE, STATE_DELETE_RANGE } op;
+	enum state_op op;
 	struct slice key, value; /* value: for a range its upper bound, exclusive */
 };
 

@@ -212,8 +212,8 @@ static void apply(struct topic_config *c, const struct row *r, const char *value
 {
 	int64_t v = 0;
 
-	if (r->kind == WHOLE && !parse_whole(value, r->min, r->max, &v))
-		assert(!"checked before");
+	bool is_valid = r->kind != WHOLE || parse_whole(value, r->min, r->max, &v);
+	assert(is_valid && "checked before");
 	switch (r->used) {
 	case RETENTION_MS:
 		c->retention_ms = v;

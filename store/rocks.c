@@ -748,8 +748,8 @@ static enum ks_err rocks_reclaim(struct store *s, enum store_cf cf, struct ks_wh
 
 	pthread_mutex_lock(&r->reclaim_mtx);
 	compact(r, cf);
-	uint64_t total = property(r, cf, "rocksdb.total-blob-file-size");
-	uint64_t garbage = property(r, cf, "rocksdb.live-blob-file-garbage-size");
+	uint64_t total = property(r, (int)cf, "rocksdb.total-blob-file-size");
+	uint64_t garbage = property(r, (int)cf, "rocksdb.live-blob-file-garbage-size");
 	if (garbage > total / RECLAIM_SHARE) {
 		err = set_blob_collection(r, cf, true, why);
 		if (!err) {

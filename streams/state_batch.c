@@ -5,7 +5,7 @@
 
 /* Offsets into bytes, which moves while it grows. */
 struct state_change {
-	int op;
+	enum state_op op;
 	size_t key, key_len, value, value_len;
 };
 
@@ -23,7 +23,7 @@ void state_batch_clear(struct state_batch *b)
 	b->count = 0;
 }
 
-static struct state_change *change_add(struct state_batch *b, int op, struct slice key)
+static struct state_change *change_add(struct state_batch *b, enum state_op op, struct slice key)
 {
 	if (b->count == b->cap) {
 		b->cap = b->cap ? b->cap * 2 : 64;

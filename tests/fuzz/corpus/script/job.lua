@@ -1,0 +1,2 @@
+local ks = require "ks"
+return ks.job "x" { flows = {} }

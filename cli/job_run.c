@@ -177,6 +177,9 @@ static int run_jobs(struct run *r)
 		stop_jobs(r);
 		return code;
 	}
+	if (!r->once && isatty(STDERR_FILENO) && !options_flag(r->options, "quiet"))
+		say("%zu job%s running; Ctrl-C commits and stops", r->job_count,
+		    r->job_count == 1 ? " is" : "s are");
 	r->progress.is_silent = options_flag(r->options, "quiet") || !r->once;
 	progress_begin(&r->progress, "run", -1);
 	signals_on_stop(stop_jobs, r);

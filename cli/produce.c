@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/format.h"
@@ -110,6 +111,8 @@ struct input {
 	size_t pos;
 	bool is_at_end;
 	int64_t lines_dropped; /* newlines before bytes[0] */
+	int64_t bytes_dropped; /* all before bytes[0] */
+	int64_t file_bytes;    /* what a file has at the start; 0: it is none */
 };
 
 struct producer {
@@ -145,6 +148,18 @@ struct producer {
 	struct flight *landed, **landed_end;
 	size_t in_flight;
 };
+
+/* How many records the file will turn out to have, by those found in its beginning; -1: no file. */
+static int64_t expected_records(const struct input *in, int64_t records)
+{
+	int64_t parsed = in->bytes_dropped + (int64_t)in->pos;
+
+	if (in->file_bytes <= 0 || parsed <= 0)
+		return -1;
+	if (parsed >= in->file_bytes)
+		return records;
+	return (int64_t)((double)records * (double)in->file_bytes / (double)parsed);
+}
 
 /* --- flights --- */
 
@@ -211,6 +226,7 @@ static void land(struct producer *p, struct flight *f)
 		p->landed_records += f->record_count;
 		if (p->ack)
 			acknowledge(p, f);
+		p->progress.total = expected_records(&p->in, p->records);
 		progress_update(&p->progress, p->landed_records);
 	}
 	frame_unref(f->frame);
@@ -469,6 +485,7 @@ static bool input_fill(struct producer *p)
 
 	if (in->pos) {
 		in->lines_dropped += count_lines(in->bytes.data, in->pos);
+		in->bytes_dropped += (int64_t)in->pos;
 		in->bytes.len -= in->pos;
 		memmove(in->bytes.data, in->bytes.data + in->pos, in->bytes.len);
 		in->pos = 0;
@@ -633,6 +650,15 @@ static void producer_fini(struct producer *p)
 	buf_fini(&p->out);
 }
 
+static int64_t file_bytes_left(void)
+{
+	struct stat st;
+	off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+
+	return at >= 0 && fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size - at
+									       : 0;
+}
+
 static void produce(struct producer *p)
 {
 	struct ks_why why = {""};
@@ -642,6 +668,7 @@ static void produce(struct producer *p)
 		p->code = say_failure(err, &why);
 		return;
 	}
+	p->in.file_bytes = file_bytes_left();
 	if (isatty(STDIN_FILENO) || (p->ack && isatty(STDOUT_FILENO)))
 		p->progress.is_silent = true;
 	progress_begin(&p->progress, "produce", -1);

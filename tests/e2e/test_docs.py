@@ -1,7 +1,8 @@
 """Runs the console blocks of docs/cli.md literally and compares what they print.
 
-In such a block a line that begins with "$ " is a command of the shell and what follows is its output, stdout
-and stderr together. All commands of the document run one after the other in one empty directory.
+In such a block a line that begins with "$ " is a command of the shell, lines with ">" behind it belong to it, and
+what follows is its output, stdout and stderr together. Blocks of another kind (```text) are not run: what they show
+depends on the machine. All commands of the document run one after the other in one empty directory.
 test_docs.py KSRUN --write puts the present output into the document.
 """
 
@@ -25,27 +26,31 @@ def run(command, where, binary):
 
 
 def timeless(text):
-    """What differs from run to run: times of now, process ids."""
+    """What differs from run to run: times of now, process ids, in how many commits a job did it."""
     text = re.sub(r"\b1[6-9]\d{11}\b", "TIME", text)
     text = re.sub(r"running since [-\d]+ [:\d]+", "running since TIME", text)
+    text = re.sub(r"\d+ commits", "N commits", text)
     return re.sub(r"process \d+", "process PID", text)
 
 
 def replay(text, binary):
     """The document with the output that its commands have now."""
-    out, in_block = [], False
+    out, in_block, command = [], False, []
     where = tempfile.mkdtemp(prefix="ks-docs-")
     try:
         for line in text.splitlines():
+            if command and not line.startswith(">"):
+                out.extend(run("\n".join(command), where, binary).splitlines())
+                command = []
             if line == "```console":
                 in_block = True
             elif line == "```":
                 in_block = False
             if not in_block or line == "```console":
                 out.append(line)
-            elif line.startswith("$ "):
+            elif line.startswith("$ ") or (command and line.startswith(">")):
                 out.append(line)
-                out.extend(run(line[2:], where, binary).splitlines())
+                command.append(line[2:])
     finally:
         shutil.rmtree(where)
     return "\n".join(out) + "\n"

@@ -1,6 +1,8 @@
 """run, check, plan, graph and test as a user sees them: what they print, their exit codes, signals."""
 
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -86,6 +88,40 @@ class Jobs(unittest.TestCase):
         _, err = p.communicate(timeout=60)
         self.assertEqual(p.returncode, 0, err)
         self.assertIn(b"j: 1 records in, 1 out", err)
+
+    def on_terminal(self, *args, stdin=subprocess.DEVNULL):
+        """What is drawn on a terminal that is stderr, by line, also those drawn over."""
+        master, slave = pty.openpty()
+        p = subprocess.Popen([KSRUN, *args], cwd=self.where, env=dict(self.env, TERM="xterm"), stdin=stdin,
+                             stdout=subprocess.PIPE, stderr=slave)
+        os.close(slave)
+        text = b""
+        while True:
+            try:
+                text += os.read(master, 10000)
+            except OSError:
+                break
+        os.close(master)
+        p.stdout.close()
+        self.assertEqual(p.wait(60), 0, text)
+        return re.split("\r\n|\r", text.decode().replace("\033[K", ""))
+
+    def test_a_bar_on_a_terminal(self):
+        self.produce('{"pad":"%s"}\n' % ("x" * 40000) * 200)
+        script = self.script("ks.map(function(v) for i = 1, 200000 do v.n = i end return v end),")
+        lines = self.on_terminal("run", "--once", script)
+        self.assertTrue(any(re.fullmatch(r"run \[#+\.*\] \d+% \d+ records, [\d.]+( k)?/s, \d+ s left", s) for s in lines), lines)
+        self.assertRegex("\n".join(lines), r"\nrun: 200 records of 200 in [\d.]+ s, [\d.]+( k)?/s\nj: 200 records in")
+        self.assertEqual(self.on_terminal("run", "--once", "-q", script), [""])
+
+    def test_a_file_that_is_produced_has_an_end(self):
+        self.ksrun("topic", "create", "in")
+        name = self.write("lines", "".join(os.urandom(50).hex() + "\n" for _ in range(400000)))
+        with open(os.path.join(self.where, name), encoding="utf-8") as f:
+            lines = self.on_terminal("topic", "produce", "in", "-z", "gzip", stdin=f)
+        self.assertTrue(any(re.fullmatch(r"produce \[#*\.+\] \d+% \d+ records, [\d.]+( [kM])?/s, \d+ s left", s)
+                            for s in lines), lines)
+        self.assertRegex("\n".join(lines), r"\nproduce: 400000 records of 400000 in ")
 
     def test_check(self):
         _, err = self.ksrun("check", self.script())

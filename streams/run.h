@@ -54,6 +54,8 @@ struct pipeline {
 	const struct error_policy *policy;
 	struct node *first;
 	struct doc_path *time_path;
+	int64_t stream_time; /* latest time of its records; flows of one topic may read different times */
+	int64_t time_before; /* the same without the record under way */
 	bool needs_script;
 	struct node *
 		forwards; /* the piece is this to alone, of a fixed topic: whole batches may go through */
@@ -94,7 +96,6 @@ struct task {
 	struct thread *thread;
 	size_t group;
 	int32_t partition;
-	int64_t stream_time;
 	struct pipeline *pipes;
 	size_t pipe_count;
 	struct input **inputs;

@@ -346,7 +346,7 @@ enum ks_err step_dedup(struct task *t, struct node *n, struct rec *r)
 			    n->path ? "\"" : "", n->path ? n->step->path : "its key",
 			    n->path ? "\" is missing or null" : " is null");
 	datum_pack(&th->ctx, &id, &th->encoded);
-	if (dedup_seen(n->dedup, buf_slice(&th->encoded), t->stream_time))
+	if (dedup_seen(n->dedup, buf_slice(&th->encoded), n->pipe->stream_time))
 		return ERR_NONE;
 	return node_forward(t, n, r);
 }
@@ -414,7 +414,7 @@ enum ks_err step_script(struct task *t, struct node *n, struct rec *r)
 		.get = script_get,
 		.put = script_put,
 		.forward = script_forward,
-		.stream_time = t->stream_time,
+		.stream_time = n->pipe->stream_time,
 	};
 	enum ks_err err =
 		th->script->ops->process(th->script, n->step->fn, r, &ctx, &th->script_error);

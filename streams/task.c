@@ -113,13 +113,13 @@ enum ks_err task_new(struct thread *th, size_t group, int32_t partition, struct 
 	t->thread = th;
 	t->group = group;
 	t->partition = partition;
-	t->stream_time = INT64_MIN;
 	t->pipes = xcalloc(plan->piece_count, sizeof *t->pipes);
 	for (size_t i = 0; i < plan->piece_count && !err; i++) {
 		if (plan->pieces[i].group != group)
 			continue;
 		struct pipeline *p = &t->pipes[t->pipe_count++];
 		p->piece = &plan->pieces[i];
+		p->stream_time = INT64_MIN;
 		err = pipeline_compile(t, p, why);
 	}
 	if (err)
@@ -137,7 +137,8 @@ void task_free(struct task *t)
 		input_free(t->thread, t->inputs[i]);
 	for (size_t i = 0; i < t->path_count; i++)
 		doc_path_free(t->paths[i]);
-	state_clocks_close(&t->thread->pool, &t->stream_time);
+	for (size_t i = 0; i < t->pipe_count; i++)
+		state_clocks_close(&t->thread->pool, &t->pipes[i].stream_time);
 	free(t->inputs);
 	free(t->paths);
 	free(t->pipes);
@@ -313,8 +314,6 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 	if (sinks_put_batch(&th->sinks, sink, p, b->bytes, b->record_count))
 		return;
 	in->position = batch_last_offset(b) + 1;
-	if (b->max_timestamp > t->stream_time)
-		t->stream_time = b->max_timestamp;
 	th->step_records += (uint64_t)b->record_count;
 	*is_forwarded = true;
 }
@@ -324,7 +323,6 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 static enum ks_err record_run(struct task *t, struct input *in, const struct record *r)
 {
 	struct thread *th = t->thread;
-	int64_t stream_time = t->stream_time;
 
 	sinks_begin(&th->sinks);
 	undo_begin(&th->undo);
@@ -334,7 +332,8 @@ static enum ks_err record_run(struct task *t, struct input *in, const struct rec
 			continue;
 		sinks_rollback_record(&th->sinks);
 		undo_apply_record(&th->undo);
-		t->stream_time = stream_time;
+		for (size_t k = 0; k <= i; k++)
+			in->feeds[k].pipe->stream_time = in->feeds[k].pipe->time_before;
 		return err;
 	}
 	in->position = r->offset + 1;

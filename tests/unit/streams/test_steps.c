@@ -374,6 +374,24 @@ static void stream_time_outlives_a_stop(void **state)
 	assert_topic(r, "out", 0, "x=1 y=2 x=4");
 }
 
+/* The other flow takes the records' own timestamps, which are far ahead of the times in their values. */
+static void flows_of_one_topic_have_their_own_stream_times(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	step_topic(steps, "copy");
+	struct flow *f = job_flow(r->job, "g", "in");
+	f->time_path = xstrdup("at");
+	step_add(&f->steps, STEP_DEDUP)->within_ms = 100;
+	step_topic(&f->steps, "out");
+	rig_send_at(r, "in", "x", "{\"at\":10}", 1000000);
+	rig_send_at(r, "in", "x", "{\"at\":20}", 2000000);
+	rig_send_at(r, "in", "x", "{\"at\":111}", 3000000);
+	rig_pump(r);
+	assert_topic(r, "out", 0, "x={\"at\":10} x={\"at\":111}");
+}
+
 static void process_has_a_store_and_forwards(void **state)
 {
 	struct rig *r = *state;
@@ -681,6 +699,7 @@ int main(void)
 		TEST(dedup_drops_ids_seen_within_the_time),
 		ROCKS(dedup_drops_ids_seen_within_the_time),
 		ROCKS(stream_time_outlives_a_stop),
+		TEST(flows_of_one_topic_have_their_own_stream_times),
 		TEST(process_has_a_store_and_forwards),
 		TEST(a_new_key_brings_equal_keys_together_through_a_repartition_topic),
 		TEST(a_branch_may_be_cut_as_well),

@@ -84,6 +84,7 @@ struct state_pool {
 	size_t cache_bytes;
 	size_t unmerged_bytes;
 	size_t changed_bytes;    /* since the last collect, about */
+	uint64_t lookups;        /* tells whether a struct state_ref is still good */
 	size_t merge_hand;       /* state whose merge goes on next */
 	uint32_t commit;         /* number of the commit that is being filled, from 1 */
 	uint32_t commit_durable; /* highest number known durable */

@@ -314,10 +314,15 @@ enum ks_err step_fold(struct task *t, struct node *n, struct rec *r)
 		if (err)
 			return fail(t, n, err, "init is not json");
 	}
+	uint64_t lookups = th->pool.lookups;
 	err = th->script->ops->fold(th->script, n->step->fn, &acc, r, &out, &th->script_error);
 	if (err)
 		return fail_script(t, n, err);
-	/* the function may have looked up and changed nothing of this store: the place still holds */
+	/* the function may have kept the ctx of a process step that forwarded to it, and used it */
+	if (th->pool.lookups != lookups)
+		err = group_place(t, n, r, &p);
+	if (err)
+		return err;
 	write_value(t, n, &p, &out);
 	return send(t, n, r, out);
 }

@@ -88,6 +88,7 @@ struct input {
 	int64_t position;         /* next to process */
 	int64_t submitted;        /* of the last step */
 	int64_t forgotten;        /* repartition: trimmed up to here */
+	size_t fetched_bytes;     /* repartition: since then */
 	int64_t end;              /* once: stop here; else INT64_MAX */
 	_Atomic(int64_t) durable; /* position that is committed */
 };

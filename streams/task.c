@@ -13,7 +13,8 @@
 #include "base/log.h"
 #include "wire/checksum.h"
 
-#define FORGET_EVERY_RECORDS 200000 /* how often a repartition topic is trimmed */
+#define FORGET_EVERY_RECORDS 200000 /* how often a repartition topic is trimmed: either */
+#define FORGET_EVERY_BYTES   (64u << 20)
 #define MERGE_TURN_RECORDS   4096   /* before the loop looks elsewhere */
 #define FORWARD_BYTES_MIN    4096   /* smaller batches are better written into larger ones */
 
@@ -197,6 +198,7 @@ static enum ks_err fetch(struct thread *th, struct input *in, bool *got)
 		return out_of_range(th, in);
 	if (err)
 		return input_error(th, in, err, why.text);
+	in->fetched_bytes += in->chunk.bytes.len;
 	*got = true;
 	return ERR_NONE;
 }
@@ -424,9 +426,12 @@ static void forget_processed(struct thread *th, struct input *in)
 {
 	int64_t durable = atomic_load_explicit(&in->durable, memory_order_relaxed);
 
-	if (!in->is_repartition || durable - in->forgotten < FORGET_EVERY_RECORDS)
+	if (!in->is_repartition || durable == in->forgotten ||
+	    (durable - in->forgotten < FORGET_EVERY_RECORDS &&
+	     in->fetched_bytes < FORGET_EVERY_BYTES))
 		return;
 	in->forgotten = durable;
+	in->fetched_bytes = 0;
 	th->engine->backend->ops->forget(in->source, durable);
 }
 

@@ -480,6 +480,29 @@ static void a_new_key_brings_equal_keys_together_through_a_repartition_topic(voi
 	assert_int_equal(topic_partition_count(t), 4);
 }
 
+/* Trimming goes by bytes, too: a few records may be all that there is room for. */
+static void a_repartition_topic_of_large_records_is_trimmed(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct buf value = {0};
+
+	buf_append_str(&value, "{\"user\":\"u\",\"text\":\"");
+	for (int i = 0; i < 50000; i++)
+		buf_append_str(&value, "0123456789");
+	buf_append_str(&value, "\"}");
+	step_path(steps, STEP_GROUP, "user");
+	step_add(steps, STEP_COUNT);
+	for (int i = 0; i < 200; i++) {
+		rig_send(r, "in", "k", buf_cstr(&value));
+		rig_pump(r);
+	}
+	buf_fini(&value);
+	struct partition *p = rig_partition(r, "job-f-repartition", 0);
+	assert_true(partition_log_start_offset(p) > 120);
+	assert_true(partition_size_bytes(p) < 70 << 20);
+}
+
 static void a_branch_may_be_cut_as_well(void **state)
 {
 	struct rig *r = *state;
@@ -751,6 +774,7 @@ int main(void)
 		TEST(flows_of_one_topic_have_their_own_stream_times),
 		TEST(process_has_a_store_and_forwards),
 		TEST(a_new_key_brings_equal_keys_together_through_a_repartition_topic),
+		TEST(a_repartition_topic_of_large_records_is_trimmed),
 		TEST(a_branch_may_be_cut_as_well),
 		TEST(inputs_are_merged_in_the_order_of_their_timestamps),
 		TEST(a_pattern_takes_topics_that_appear_later),

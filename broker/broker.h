@@ -115,6 +115,9 @@ struct topic_config_row *topic_configs(struct topic *t, size_t *count);
 struct topic *partition_topic(const struct partition *p);
 int32_t partition_index(const struct partition *p);
 int64_t partition_log_start_offset(const struct partition *p);
+/* Where to go on when a read below the high watermark is out of range: the log start offset, or where a trim that is
+ * being written will have put it. */
+int64_t partition_next_start_offset(const struct partition *p);
 int64_t
 partition_high_watermark(const struct partition *p); /* offset after the last readable record */
 uint64_t partition_size_bytes(const struct partition *p); /* of its batches */

@@ -284,6 +284,13 @@ int64_t partition_log_start_offset(const struct partition *p)
 	return atomic_load(&p->log_start_offset);
 }
 
+int64_t partition_next_start_offset(const struct partition *p)
+{
+	int64_t announced = atomic_load(&p->trim_announced),
+		start = atomic_load(&p->log_start_offset);
+	return announced > start ? announced : start;
+}
+
 int64_t partition_high_watermark(const struct partition *p)
 {
 	return atomic_load(&p->high_watermark);

@@ -205,8 +205,11 @@ enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, stru
 			       " to %" PRId64,
 			       p->topic->name, p->index, offset, partition_log_start_offset(p),
 			       high_watermark);
-	if (offset == high_watermark)
+	if (offset == high_watermark) {
+		if (r->iter) /* nobody knows when the next read comes */
+			drop_iterator(r);
 		return ERR_EMPTY;
+	}
 	if (partition_read_tail(p, offset, max_bytes, out) == ERR_NONE) {
 		if (r->iter)
 			drop_iterator(r);

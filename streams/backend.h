@@ -70,6 +70,7 @@ struct backend_ops {
 	/* As reader_read of broker.h. */
 	enum ks_err (*fetch)(struct backend_input *in, int64_t offset, size_t max_bytes,
 			     struct chunk *out, struct ks_why *why);
+	/* Where to go on after ERR_OFFSET_OUT_OF_RANGE. */
 	int64_t (*start_offset)(struct backend_input *in);
 	int64_t (*end_offset)(struct backend_input *in); /* the high watermark */
 	/* The job has no more use for what lies below offset (of a repartition topic). */

@@ -170,7 +170,7 @@ static enum ks_err local_fetch(struct backend_input *in, int64_t offset, size_t 
 
 static int64_t local_start_offset(struct backend_input *in)
 {
-	return partition_log_start_offset(in->partition);
+	return partition_next_start_offset(in->partition);
 }
 
 static int64_t local_end_offset(struct backend_input *in)

@@ -132,7 +132,8 @@ static void compile_state(struct compiler *c, struct node *n)
 	else
 		c->err = state_open(&th->pool, id, t->partition, &n->state, c->why);
 	if (!c->err && (s->kind == STEP_DEDUP || s->kind == STEP_PROCESS))
-		c->err = state_clock_open(&th->pool, id, t->partition, &t->stream_time, c->why);
+		c->err = state_clock_open(&th->pool, id, t->partition, &c->pipe->stream_time,
+					  c->why);
 }
 
 static struct node *compile_step(struct compiler *c, const struct step_list *list, size_t i)

@@ -283,8 +283,8 @@ static enum ks_err attempt(struct task *t, struct input *in, struct feed *f, con
 		if (err)
 			return err;
 	}
-	if (rec.timestamp > t->stream_time)
-		t->stream_time = rec.timestamp;
+	if (rec.timestamp > p->stream_time)
+		p->stream_time = rec.timestamp;
 	if (p->needs_script)
 		th->script->ops->begin_record(th->script, &rec, &th->ctx);
 	err = p->first ? p->first->process(t, p->first, &rec) : ERR_NONE;
@@ -309,15 +309,15 @@ enum ks_err feed_record(struct task *t, struct input *in, struct feed *f, const 
 {
 	struct thread *th = t->thread;
 	const struct error_policy *p = f->pipe->policy;
-	int64_t stream_time = t->stream_time;
 
+	f->pipe->time_before = f->pipe->stream_time;
 	for (int tries = p->is_set ? p->retry_times : 0;; tries--) {
 		enum ks_err err = attempt(t, in, f, r);
 		if (!err)
 			return ERR_NONE;
 		sinks_rollback(&th->sinks);
 		undo_apply(&th->undo);
-		t->stream_time = stream_time;
+		f->pipe->stream_time = f->pipe->time_before;
 		if (tries <= 0 || !may_end_otherwise(err))
 			return apply_policy(th, in, f, r);
 		wait_before_retry(th, p->retry_backoff_ms);

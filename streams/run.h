@@ -54,6 +54,8 @@ struct pipeline {
 	const struct error_policy *policy;
 	struct node *first;
 	struct doc_path *time_path;
+	int64_t stream_time; /* latest time of its records; flows of one topic may read different times */
+	int64_t time_before; /* the same without the record under way */
 	bool needs_script;
 	struct node *
 		forwards; /* the piece is this to alone, of a fixed topic: whole batches may go through */
@@ -86,6 +88,7 @@ struct input {
 	int64_t position;         /* next to process */
 	int64_t submitted;        /* of the last step */
 	int64_t forgotten;        /* repartition: trimmed up to here */
+	size_t fetched_bytes;     /* repartition: since then */
 	int64_t end;              /* once: stop here; else INT64_MAX */
 	_Atomic(int64_t) durable; /* position that is committed */
 };
@@ -94,7 +97,6 @@ struct task {
 	struct thread *thread;
 	size_t group;
 	int32_t partition;
-	int64_t stream_time;
 	struct pipeline *pipes;
 	size_t pipe_count;
 	struct input **inputs;

@@ -149,6 +149,8 @@ enum ks_err sinks_put(struct sinks *s, struct sink *sink, int32_t partition,
 
 	if (size + BATCH_HEADER_BYTES > max)
 		return ERR_MESSAGE_TOO_LARGE;
+	if (s->bytes - s->attempt_bytes + size > SINK_RECORD_BYTES)
+		return ERR_TOO_LARGE;
 	out_touch(s, o);
 	if (max > SINK_BATCH_BYTES)
 		max = SINK_BATCH_BYTES;

@@ -15,7 +15,8 @@
 #include "streams/record.h"
 #include "wire/batch.h"
 
-#define SINK_BATCH_BYTES 65536
+#define SINK_BATCH_BYTES  65536
+#define SINK_RECORD_BYTES (64u << 20) /* what one attempt may put */
 
 /* One output partition. */
 struct out {
@@ -90,7 +91,7 @@ struct sink_record {
 	struct slice key, value, headers;
 	int32_t header_count;
 };
-/* ERR_MESSAGE_TOO_LARGE: over the topic's max.message.bytes. */
+/* ERR_MESSAGE_TOO_LARGE: over the topic's max.message.bytes. ERR_TOO_LARGE: the attempt makes too much of one record. */
 enum ks_err sinks_put(struct sinks *s, struct sink *sink, int32_t partition,
 		      const struct sink_record *r);
 /* Puts a whole finished batch of so many records. ERR_MESSAGE_TOO_LARGE. */

@@ -303,6 +303,7 @@ enum ks_err state_find(struct state *s, struct slice key, struct state_ref *ref,
 {
 	struct state_pool *p = s->pool;
 
+	p->lookups++;
 	if (key.len > STATE_KEY_BYTES_MAX)
 		return ks_fail(why, ERR_TOO_LARGE, "a key of %zu bytes; state keys have at most %d",
 			       key.len, STATE_KEY_BYTES_MAX);

@@ -60,7 +60,7 @@ static inline void undo_begin_attempt(struct undo *u)
 void undo_apply(struct undo *u);        /* the attempt */
 void undo_apply_record(struct undo *u); /* all since undo_begin */
 
-/* A task's stream time as the store saves it. */
+/* The stream time of a piece of a flow as the store saves it. */
 struct stream_clock {
 	const int64_t *time;
 	int64_t saved;
@@ -84,6 +84,7 @@ struct state_pool {
 	size_t cache_bytes;
 	size_t unmerged_bytes;
 	size_t changed_bytes;    /* since the last collect, about */
+	uint64_t lookups;        /* tells whether a struct state_ref is still good */
 	size_t merge_hand;       /* state whose merge goes on next */
 	uint32_t commit;         /* number of the commit that is being filled, from 1 */
 	uint32_t commit_durable; /* highest number known durable */
@@ -112,10 +113,10 @@ enum ks_err state_open(struct state_pool *p, uint32_t store, int32_t partition, 
 
 uint32_t state_store(const struct state *s);
 
-/* From now on commits save *time, a task's stream time, for the store; raises it to what was saved last. */
+/* From now on commits save *time, a stream time, for the store; raises it to what was saved last. */
 enum ks_err state_clock_open(struct state_pool *p, uint32_t store, int32_t partition, int64_t *time,
 			     struct ks_why *why);
-/* The task goes: its time is not looked at again. */
+/* The time goes: it is not looked at again. */
 void state_clocks_close(struct state_pool *p, const int64_t *time);
 
 /* Where a key was found; good until the next call on the same pool. */

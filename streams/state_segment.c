@@ -4,7 +4,8 @@
  * moves what lives in it to the current segment and frees it: that is how dead room is regained and, when the cache is
  * over its bound, how clean entries leave: those that were not used since the hand came by last are dropped
  * instead of moved (second chance). Both happen when a new segment is needed, a few segments at a time, so the cost
- * is spread over the entries that caused it.
+ * is spread over the entries that caused it. An entry too large for a segment has one to itself, which is never moved, only
+ * dropped.
  */
 #include "streams/state_impl.h"
 
@@ -72,8 +73,10 @@ static void make_room(struct state *s);
 
 static uint32_t units_new(struct state *s, uint32_t units)
 {
-	if (units > SEGMENT_BYTES / UNIT) /* a large one has a segment for itself */
+	if (units > SEGMENT_BYTES / UNIT) {
+		make_room(s);
 		return units_take(s, segment_add(s, units), units);
+	}
 	if (!s->current || s->segments[s->current].used + units > s->segments[s->current].cap) {
 		if (!s->is_sweeping)
 			make_room(s);
@@ -109,10 +112,19 @@ uint32_t entry_new(struct state *s, uint32_t hash, struct slice key, size_t valu
 	return ref;
 }
 
+/* One commit at most is under way: every row but its own is durable. Numbers of commits may wrap around. */
 static bool may_leave(const struct state *s, const struct entry *e)
 {
+	const struct state_pool *p = s->pool;
+
 	return !(e->flags & (ENTRY_DIRTY | ENTRY_CHANGED | ENTRY_REFERENCED)) &&
-	       (int32_t)(s->pool->commit_durable - e->put_commit) >= 0;
+	       (p->commit == p->commit_durable || e->put_commit != p->commit);
+}
+
+static void entry_drop(struct state *s, const struct entry *e, uint32_t ref)
+{
+	table_remove(s, table_find_ref(s, e->hash, ref));
+	s->is_complete = false;
 }
 
 static void entry_move(struct state *s, struct entry *e, uint32_t old)
@@ -139,8 +151,7 @@ static void sweep(struct state *s, uint32_t id, bool evicts)
 		if (e->flags & ENTRY_DEAD)
 			continue;
 		if (evicts && may_leave(s, e)) {
-			table_remove(s, table_find_ref(s, e->hash, ref));
-			s->is_complete = false;
+			entry_drop(s, e, ref);
 		} else {
 			e->flags &= (uint16_t) ~(evicts ? ENTRY_REFERENCED : 0);
 			entry_move(s, e, ref);
@@ -152,14 +163,34 @@ static void sweep(struct state *s, uint32_t id, bool evicts)
 	segment_free(s, id);
 }
 
+static bool is_large(const struct state *s, uint32_t id)
+{
+	return s->segments[id].cap > SEGMENT_BYTES / UNIT;
+}
+
+/* The second chance of the one entry that is there. */
+static void sweep_large(struct state *s, uint32_t id)
+{
+	uint32_t ref = id << UNIT_BITS;
+	struct entry *e = entry_at(s, ref);
+
+	if (!may_leave(s, e)) {
+		e->flags &= (uint16_t)~ENTRY_REFERENCED;
+		return;
+	}
+	entry_drop(s, e, ref);
+	s->segments[id].live -= e->units;
+	s->live_units -= e->units;
+	segment_free(s, id);
+}
+
 /* The next segment in the hand's way that may be swept; 0: none. */
-static uint32_t next_segment(struct state *s)
+static uint32_t next_segment(struct state *s, bool large_too)
 {
 	for (size_t i = 0; i < s->segment_count; i++) {
 		s->sweep_hand = s->sweep_hand + 1 < s->segment_count ? s->sweep_hand + 1 : 0;
 		uint32_t id = (uint32_t)s->sweep_hand;
-		if (s->segments[id].data && id != s->current &&
-		    s->segments[id].cap == SEGMENT_BYTES / UNIT)
+		if (s->segments[id].data && id != s->current && (large_too || !is_large(s, id)))
 			return id;
 	}
 	return 0;
@@ -175,8 +206,10 @@ static void evict(struct state_pool *p)
 {
 	for (int i = 0; i < SWEEPS_MAX && p->cache_bytes > p->cache_bytes_max; i++) {
 		struct state *s = p->states[p->hand++ % p->state_count];
-		uint32_t id = next_segment(s);
-		if (id)
+		uint32_t id = next_segment(s, true);
+		if (id && is_large(s, id))
+			sweep_large(s, id);
+		else if (id)
 			sweep(s, id, true);
 	}
 }
@@ -186,7 +219,7 @@ static void make_room(struct state *s)
 	struct state_pool *p = s->pool;
 
 	for (int i = 0; i < SWEEPS_MAX && is_mostly_dead(s); i++) {
-		uint32_t id = next_segment(s);
+		uint32_t id = next_segment(s, false);
 		if (!id)
 			break;
 		sweep(s, id, false);

@@ -1,6 +1,6 @@
-/* state_time.c - the stream time of a task, kept with the stores that look at it.
+/* state_time.c - the stream time of a flow in a partition, kept with the stores that look at it.
  *
- * Dedup and the script's own stores decide by stream time, which is the latest time of all records the task has seen,
+ * Dedup and the script's own stores decide by stream time, which is the latest time of all records that came,
  * also of those that changed nothing. A start that took it from the next record would decide otherwise than a run that
  * went on. So every commit in which it moved carries it, in a row beside the store: job, 't', store, partition -> i64 BE.
  */

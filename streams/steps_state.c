@@ -314,10 +314,15 @@ enum ks_err step_fold(struct task *t, struct node *n, struct rec *r)
 		if (err)
 			return fail(t, n, err, "init is not json");
 	}
+	uint64_t lookups = th->pool.lookups;
 	err = th->script->ops->fold(th->script, n->step->fn, &acc, r, &out, &th->script_error);
 	if (err)
 		return fail_script(t, n, err);
-	/* the function may have looked up and changed nothing of this store: the place still holds */
+	/* the function may have kept the ctx of a process step that forwarded to it, and used it */
+	if (th->pool.lookups != lookups)
+		err = group_place(t, n, r, &p);
+	if (err)
+		return err;
 	write_value(t, n, &p, &out);
 	return send(t, n, r, out);
 }
@@ -346,18 +351,35 @@ enum ks_err step_dedup(struct task *t, struct node *n, struct rec *r)
 			    n->path ? "\"" : "", n->path ? n->step->path : "its key",
 			    n->path ? "\" is missing or null" : " is null");
 	datum_pack(&th->ctx, &id, &th->encoded);
-	if (dedup_seen(n->dedup, buf_slice(&th->encoded), t->stream_time))
+	if (dedup_seen(n->dedup, buf_slice(&th->encoded), n->pipe->stream_time))
 		return ERR_NONE;
 	return node_forward(t, n, r);
 }
 
 /* --- process --- */
 
+#define CALL_PUT_MAX   (64u << 20)  /* put and undone by one call, bytes */
+#define CALL_ARENA_MAX (256u << 20) /* read and forwarded by one call */
+
 struct script_store {
 	struct task *task;
 	struct node *node;
 	struct rec *rec;
+	size_t put_bytes;
+	size_t arena_bytes; /* when the call began */
 };
+
+/* What a call takes from ctx and gives to it is not in the sandbox's memory: it has bounds of its own. */
+static enum ks_err check_bounds(const struct script_store *s, struct ks_why *why)
+{
+	const struct thread *th = s->task->thread;
+
+	if (s->put_bytes <= CALL_PUT_MAX && th->undo.log.len <= CALL_PUT_MAX &&
+	    th->arena.total_bytes - s->arena_bytes <= CALL_ARENA_MAX)
+		return ERR_NONE;
+	return ks_fail(why, ERR_TOO_LARGE,
+		       "one record reads, puts and forwards hundreds of MiB through ctx");
+}
 
 static enum ks_err script_get(void *self, struct datum *key, struct datum *value, bool *found,
 			      struct ks_why *why)
@@ -367,7 +389,10 @@ static enum ks_err script_get(void *self, struct datum *key, struct datum *value
 
 	if (key->kind == DATUM_NULL)
 		return ks_fail(why, ERR_SCRIPT, "nil is no key");
-	enum ks_err err = find_place(s->task, s->node, key, &p);
+	enum ks_err err = check_bounds(s, why);
+	if (err)
+		return err;
+	err = find_place(s->task, s->node, key, &p);
 	*found = !err && p.found;
 	if (!err && p.found)
 		err = unpack_copy(s->task, s->node, p.value, value);
@@ -382,10 +407,14 @@ static enum ks_err script_put(void *self, struct datum *key, struct datum *value
 
 	if (key->kind == DATUM_NULL)
 		return ks_fail(why, ERR_SCRIPT, "nil is no key");
-	enum ks_err err = find_place(s->task, s->node, key, &p);
+	enum ks_err err = check_bounds(s, why);
+	if (err)
+		return err;
+	err = find_place(s->task, s->node, key, &p);
 	if (err)
 		return ks_fail(why, err, "%s", s->task->thread->failure.e.message);
 	write_value(s->task, s->node, &p, value);
+	s->put_bytes += p.key.len + s->task->thread->encoded.len;
 	return ERR_NONE;
 }
 
@@ -394,8 +423,10 @@ static enum ks_err script_forward(void *self, struct datum *value, struct datum 
 {
 	struct script_store *s = self;
 	struct rec out = *s->rec;
-	enum ks_err err = ERR_NONE;
+	enum ks_err err = check_bounds(s, why);
 
+	if (err)
+		return err;
 	out.value = *value;
 	if (key) {
 		err = check_new_key(s->task, s->node, s->rec, key);
@@ -409,13 +440,14 @@ static enum ks_err script_forward(void *self, struct datum *value, struct datum 
 enum ks_err step_script(struct task *t, struct node *n, struct rec *r)
 {
 	struct thread *th = t->thread;
-	struct script_store self = {t, n, r};
+	struct script_store self = {
+		.task = t, .node = n, .rec = r, .arena_bytes = th->arena.total_bytes};
 	struct process_context ctx = {
 		.self = &self,
 		.get = script_get,
 		.put = script_put,
 		.forward = script_forward,
-		.stream_time = t->stream_time,
+		.stream_time = n->pipe->stream_time,
 	};
 	enum ks_err err =
 		th->script->ops->process(th->script, n->step->fn, r, &ctx, &th->script_error);

@@ -100,6 +100,9 @@ static enum ks_err put(struct task *t, struct node *n, struct sink *sink, struct
 	if (err)
 		return err;
 	err = sinks_put(&th->sinks, sink, partition, &out);
+	if (err == ERR_TOO_LARGE)
+		return fail(t, n, err, "more than %u MiB are made of one record",
+			    SINK_RECORD_BYTES >> 20);
 	if (err)
 		return fail(t, n, err,
 			    "a record of %zu bytes is over max.message.bytes (%zu) of topic %s",

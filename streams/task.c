@@ -13,7 +13,8 @@
 #include "base/log.h"
 #include "wire/checksum.h"
 
-#define FORGET_EVERY_RECORDS 200000 /* how often a repartition topic is trimmed */
+#define FORGET_EVERY_RECORDS 200000 /* how often a repartition topic is trimmed: either */
+#define FORGET_EVERY_BYTES   (64u << 20)
 #define MERGE_TURN_RECORDS   4096   /* before the loop looks elsewhere */
 #define FORWARD_BYTES_MIN    4096   /* smaller batches are better written into larger ones */
 
@@ -113,13 +114,13 @@ enum ks_err task_new(struct thread *th, size_t group, int32_t partition, struct 
 	t->thread = th;
 	t->group = group;
 	t->partition = partition;
-	t->stream_time = INT64_MIN;
 	t->pipes = xcalloc(plan->piece_count, sizeof *t->pipes);
 	for (size_t i = 0; i < plan->piece_count && !err; i++) {
 		if (plan->pieces[i].group != group)
 			continue;
 		struct pipeline *p = &t->pipes[t->pipe_count++];
 		p->piece = &plan->pieces[i];
+		p->stream_time = INT64_MIN;
 		err = pipeline_compile(t, p, why);
 	}
 	if (err)
@@ -137,7 +138,8 @@ void task_free(struct task *t)
 		input_free(t->thread, t->inputs[i]);
 	for (size_t i = 0; i < t->path_count; i++)
 		doc_path_free(t->paths[i]);
-	state_clocks_close(&t->thread->pool, &t->stream_time);
+	for (size_t i = 0; i < t->pipe_count; i++)
+		state_clocks_close(&t->thread->pool, &t->pipes[i].stream_time);
 	free(t->inputs);
 	free(t->paths);
 	free(t->pipes);
@@ -196,6 +198,7 @@ static enum ks_err fetch(struct thread *th, struct input *in, bool *got)
 		return out_of_range(th, in);
 	if (err)
 		return input_error(th, in, err, why.text);
+	in->fetched_bytes += in->chunk.bytes.len;
 	*got = true;
 	return ERR_NONE;
 }
@@ -313,8 +316,6 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 	if (sinks_put_batch(&th->sinks, sink, p, b->bytes, b->record_count))
 		return;
 	in->position = batch_last_offset(b) + 1;
-	if (b->max_timestamp > t->stream_time)
-		t->stream_time = b->max_timestamp;
 	th->step_records += (uint64_t)b->record_count;
 	*is_forwarded = true;
 }
@@ -324,7 +325,6 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 static enum ks_err record_run(struct task *t, struct input *in, const struct record *r)
 {
 	struct thread *th = t->thread;
-	int64_t stream_time = t->stream_time;
 
 	sinks_begin(&th->sinks);
 	undo_begin(&th->undo);
@@ -334,7 +334,8 @@ static enum ks_err record_run(struct task *t, struct input *in, const struct rec
 			continue;
 		sinks_rollback_record(&th->sinks);
 		undo_apply_record(&th->undo);
-		t->stream_time = stream_time;
+		for (size_t k = 0; k <= i; k++)
+			in->feeds[k].pipe->stream_time = in->feeds[k].pipe->time_before;
 		return err;
 	}
 	in->position = r->offset + 1;
@@ -425,9 +426,12 @@ static void forget_processed(struct thread *th, struct input *in)
 {
 	int64_t durable = atomic_load_explicit(&in->durable, memory_order_relaxed);
 
-	if (!in->is_repartition || durable - in->forgotten < FORGET_EVERY_RECORDS)
+	if (!in->is_repartition || durable == in->forgotten ||
+	    (durable - in->forgotten < FORGET_EVERY_RECORDS &&
+	     in->fetched_bytes < FORGET_EVERY_BYTES))
 		return;
 	in->forgotten = durable;
+	in->fetched_bytes = 0;
 	th->engine->backend->ops->forget(in->source, durable);
 }
 

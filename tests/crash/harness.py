@@ -21,9 +21,11 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-JOB = HERE / "job.lua"
-TOPICS = ["orders", "rest", "users", "countries"]
-STORES = ["users", "countries"]
+# For each job its output topics and its stores.
+JOBS = {
+    "job.lua": (["orders", "rest", "users", "countries"], ["users", "countries"]),
+    "job_process.lua": (["fresh", "thirds", "country_users", "dead"], ["visits", "country_users"]),
+}
 # In the order in which a step passes them; base/failpoint.c has the list.
 FAILPOINTS = [
     "commit-submit", "shard-collect", "shard-write", "shard-written", "shard-mark", "shard-reply",
@@ -38,18 +40,25 @@ def write_input(path, records, seed):
     with open(path, "w") as out:
         for i in range(records):
             user = f"u{rng.randrange(10000):05d}"
+            at = i + rng.randrange(-500, 500)
             out.write(f'{user}\t{{"id":{i},"type":"{rng.choice(TYPES)}","user":"{user}",'
-                      f'"country":"{rng.choice(COUNTRIES)}"}}\n')
+                      f'"country":"{rng.choice(COUNTRIES)}","at":{at}}}\n')
 
 
 class Job:
     """One data directory and the binary that works on it."""
 
-    def __init__(self, ksrun, data, guarantee):
-        self.ksrun, self.data, self.guarantee = ksrun, str(data), guarantee
+    def __init__(self, args, data):
+        self.ksrun, self.data, self.guarantee = args.ksrun, str(data), args.guarantee
+        self.script = str(HERE / args.job)
+        self.topics, self.stores = JOBS[args.job]
+        self.more = [part for p in args.param for part in ("-p", p)]
+        if args.threads:
+            self.more += ["--threads", str(args.threads)]
 
     def command(self):
-        return [self.ksrun, "run", "--once", "--data", self.data, "-p", f"guarantee={self.guarantee}", str(JOB)]
+        return [self.ksrun, "run", "--once", "--data", self.data, "-p", f"guarantee={self.guarantee}", *self.more,
+                self.script]
 
     def start(self, failpoint=None):
         env = dict(os.environ, KS_LOG="error")
@@ -75,19 +84,19 @@ class Job:
 
     def results(self):
         found = {}
-        for topic in TOPICS:
+        for topic in self.topics:
             found["topic " + topic] = self.fingerprint(
                 [self.ksrun, "topic", "consume", topic, "-o", ":end", "-f", "%k\t%p\t%v\n", "--data", self.data])
-        for store in STORES:
+        for store in self.stores:
             found["state " + store] = self.fingerprint(
-                [self.ksrun, "job", "state", str(JOB), store, "--data", self.data])
+                [self.ksrun, "job", "state", self.script, store, "--data", self.data])
         return found
 
 
-def prepare(ksrun, data, records, seed):
+def prepare(ksrun, data, topics, records, seed):
     with tempfile.NamedTemporaryFile(prefix="ks-crash-", suffix=".tsv") as lines:
         write_input(lines.name, records, seed)
-        for topic in ["in"] + TOPICS:
+        for topic in ["in"] + topics:
             subprocess.run([ksrun, "topic", "create", topic, "-p", "4", "--data", str(data)],
                            check=True, stdout=subprocess.DEVNULL)
         with open(lines.name) as source:
@@ -138,7 +147,7 @@ def compare(expected, found):
 def one_round(args, base, folder, killer, kills_wanted):
     data = folder / "round"
     shutil.copytree(base, data)
-    job = Job(args.ksrun, data, args.guarantee)
+    job = Job(args, data)
     killed = 0
     while killed < kills_wanted and killer.run(job):
         killed += 1
@@ -169,6 +178,9 @@ def main():
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--kills-per-round", type=int, default=25)
     parser.add_argument("--longest", type=float, default=0.4, help="seconds that a run may live before it is killed")
+    parser.add_argument("--job", default="job.lua", choices=sorted(JOBS))
+    parser.add_argument("--threads", type=int, default=0, help="0: one per core")
+    parser.add_argument("-p", "--param", action="append", default=[], help="NAME=VALUE for the job, may be repeated")
     parser.add_argument("--guarantee", default="exactly_once",
                         choices=["exactly_once", "at_least_once", "at_most_once"])
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -180,10 +192,10 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ks-crash-"))
     try:
         base = folder / "base"
-        prepare(args.ksrun, base, args.records, args.seed)
+        prepare(args.ksrun, base, JOBS[args.job][0], args.records, args.seed)
         reference = folder / "reference"
         shutil.copytree(base, reference)
-        calm = Job(args.ksrun, reference, args.guarantee)
+        calm = Job(args, reference)
         calm.finish()
         expected = calm.results()
         shutil.rmtree(reference)

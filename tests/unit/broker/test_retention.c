@@ -140,6 +140,36 @@ static void the_thread_trims_by_itself(void **state)
 	waiter_free(w);
 }
 
+/* The batches are gone from the store; that they are is not published yet. */
+static void a_reader_that_meets_a_trim_learns_where_to_go_on(void **state)
+{
+	struct rig *r = *state;
+	struct ks_why said = {""};
+	struct chunk c;
+
+	for (int i = 0; i < 10; i++)
+		rig_append(
+			r,
+			topic_partition(i ? broker_topic_find(r->b, "t") : rig_topic(r, "t", 1), 0),
+			10, 10 * i);
+	rig_reopen(r); /* no tail */
+	struct partition *p = topic_partition(broker_topic_find(r->b, "t"), 0);
+	struct key_log from = key_log(p->id, 0), to = key_log(p->id, 50);
+	struct store_write *w = store_write_new(r->b->store);
+	store_delete_range(w, CF_LOG, KEY_SLICE(from), KEY_SLICE(to));
+	atomic_store(&p->trim_announced, 50);
+	assert_ok(store_commit(r->b->store, w, false, why));
+	store_write_free(w);
+
+	struct reader *reader = reader_new(p);
+	assert_int_equal(reader_read(reader, 10, 1000, &c, &said), ERR_OFFSET_OUT_OF_RANGE);
+	assert_int_equal(partition_log_start_offset(p), 0);
+	assert_int_equal(partition_next_start_offset(p), 50);
+	assert_int_equal(reader_read(reader, 50, 1000, &c, &said), 0);
+	chunk_fini(&c);
+	reader_free(reader);
+}
+
 static uint64_t live_bytes(struct rig *r)
 {
 	struct store_stats stats;
@@ -185,6 +215,7 @@ int main(void)
 		BOTH(records_older_than_retention_ms_go),
 		BOTH(a_log_larger_than_retention_bytes_is_cut),
 		MEMORY(compacted_and_everlasting_topics_are_left_alone),
+		ROCKS(a_reader_that_meets_a_trim_learns_where_to_go_on),
 		MEMORY(the_thread_trims_by_itself),
 		ROCKS(space_comes_back),
 	};

@@ -386,6 +386,90 @@ static void a_dead_letter_of_a_record_on_which_the_job_stops_is_not_written(void
 	assert_topic(r, "dead", 0, "");
 }
 
+enum greed { PUTS_MANY, PUTS_ONE, GETS, FORWARDS };
+static enum greed greed;
+static int served; /* calls of ctx that went well */
+
+static enum ks_err take_all(struct fake_call *c)
+{
+	static char large[1 << 20];
+	struct process_context *p = c->process;
+	struct ks_why why;
+
+	for (served = 0; served < 2000; served++) {
+		struct datum key = {.kind = DATUM_I64, .i64 = greed == PUTS_MANY ? served : 0};
+		struct datum value = {.kind = DATUM_STRING, .bytes = slice_of(large, sizeof large)};
+		bool found;
+		enum ks_err err = ERR_NONE;
+		if (greed == FORWARDS) {
+			value.bytes.data = arena_copy(c->ctx->arena, large, sizeof large);
+			err = p->forward(p->self, &value, NULL, &why);
+		} else if (greed == GETS && served) {
+			err = p->get(p->self, &key, &value, &found, &why);
+		} else {
+			err = p->put(p->self, &key, &value, &why);
+		}
+		if (err)
+			return fake_raise(c, why.text);
+	}
+	return ERR_NONE;
+}
+
+static enum ks_err nothing(struct fake_call *c)
+{
+	*c->truthy = false;
+	return ERR_NONE;
+}
+
+static void a_call_that_moves_too_much_through_ctx_is_stopped(void **state)
+{
+	static const fake_fn greedy[] = {take_all, nothing};
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct engine_progress p;
+
+	r->fns = greedy;
+	step_fn(steps, STEP_PROCESS, 0);
+	step_fn(steps, STEP_FILTER, 1);
+	r->job->on_error = (struct error_policy){.is_set = true, .action = ERROR_SKIP};
+	rig_pump(r);
+	for (int i = 0; i < 4; i++) {
+		greed = (enum greed)i;
+		rig_send(r, "in", "a", "1");
+		rig_pump(r);
+		assert_true(served > 30 && served < 300);
+		engine_progress(r->e, &p);
+		assert_int_equal(p.skipped, i + 1);
+	}
+}
+
+/* Each of its elements has the record's key. */
+static void a_record_that_makes_too_much_of_itself_fails(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct buf key = {0}, value = {0};
+	struct engine_progress p;
+
+	for (int i = 0; i < 100000; i++)
+		buf_append_str(&key, "k");
+	buf_append_str(&value, "{\"all\":[1");
+	for (int i = 0; i < 2000; i++)
+		buf_append_str(&value, ",1");
+	buf_append_str(&value, "]}");
+	step_path(steps, STEP_EXPLODE, "all");
+	step_topic(steps, "out");
+	r->job->on_error = (struct error_policy){.is_set = true, .action = ERROR_SKIP};
+	rig_send(r, "in", buf_cstr(&key), buf_cstr(&value));
+	rig_send(r, "in", "a", "{\"all\":[1,2]}");
+	rig_pump(r);
+	engine_progress(r->e, &p);
+	assert_int_equal(p.skipped, 1);
+	assert_topic(r, "out", 0, "a=1 a=2");
+	buf_fini(&key);
+	buf_fini(&value);
+}
+
 static atomic_int tried;
 
 static enum ks_err count_and_raise(struct fake_call *c)
@@ -437,6 +521,8 @@ int main(void)
 		ROCKS(a_record_on_which_the_job_stops_leaves_nothing_in_any_flow),
 		TEST(a_dead_letter_of_a_record_on_which_the_job_stops_is_not_written),
 		TEST(a_stop_while_a_retry_waits_gives_nothing_up),
+		TEST(a_call_that_moves_too_much_through_ctx_is_stopped),
+		TEST(a_record_that_makes_too_much_of_itself_fails),
 		TEST(what_does_not_decode_is_the_records_fault),
 		TEST(what_is_too_large_for_its_topic_is_an_error_of_the_record),
 		TEST(an_error_that_the_script_swallows_is_one_nevertheless),

@@ -241,6 +241,77 @@ static void the_cache_stays_within_its_bound(void **state)
 	bed_fini(&d);
 }
 
+/* Each has a segment to itself. */
+static void large_values_leave_the_cache_too(void **state)
+{
+	static char text[100000];
+	struct bed d;
+	struct state *s;
+	struct ks_why why;
+	struct state_ref ref;
+	struct slice value;
+	bool found;
+	size_t most = 0;
+
+	(void)state;
+	bed_init(&d);
+	bed_open(&d, 1 << 20, 100000);
+	d.pool.commit = d.pool.commit_durable = UINT32_MAX - 100; /* it will come to 0 */
+	assert_int_equal(state_open(&d.pool, 3, 1, &s, &why), 0);
+	for (uint32_t i = 0; i < 1000; i++) {
+		uint32_t key = i % 300;
+		memset(text, 'a' + (int)(i / 300), sizeof text);
+		undo_begin(&d.undo);
+		assert_int_equal(state_find(s, slice_of(&key, 4), &ref, &value, &found, &why), 0);
+		assert_int_equal(found, i >= 300);
+		if (found)
+			assert_int_equal(value.data[99999], 'a' + (int)(i / 300) - 1);
+		state_write(s, &ref, slice_of(&key, 4), slice_of(text, sizeof text));
+		if (i % 3 == 2)
+			bed_commit(&d);
+		if (d.pool.cache_bytes > most)
+			most = d.pool.cache_bytes;
+	}
+	print_message("at most %zu bytes\n", most);
+	assert_true(most < 3 << 20);
+	bed_fini(&d);
+}
+
+/* Rows that were only read; the number of commits has passed half of its range. */
+static void what_was_read_leaves_the_cache_after_any_number_of_commits(void **state)
+{
+	struct bed d;
+	struct state *s;
+	struct ks_why why;
+	struct state_ref ref;
+	struct slice value;
+	bool found, any = true;
+
+	(void)state;
+	bed_init(&d);
+	bed_open(&d, 1 << 20, 100000);
+	assert_int_equal(state_open(&d.pool, 3, 1, &s, &why), 0);
+	for (uint32_t key = 0; key < 100000; key++) {
+		undo_begin(&d.undo);
+		assert_int_equal(state_find(s, slice_of(&key, 4), &ref, &value, &found, &why), 0);
+		state_write(s, &ref, slice_of(&key, 4), slice_str("a value of some bytes"));
+		if (key % 500 == 499)
+			bed_commit(&d);
+	}
+	while (any) {
+		any = state_pool_merge_all(&d.pool);
+		bed_commit(&d);
+	}
+	bed_close(&d);
+	bed_open(&d, 1 << 20, 100000);
+	d.pool.commit = d.pool.commit_durable = (uint32_t)INT32_MAX + 10;
+	assert_int_equal(state_open(&d.pool, 3, 1, &s, &why), 0);
+	for (uint32_t key = 0; key < 100000; key++)
+		assert_int_equal(state_find(s, slice_of(&key, 4), &ref, &value, &found, &why), 0);
+	assert_true(d.pool.cache_bytes < 3 << 20);
+	bed_fini(&d);
+}
+
 static void names_keep_their_numbers(void **state)
 {
 	struct bed d;
@@ -271,6 +342,8 @@ int main(void)
 		cmocka_unit_test(a_state_is_what_the_model_says),
 		cmocka_unit_test(a_hot_key_is_merged_once_for_many_commits),
 		cmocka_unit_test(the_cache_stays_within_its_bound),
+		cmocka_unit_test(large_values_leave_the_cache_too),
+		cmocka_unit_test(what_was_read_leaves_the_cache_after_any_number_of_commits),
 		cmocka_unit_test(names_keep_their_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -374,6 +374,72 @@ static void stream_time_outlives_a_stop(void **state)
 	assert_topic(r, "out", 0, "x=1 y=2 x=4");
 }
 
+/* The other flow takes the records' own timestamps, which are far ahead of the times in their values. */
+static void flows_of_one_topic_have_their_own_stream_times(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+
+	step_topic(steps, "copy");
+	struct flow *f = job_flow(r->job, "g", "in");
+	f->time_path = xstrdup("at");
+	step_add(&f->steps, STEP_DEDUP)->within_ms = 100;
+	step_topic(&f->steps, "out");
+	rig_send_at(r, "in", "x", "{\"at\":10}", 1000000);
+	rig_send_at(r, "in", "x", "{\"at\":20}", 2000000);
+	rig_send_at(r, "in", "x", "{\"at\":111}", 3000000);
+	rig_pump(r);
+	assert_topic(r, "out", 0, "x={\"at\":10} x={\"at\":111}");
+}
+
+static struct process_context *kept; /* of the process step that runs */
+static int puts_each;
+
+static enum ks_err keep_and_forward(struct fake_call *c)
+{
+	struct ks_why why;
+	kept = c->process;
+	return c->process->forward(c->process->self, &c->r->value, NULL, &why);
+}
+
+/* Puts so much through the ctx of the step before it that the cache is swept meanwhile. */
+static enum ks_err fold_and_put(struct fake_call *c)
+{
+	static int64_t number;
+	static char text[1000];
+	struct ks_why why;
+
+	for (int i = 0; i < puts_each; i++) {
+		struct datum key = {.kind = DATUM_I64, .i64 = number++};
+		struct datum value = {.kind = DATUM_STRING, .bytes = slice_of(text, sizeof text)};
+		assert_int_equal(kept->put(kept->self, &key, &value, &why), 0);
+	}
+	*c->out = c->r->value;
+	return ERR_NONE;
+}
+
+static void a_function_may_use_a_ctx_that_it_kept(void **state)
+{
+	static const fake_fn keeping[] = {keep_and_forward, fold_and_put};
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	char text[8];
+
+	r->fns = keeping;
+	r->job->cache_bytes = 300000;
+	step_store(step_fn(steps, STEP_PROCESS, 0), "first");
+	step_store(step_fn(steps, STEP_REDUCE, 1), "second");
+	puts_each = 1;
+	for (int i = 0; i < 12000; i++) {
+		if (i == 11900)
+			puts_each = 1500;
+		snprintf(text, sizeof text, "k%d", i % 6000);
+		rig_send(r, "in", text, "\"the value of this key is of some length\"");
+		if (i % 100 == 99 || i >= 11900)
+			rig_pump(r);
+	}
+}
+
 static void process_has_a_store_and_forwards(void **state)
 {
 	struct rig *r = *state;
@@ -412,6 +478,29 @@ static void a_new_key_brings_equal_keys_together_through_a_repartition_topic(voi
 	assert_non_null(t);
 	assert_true(topic_is_internal(t));
 	assert_int_equal(topic_partition_count(t), 4);
+}
+
+/* Trimming goes by bytes, too: a few records may be all that there is room for. */
+static void a_repartition_topic_of_large_records_is_trimmed(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct buf value = {0};
+
+	buf_append_str(&value, "{\"user\":\"u\",\"text\":\"");
+	for (int i = 0; i < 50000; i++)
+		buf_append_str(&value, "0123456789");
+	buf_append_str(&value, "\"}");
+	step_path(steps, STEP_GROUP, "user");
+	step_add(steps, STEP_COUNT);
+	for (int i = 0; i < 200; i++) {
+		rig_send(r, "in", "k", buf_cstr(&value));
+		rig_pump(r);
+	}
+	buf_fini(&value);
+	struct partition *p = rig_partition(r, "job-f-repartition", 0);
+	assert_true(partition_log_start_offset(p) > 120);
+	assert_true(partition_size_bytes(p) < 70 << 20);
 }
 
 static void a_branch_may_be_cut_as_well(void **state)
@@ -681,8 +770,11 @@ int main(void)
 		TEST(dedup_drops_ids_seen_within_the_time),
 		ROCKS(dedup_drops_ids_seen_within_the_time),
 		ROCKS(stream_time_outlives_a_stop),
+		TEST(a_function_may_use_a_ctx_that_it_kept),
+		TEST(flows_of_one_topic_have_their_own_stream_times),
 		TEST(process_has_a_store_and_forwards),
 		TEST(a_new_key_brings_equal_keys_together_through_a_repartition_topic),
+		TEST(a_repartition_topic_of_large_records_is_trimmed),
 		TEST(a_branch_may_be_cut_as_well),
 		TEST(inputs_are_merged_in_the_order_of_their_timestamps),
 		TEST(a_pattern_takes_topics_that_appear_later),

@@ -173,6 +173,19 @@ static enum ks_err send(struct task *t, const struct node *n, struct rec *r, str
 
 /* --- count, sum, min, max --- */
 
+/* An earlier version of the job may have kept something else under the same name. */
+static enum ks_err check_kept(struct task *t, const struct node *n, struct datum *kept)
+{
+	enum step_kind kind = n->step->kind;
+
+	if (kept->kind == DATUM_I64 || (kept->kind == DATUM_F64 && kind != STEP_COUNT) ||
+	    (kept->kind == DATUM_STRING && (kind == STEP_MIN || kind == STEP_MAX)))
+		return ERR_NONE;
+	return fail(t, n, ERR_DECODE,
+		    "store \"%s\" holds %s, which is no %s; give the step another store with as=",
+		    n->step->store, datum_describe(&t->thread->ctx, kept), step_kind_name(kind));
+}
+
 enum ks_err step_count(struct task *t, struct node *n, struct rec *r)
 {
 	struct datum count = {.kind = DATUM_I64};
@@ -182,6 +195,8 @@ enum ks_err step_count(struct task *t, struct node *n, struct rec *r)
 
 	if (!err && p.found)
 		err = unpack_value(t, n, p.value, &count);
+	if (!err)
+		err = check_kept(t, n, &count);
 	if (err)
 		return err;
 	count.i64++;
@@ -272,6 +287,8 @@ enum ks_err step_number(struct task *t, struct node *n, struct rec *r)
 	new = now;
 	if (p.found) {
 		err = unpack_copy(t, n, p.value, &old);
+		if (!err)
+			err = check_kept(t, n, &old);
 		if (!err && n->step->kind == STEP_SUM)
 			err = add(t, n, &old, &now, &new);
 		else if (!err)

@@ -392,6 +392,31 @@ static void flows_of_one_topic_have_their_own_stream_times(void **state)
 	assert_topic(r, "out", 0, "x={\"at\":10} x={\"at\":111}");
 }
 
+/* A new version of the job counts where the old one reduced. */
+static void a_store_of_another_step_is_not_taken_for_a_number(void **state)
+{
+	static const enum step_kind kinds[] = {STEP_COUNT, STEP_SUM, STEP_MIN};
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct engine_progress p;
+
+	step_store(step_fn(steps, STEP_REDUCE, LAST_AND_NOW), "store");
+	step_topic(steps, "out");
+	r->job->on_error = (struct error_policy){.is_set = true, .action = ERROR_SKIP};
+	rig_send(r, "in", "a", "{\"n\":1}");
+	rig_pump(r);
+	for (size_t i = 0; i < 3; i++) {
+		rig_stop(r);
+		steps->steps[0].kind = kinds[i];
+		steps->steps[0].fn = FN_NONE;
+		rig_send(r, "in", "a", "5");
+		rig_pump(r);
+		assert_topic(r, "out", 0, "a={\"n\":1}");
+		engine_progress(r->e, &p);
+		assert_int_equal(p.skipped, 1);
+	}
+}
+
 static struct process_context *kept; /* of the process step that runs */
 static int puts_each;
 
@@ -771,6 +796,7 @@ int main(void)
 		ROCKS(dedup_drops_ids_seen_within_the_time),
 		ROCKS(stream_time_outlives_a_stop),
 		TEST(a_function_may_use_a_ctx_that_it_kept),
+		TEST(a_store_of_another_step_is_not_taken_for_a_number),
 		TEST(flows_of_one_topic_have_their_own_stream_times),
 		TEST(process_has_a_store_and_forwards),
 		TEST(a_new_key_brings_equal_keys_together_through_a_repartition_topic),

@@ -12,8 +12,7 @@ void help_overview(const char *group, FILE *out)
 		if (!v->is_hidden && strlen(v->name) > width)
 			width = strlen(v->name);
 	if (!group)
-		fputs("ksrun - Kafka-style log and Lua stream engine on one database\n\n",
-		      out);
+		fputs("ksrun - Kafka-style log and Lua stream engine on one database\n\n", out);
 	fprintf(out, "Usage: ksrun %s%sVERB [OPTIONS] ARGUMENTS\n\n", group ? group : "",
 		group ? " " : "");
 	for (const struct verb *v = verbs; v->name; v++) {

@@ -20,6 +20,7 @@
 
 #define STEP_BYTES_MAX      (1u << 20) /* output of one commit */
 #define STEP_RECORDS_MAX    65536      /* records read for one commit */
+#define TURN_NS             10000000   /* that a thread processes before it looks up */
 #define FETCH_BYTES         (256u << 10)
 #define DECOMPRESSED_MAX    (128u << 20) /* of one batch */
 #define CACHE_BYTES_DEFAULT (64u << 20)
@@ -147,6 +148,8 @@ struct thread {
 	/* the step under construction */
 	uint64_t step_records; /* read */
 	int64_t step_began_ns; /* 0: nothing yet */
+	int64_t turn_ends_ns;  /* then the loop looks at the flight, the interval and the stop again */
+	unsigned turn_records;
 	bool has_failed;       /* a record failed for good: nothing more is processed */
 	enum ks_err err;
 	struct ks_why why;

@@ -343,6 +343,12 @@ static enum ks_err record_run(struct task *t, struct input *in, const struct rec
 	return ERR_NONE;
 }
 
+/* Functions may be slow: a turn ends by time as well, looked at now and then. */
+static bool turn_is_over(struct thread *th)
+{
+	return ++th->turn_records % 8 == 0 && clock_monotonic_ns(&clock_real) >= th->turn_ends_ns;
+}
+
 static enum ks_err run_single(struct task *t, struct input *in, bool *worked)
 {
 	struct thread *th = t->thread;
@@ -370,7 +376,7 @@ static enum ks_err run_single(struct task *t, struct input *in, bool *worked)
 			continue;
 		*worked = true;
 		enum ks_err err = record_run(t, in, &r);
-		if (err)
+		if (err || turn_is_over(th))
 			return err;
 	}
 	return ERR_NONE;
@@ -416,7 +422,7 @@ static enum ks_err run_merging(struct task *t, bool *worked)
 		*worked = true;
 		first->has_head = false;
 		enum ks_err err = record_run(t, first, &first->head);
-		if (err)
+		if (err || turn_is_over(th))
 			return err;
 	}
 	return ERR_NONE;

@@ -186,6 +186,7 @@ enum ks_err thread_turn(struct thread *th, bool *worked)
 	bool over, processed = false;
 	enum ks_err err = flight_continue(th, &over);
 
+	th->turn_ends_ns = clock_monotonic_ns(&clock_real) + TURN_NS;
 	if (!err)
 		err = look_for_new_topics(th);
 	if (!err)

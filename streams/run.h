@@ -18,7 +18,7 @@
 #include "streams/sinks.h"
 #include "streams/state.h"
 
-#define STEP_BYTES_MAX      (1u << 20) /* output of one commit */
+#define STEP_BYTES_MAX      (2u << 20) /* output of one commit */
 #define STEP_RECORDS_MAX    65536      /* records read for one commit */
 #define TURN_NS             10000000   /* that a thread processes before it looks up */
 #define FETCH_BYTES         (256u << 10)

@@ -16,6 +16,7 @@
 #define UNWINDING_RESERVE   (1u << 20) /* in all, beyond the cap */
 #define LARGE_BLOCK         1024       /* whose copying is charged */
 #define DOCUMENTS_LEAST     (1u << 20)
+#define DEADLINE_UNSET      INT64_MAX
 #define SCRATCH_KEPT        (1u << 20)
 
 static int64_t now_ns(const struct sandbox *s)
@@ -26,7 +27,12 @@ static int64_t now_ns(const struct sandbox *s)
 void sandbox_look(struct sandbox *s)
 {
 	s->work = 0;
-	if (s->depth > 0 && !s->stop && now_ns(s) >= s->deadline_ns)
+	if (s->depth == 0 || s->stop)
+		return;
+	int64_t now = now_ns(s);
+	if (s->deadline_ns == DEADLINE_UNSET)
+		s->deadline_ns = now + s->budget_ms * 1000000;
+	else if (now >= s->deadline_ns)
 		s->stop = STOP_TIME;
 }
 
@@ -67,8 +73,10 @@ void sandbox_enter(struct sandbox *s)
 	s->instructions = 0;
 	s->work = 0;
 	s->captured = false;
-	s->deadline_ns = now_ns(s) + s->budget_ms * 1000000;
-	lua_sethook(s->L, on_count, LUA_MASKCOUNT, SANDBOX_HOOK_INTERVAL);
+	/* Most calls end before the first look, which starts the time: they never read the clock. */
+	s->deadline_ns = DEADLINE_UNSET;
+	if (lua_gethook(s->L) != on_count || lua_gethookcount(s->L) != SANDBOX_HOOK_INTERVAL)
+		lua_sethook(s->L, on_count, LUA_MASKCOUNT, SANDBOX_HOOK_INTERVAL);
 }
 
 void sandbox_leave(struct sandbox *s)

@@ -44,23 +44,29 @@ static enum ks_err missing_input(const struct job *j, const char *name, const st
 	return ERR_SCRIPT;
 }
 
+/* A dead letter is the record and its headers: Kafka's default limit of a record and 64 KiB. */
+#define DEAD_LETTER_BYTES_MAX "1114124"
+
 static enum ks_err create_topic(struct engine *e, const struct plan_topic *t, int32_t partitions,
 				struct ks_why *why)
 {
 	const struct topic_decl *d = t->decl;
-	struct config_entry *configs = xcalloc(d ? d->config_count : 0, sizeof *configs);
+	bool needs_room = !d && t->is_dead_letter;
+	struct config_entry *configs = xcalloc(d ? d->config_count : 1, sizeof *configs);
 	struct topic_spec spec = {
 		.name = t->name,
 		.partitions = partitions,
 		.configs = configs,
-		.config_count = d ? d->config_count : 0,
+		.config_count = d ? d->config_count : needs_room,
 		.is_internal = t->is_repartition,
 	};
 	const struct backend_topic *found = NULL;
 	struct ks_why what = {""};
 
-	for (size_t i = 0; i < spec.config_count; i++)
+	for (size_t i = 0; d && i < spec.config_count; i++)
 		configs[i] = (struct config_entry){d->config_keys[i], d->config_values[i]};
+	if (needs_room)
+		configs[0] = (struct config_entry){"max.message.bytes", DEAD_LETTER_BYTES_MAX};
 	bool is_ours = d || t->is_output || t->is_repartition;
 	enum topic_need need = is_ours                ? TOPIC_CREATE
 			       : e->options.is_manual ? TOPIC_AUTO

@@ -125,8 +125,10 @@ static void add_outputs(struct planner *pl, const struct step_list *list)
 
 static void add_dead_letters(struct planner *pl, const struct error_policy *policy)
 {
-	if (policy->is_set && policy->action == ERROR_DEAD_LETTER && policy->dead_letter_topic)
-		topic_add(pl, policy->dead_letter_topic)->is_output = true;
+	if (policy->is_set && policy->action == ERROR_DEAD_LETTER && policy->dead_letter_topic) {
+		struct plan_topic *t = topic_add(pl, policy->dead_letter_topic);
+		t->is_output = t->is_dead_letter = true;
+	}
 }
 
 /* As many partitions as the widest topic that the group reads. */

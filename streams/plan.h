@@ -13,7 +13,7 @@
 struct plan_topic {
 	const char *name;
 	int32_t partitions; /* 0: the broker's default, or as it exists */
-	bool is_repartition, is_input, is_output;
+	bool is_repartition, is_input, is_output, is_dead_letter;
 	const struct topic_decl *decl; /* or NULL */
 };
 

@@ -329,6 +329,24 @@ static void a_record_without_its_group_fails_before_it_is_repartitioned(void **s
 	assert_topic(r, "job-f-repartition", 0, "");
 }
 
+static void a_dead_letter_has_room_for_the_largest_record(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	size_t len = 1048588 - 100; /* with its batch just below the limit of topic in */
+	char *value = xmalloc(len + 1);
+
+	memset(value, '{', len);
+	value[len] = 0;
+	step_path(steps, STEP_FILTER, "x");
+	policy_dead_letter(&r->job->on_error, "dead");
+	rig_send(r, "in", "a", value);
+	rig_pump(r);
+	assert_int_equal(
+		partition_high_watermark(topic_partition(broker_topic_find(r->b, "dead"), 0)), 1);
+	free(value);
+}
+
 static void a_topic_that_is_not_there_is_named_with_a_guess(void **state)
 {
 	struct rig *r = *state;
@@ -528,6 +546,7 @@ int main(void)
 		TEST(an_error_that_the_script_swallows_is_one_nevertheless),
 		TEST(a_map_must_not_change_the_key_of_what_state_follows),
 		TEST(a_record_without_its_group_fails_before_it_is_repartitioned),
+		TEST(a_dead_letter_has_room_for_the_largest_record),
 		TEST(a_topic_that_is_not_there_is_named_with_a_guess),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,8 @@ struct value_batch_index {
 struct value_batch_index value_batch_index(uint64_t index, uint32_t leader_epoch);
 bool batch_index_decode(struct slice value, uint64_t *index, uint32_t *leader_epoch);
 
-extern const struct slice key_ids, key_batch_index;
+/* CF_META 'c': the cluster id, CLUSTER_ID_BYTES letters behind a version byte. */
+extern const struct slice key_ids, key_batch_index, key_cluster_id;
 
 /* A slice of any of the structs above. */
 #define KEY_SLICE(k) slice_of((k).bytes, sizeof(k).bytes)

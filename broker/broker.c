@@ -136,8 +136,8 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 	};
 
 	for (size_t i = 0; i < b->topics.count; i++)
-		for (int32_t j = 0; j < b->topics.by_name[i]->partition_count; j++)
-			recover(&r, &b->topics.by_name[i]->partitions[j]);
+		for (int32_t j = 0; j < topic_partition_count(b->topics.by_name[i]); j++)
+			recover(&r, topic_partition(b->topics.by_name[i], j));
 	enum ks_err err = store_iter_error(r.log, why);
 	if (!err)
 		err = store_iter_error(r.index, why);
@@ -187,6 +187,12 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 		return err;
 	}
 	b->shard = shard_start(b, batch_index);
+	if (!options->store.read_only)
+		err = topics_write_uuids(b, why);
+	if (err) {
+		free_broker(b);
+		return err;
+	}
 	if (!options->store.read_only)
 		b->retention = retention_start(b);
 	*out = b;

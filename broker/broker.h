@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/store.h"
+#include "wire/batch.h"
 
 struct broker;
 struct topic;
@@ -61,9 +62,15 @@ struct config_entry {
 	const char *key, *value; /* Kafka's names: retention.ms, cleanup.policy, ... */
 };
 
+/* A topic's number for ever, which a later topic of the same name does not share. */
+struct topic_uuid {
+	uint8_t bytes[16];
+};
+
 struct topic_spec {
 	const char *name;
-	int32_t partitions; /* <= 0: the broker's default */
+	const struct topic_uuid *uuid; /* that no topic has; NULL: a random one */
+	int32_t partitions;            /* <= 0: the broker's default */
 	const struct config_entry *configs;
 	size_t config_count;
 	bool is_internal; /* repartition topics of jobs */
@@ -77,6 +84,15 @@ enum ks_err broker_topic_create(struct broker *b, const struct topic_spec *spec,
 enum ks_err broker_topic_validate(struct broker *b, const struct topic_spec *spec,
 				  struct ks_why *why);
 enum ks_err broker_topic_delete(struct broker *b, const char *name, struct ks_why *why);
+/* More partitions, behind those that are there, new_count in all. Handles and the partitions that
+ * were there stay as they are; what keys map to changes, which is the caller's business.
+ * ERR_UNKNOWN_TOPIC_OR_PARTITION, ERR_INVALID_PARTITIONS (not more than now, or over the limit). */
+enum ks_err broker_topic_add_partitions(struct broker *b, const char *name, int32_t new_count,
+					struct ks_why *why);
+/* Checks as broker_topic_add_partitions would, and changes nothing. */
+enum ks_err broker_topic_check_partitions(struct broker *b, const char *name, int32_t new_count,
+					  struct ks_why *why);
+/* Sets some configurations; value NULL: back to the default. */
 enum ks_err broker_topic_alter(struct broker *b, const char *name,
 			       const struct config_entry *configs, size_t count,
 			       struct ks_why *why);
@@ -89,6 +105,8 @@ enum ks_err broker_reclaim(struct broker *b, struct ks_why *why);
 /* Handles stay valid until broker_close; those of a deleted topic answer
  * ERR_UNKNOWN_TOPIC_OR_PARTITION. */
 struct topic *broker_topic_find(struct broker *b, const char *name); /* NULL: no such topic */
+/* By its uuid; NULL: no such topic. */
+struct topic *broker_topic_find_uuid(struct broker *b, const struct topic_uuid *uuid);
 /* Creates it with defaults when the broker is allowed to (auto_create_topics). */
 struct topic *broker_topic_find_or_create(struct broker *b, const char *name, struct ks_why *why);
 /* All topics in the order of their names; free() the array. */
@@ -99,8 +117,19 @@ char *broker_topic_suggest(struct broker *b, const char *name);
 const char *topic_name(const struct topic *t);
 uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
+struct topic_uuid topic_uuid(const struct topic *t); /* random, kept for the topic's life */
+/* Grows when partitions are added, at any time; never shrinks. */
 int32_t topic_partition_count(const struct topic *t);
 struct partition *topic_partition(struct topic *t, int32_t index); /* index in range */
+
+/* What an append is held against; one atomic read each. */
+int32_t topic_max_message_bytes(const struct topic *t); /* max.message.bytes, of one batch */
+bool topic_wants_keys(const struct topic *t);           /* cleanup.policy has "compact" */
+enum batch_timestamp_type topic_timestamp_type(const struct topic *t);
+/* How far a record's timestamp may lie before and after the broker's clock. */
+int64_t topic_timestamp_before_max_ms(const struct topic *t);
+int64_t topic_timestamp_after_max_ms(const struct topic *t);
+int32_t topic_min_insync_replicas(const struct topic *t);
 /* Effective configuration; is_default tells the ones never set. free() the array; strings until
  * broker_close. */
 struct topic_config_row {
@@ -145,6 +174,11 @@ enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, stru
 /* The first offset whose record has a timestamp >= timestamp. ERR_NOT_FOUND: none has. */
 enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestamp, int64_t *offset,
 					   int64_t *found_timestamp);
+
+/* The record with the latest timestamp of all, the first if there are several. ERR_NOT_FOUND: the
+ * log is empty or no record has a timestamp. */
+enum ks_err partition_max_timestamp_offset(struct partition *p, int64_t *offset,
+					   int64_t *timestamp);
 
 /* Who waits for any of several partitions to grow, or to lose their topic: a thread that sleeps, or
  * a callback. Watching and freeing is for one thread at a time. */

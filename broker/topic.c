@@ -8,7 +8,7 @@
 
 #include "base/suggest.h"
 #include "broker/core.h"
-#include "broker/groups.h"
+#include "broker/offsets.h"
 #include "broker/shard.h"
 
 /* --- the table --- */

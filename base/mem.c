@@ -150,6 +150,7 @@ struct frame *frame_new(size_t cap)
 	f->cap = cap;
 	f->data = (uint8_t *)(f + 1);
 	atomic_init(&f->refs, 1);
+	f->pins = 0;
 	return f;
 }
 
@@ -166,6 +167,7 @@ struct frame *frame_take_buf(struct buf *b)
 	f->cap = b->cap;
 	f->data = b->data;
 	atomic_init(&f->refs, 1);
+	f->pins = 0;
 	*b = (struct buf){0};
 	return f;
 }

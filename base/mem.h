@@ -82,6 +82,7 @@ struct frame {
 	size_t len;
 	size_t cap;
 	_Atomic(uint32_t) refs; /* shared */
+	uint32_t pins;          /* owner: whoever keeps count of the frames that it holds */
 	uint8_t *data;          /* cap + PAD_BYTES: behind this struct, or what a buf had */
 };
 

@@ -241,6 +241,12 @@ void broker_stats(struct broker *b, struct broker_stats *out)
 
 void broker_append(struct broker *b, struct append *a)
 {
+	const struct frame *f = a->frame;
+
+	if (!a->batches.data)
+		a->batches = slice_of(f->data, f->len);
+	assert(a->batches.data >= f->data && a->batches.data <= f->data + f->len &&
+	       a->batches.len <= (size_t)(f->data + f->len - a->batches.data));
 	shard_append(b->shard, a);
 }
 
@@ -267,7 +273,7 @@ enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct fra
 			       enum acks acks, int64_t *base_offset, struct ks_why *why)
 {
 	struct append_wait w = {
-		.append = {.partition = p, .batches = batches, .acks = acks, .done = append_done},
+		.append = {.partition = p, .frame = batches, .acks = acks, .done = append_done},
 	};
 
 	pthread_mutex_init(&w.mtx, NULL);

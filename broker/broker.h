@@ -180,37 +180,88 @@ enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestam
 enum ks_err partition_max_timestamp_offset(struct partition *p, int64_t *offset,
 					   int64_t *timestamp);
 
-/* A thread that waits for any of several partitions to grow. */
+/* Who waits for any of several partitions to grow, or to lose their topic: a thread that sleeps, or
+ * a callback. Watching and freeing is for one thread at a time. */
 struct waiter;
 struct waiter *waiter_new(void);
-void waiter_free(struct waiter *w);                       /* also stops watching */
-void waiter_watch(struct waiter *w, struct partition *p); /* until waiter_free */
-uint64_t waiter_ticket(struct waiter *w);                 /* take before looking at partitions */
+void waiter_free(struct waiter *w); /* also stops watching; w may be NULL */
+/* Until waiter_unwatch or waiter_free. */
+void waiter_watch(struct waiter *w, struct partition *p);
+void waiter_unwatch(struct waiter *w, struct partition *p); /* p is watched */
+void waiter_wake(struct waiter *w);                         /* from any thread */
+
+/* For a thread. Take the ticket before looking at the partitions. */
+uint64_t waiter_ticket(struct waiter *w);
 /* Returns at once when something happened since the ticket was taken, else when it does, or after
  * the timeout. */
 void waiter_wait(struct waiter *w, uint64_t ticket, int timeout_ms);
-void waiter_wake(struct waiter *w); /* from any thread */
+
+/* For a callback. It is made unarmed; arm it before looking at the partitions, so that nothing that
+ * happens after the look is missed. The first thing that happens then calls wake, once, and
+ * disarms. wake runs on the shard's thread (or waiter_wake's) inside a lock: it must not block and
+ * must call nothing of the broker. After waiter_free no call is under way and none will come. */
+struct waiter *waiter_new_callback(void (*wake)(void *arg), void *arg);
+void waiter_arm(struct waiter *w);
 
 /* --- appending --- */
 
 enum acks { ACKS_NONE = 0, ACKS_LEADER = 1, ACKS_ALL = -1 };
 
-/* One append command. The caller keeps the struct alive until done is called, exactly once. */
+/* One append command. The caller keeps the struct alive until done is called, exactly once. All
+ * batches are appended, or none is:
+ *   ERR_UNKNOWN_TOPIC_OR_PARTITION   the topic was deleted
+ *   ERR_MESSAGE_TOO_LARGE            a batch is over the topic's max.message.bytes
+ *   ERR_CORRUPT_MESSAGE, ERR_INVALID_RECORD
+ *   ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, ERR_INVALID_PRODUCER_EPOCH   batches with a producer id
+ *   ERR_NONE with an older base_offset: they are in the log already, a producer sent them again
+ *   ERR_IO, ERR_NO_SPACE, ...        the store has failed, see above */
 struct append {
 	struct partition *partition;
-	struct frame *
-		batches; /* taken: valid, uncontrolled batches (batch_validate); stamped in place */
-	enum acks acks;  /* ACKS_NONE and ACKS_LEADER need no sync */
+	struct frame *frame;  /* one reference, taken; the bytes of batches are stamped in place and
+			       * are the shard's from broker_append on, the rest stays untouched */
+	struct slice batches; /* consecutive valid batches (batch_validate) within the frame;
+			       * SLICE_NULL: all of it */
+	enum acks acks;       /* ACKS_NONE and ACKS_LEADER need no sync */
 	void (*done)(struct append *a, enum ks_err err);
 	void *cookie;
 	/* results */
-	int64_t base_offset;
-	int64_t log_append_time; /* ms; -1: the topic keeps the client's timestamps */
+	int64_t base_offset;      /* of the first batch; -1 after an error */
+	int64_t log_append_time;  /* ms; -1: the topic keeps the client's timestamps */
+	int64_t log_start_offset; /* of the partition when it was answered */
 };
 void broker_append(struct broker *b, struct append *a);
-/* The same, waiting for it. */
+/* A whole frame, waiting for it. */
 enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct frame *batches,
 			       enum acks acks, int64_t *base_offset, struct ks_why *why);
+
+/* --- producers --- */
+
+/* InitProducerId of an idempotent producer that has no transactional id. The caller keeps the
+ * struct alive until done is called, exactly once, on the shard's thread. */
+struct producer_id_call {
+	void (*done)(struct producer_id_call *c, enum ks_err err);
+	void *cookie;
+	/* in: the producer's current pair, or -1 and -1. out: a new id with epoch 0; for a pair,
+	 * the same id with the next epoch, or a new id when the epochs are used up. */
+	int64_t producer_id;
+	int16_t producer_epoch;
+
+	/* the broker's */
+	struct broker *broker;
+	struct producer_id_call *next;
+};
+void broker_producer_id(struct broker *b, struct producer_id_call *c);
+
+/* What a partition knows of one producer (DescribeProducers). */
+struct producer_row {
+	int64_t producer_id;
+	int64_t last_timestamp; /* ms, the broker's clock */
+	int32_t last_sequence;
+	int16_t producer_epoch;
+};
+/* Of all producers of a partition, by id; free() the array. */
+enum ks_err broker_partition_producers(struct broker *b, struct partition *p,
+				       struct producer_row **rows, size_t *count);
 
 /* --- group offsets --- */
 

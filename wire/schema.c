@@ -368,8 +368,12 @@ static void default_field(const struct wire_field *f, void *msg)
 {
 	void *out = (uint8_t *)msg + f->offset;
 
-	if (!f->dflt || f->is_array || f->is_nested)
+	if (!f->dflt)
 		return;
+	if (f->is_array) {
+		((struct any_array *)out)->n = (int32_t)f->dflt;
+		return;
+	}
 	switch ((enum wire_kind)f->kind) {
 	case WIRE_BOOL:
 		*(bool *)out = true;

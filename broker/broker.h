@@ -65,8 +65,11 @@ struct broker_options {
 	size_t group_bytes_max; /* one WriteBatch; 0: default 8 MiB */
 	bool no_sync; /* acknowledge what power loss can take back; kill -9 still cannot */
 	bool auto_create_topics;
-	int32_t default_partitions; /* 0: 1 */
-	int retention_check_ms;     /* between two looks at retention; 0: default 30 s */
+	int32_t default_partitions;     /* 0: 1 */
+	int64_t producer_expiration_ms; /* since its last append, of the broker's clock; 0: a day */
+	size_t producers_max;   /* that partitions remember, in all; above it the one that was
+			       * quiet for longest is forgotten; 0: default 100,000 */
+	int retention_check_ms; /* between two looks at retention; 0: default 30 s */
 	struct group_options groups;
 };
 
@@ -269,10 +272,6 @@ struct producer_id_call {
 	 * the same id with the next epoch, or a new id when the epochs are used up. */
 	int64_t producer_id;
 	int16_t producer_epoch;
-
-	/* the broker's */
-	struct broker *broker;
-	struct producer_id_call *next;
 };
 void broker_producer_id(struct broker *b, struct producer_id_call *c);
 

@@ -95,7 +95,8 @@ static void send_all(struct produce *p)
 			continue;
 		}
 		part->append = (struct append){.partition = part->partition,
-					       .batches = frame_copy(part->records),
+					       .frame = frame_ref(p->x->frame),
+					       .batches = part->records,
 					       .acks = p->acks,
 					       .done = on_appended,
 					       .cookie = part};

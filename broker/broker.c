@@ -136,8 +136,8 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 	};
 
 	for (size_t i = 0; i < b->topics.count; i++)
-		for (int32_t j = 0; j < b->topics.by_name[i]->partition_count; j++)
-			recover(&r, &b->topics.by_name[i]->partitions[j]);
+		for (int32_t j = 0; j < topic_partition_count(b->topics.by_name[i]); j++)
+			recover(&r, topic_partition(b->topics.by_name[i], j));
 	enum ks_err err = store_iter_error(r.log, why);
 	if (!err)
 		err = store_iter_error(r.index, why);
@@ -188,6 +188,12 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	}
 	b->shard = shard_start(b, batch_index);
 	if (!options->store.read_only)
+		err = topics_write_uuids(b, why);
+	if (err) {
+		free_broker(b);
+		return err;
+	}
+	if (!options->store.read_only)
 		b->retention = retention_start(b);
 	*out = b;
 	return ERR_NONE;
@@ -235,6 +241,12 @@ void broker_stats(struct broker *b, struct broker_stats *out)
 
 void broker_append(struct broker *b, struct append *a)
 {
+	const struct frame *f = a->frame;
+
+	if (!a->batches.data)
+		a->batches = slice_of(f->data, f->len);
+	assert(a->batches.data >= f->data && a->batches.data <= f->data + f->len &&
+	       a->batches.len <= (size_t)(f->data + f->len - a->batches.data));
 	shard_append(b->shard, a);
 }
 
@@ -261,7 +273,7 @@ enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct fra
 			       enum acks acks, int64_t *base_offset, struct ks_why *why)
 {
 	struct append_wait w = {
-		.append = {.partition = p, .batches = batches, .acks = acks, .done = append_done},
+		.append = {.partition = p, .frame = batches, .acks = acks, .done = append_done},
 	};
 
 	pthread_mutex_init(&w.mtx, NULL);

@@ -20,7 +20,16 @@ enum kind {
 	TEXT,
 };
 
-enum used { RETENTION_MS = 1, RETENTION_BYTES, MAX_MESSAGE_BYTES, TIMESTAMP_TYPE, CLEANUP_POLICY };
+enum used {
+	RETENTION_MS = 1,
+	RETENTION_BYTES,
+	MAX_MESSAGE_BYTES,
+	TIMESTAMP_TYPE,
+	CLEANUP_POLICY,
+	TIMESTAMP_BEFORE,
+	TIMESTAMP_AFTER,
+	MIN_INSYNC
+};
 
 struct row {
 	const char *key, *default_value;
@@ -55,14 +64,15 @@ static const struct row rows[] = {
 	{"max.message.bytes", "1048588", WHOLE, MAX_MESSAGE_BYTES, INT(0)},
 	{"message.downconversion.enable", "true", SWITCH, 0, NO_LIMITS},
 	{"message.format.version", "3.0-IV1", TEXT, 0, NO_LIMITS},
-	{"message.timestamp.after.max.ms", "9223372036854775807", WHOLE, 0, FROM(0)},
-	{"message.timestamp.before.max.ms", "9223372036854775807", WHOLE, 0, FROM(0)},
+	{"message.timestamp.after.max.ms", "9223372036854775807", WHOLE, TIMESTAMP_AFTER, FROM(0)},
+	{"message.timestamp.before.max.ms", "9223372036854775807", WHOLE, TIMESTAMP_BEFORE,
+	 FROM(0)},
 	{"message.timestamp.difference.max.ms", "9223372036854775807", WHOLE, 0, FROM(0)},
 	{"message.timestamp.type", "CreateTime", CHOICE, TIMESTAMP_TYPE,
 	 WORDS("CreateTime LogAppendTime")},
 	{"min.cleanable.dirty.ratio", "0.5", SHARE, 0, NO_LIMITS},
 	{"min.compaction.lag.ms", "0", WHOLE, 0, FROM(0)},
-	{"min.insync.replicas", "1", WHOLE, 0, INT(1)},
+	{"min.insync.replicas", "1", WHOLE, MIN_INSYNC, INT(1)},
 	{"preallocate", "false", SWITCH, 0, NO_LIMITS},
 	{"remote.log.copy.disable", "false", SWITCH, 0, NO_LIMITS},
 	{"remote.log.delete.on.disable", "false", SWITCH, 0, NO_LIMITS},
@@ -223,6 +233,15 @@ static void apply(struct topic_config *c, const struct row *r, const char *value
 		break;
 	case MAX_MESSAGE_BYTES:
 		c->max_message_bytes = (int32_t)v;
+		break;
+	case TIMESTAMP_BEFORE:
+		c->timestamp_before_max_ms = v;
+		break;
+	case TIMESTAMP_AFTER:
+		c->timestamp_after_max_ms = v;
+		break;
+	case MIN_INSYNC:
+		c->min_insync_replicas = (int32_t)v;
 		break;
 	case TIMESTAMP_TYPE:
 		c->is_append_time = strcmp(value, "LogAppendTime") == 0;

@@ -25,7 +25,8 @@ struct topic_config {
 	/* What it means. */
 	int64_t retention_ms;    /* -1: for ever */
 	int64_t retention_bytes; /* of one partition; -1: no limit */
-	int32_t max_message_bytes;
+	int64_t timestamp_before_max_ms, timestamp_after_max_ms;
+	int32_t max_message_bytes, min_insync_replicas;
 	bool is_append_time;
 	bool is_deleted_by_age; /* cleanup.policy has "delete": retention applies */
 	bool is_compacted;      /* it has "compact"; nothing compacts yet */

@@ -81,14 +81,6 @@ void buf_reserve(struct buf *b, size_t more)
 	b->cap = cap;
 }
 
-void buf_append(struct buf *b, const void *data, size_t len)
-{
-	buf_reserve(b, len);
-	if (len)
-		memcpy(b->data + b->len, data, len);
-	b->len += len;
-}
-
 void buf_append_str(struct buf *b, const char *s)
 {
 	buf_append(b, s, strlen(s));
@@ -107,11 +99,6 @@ void buf_printf(struct buf *b, const char *format, ...)
 	b->len += (size_t)n;
 	va_end(again);
 	va_end(args);
-}
-
-void buf_append_u8(struct buf *b, uint8_t v)
-{
-	buf_append(b, &v, 1);
 }
 
 void buf_append_u16be(struct buf *b, uint16_t v)

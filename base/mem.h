@@ -58,10 +58,22 @@ struct buf {
 
 void buf_fini(struct buf *b);
 void buf_reserve(struct buf *b, size_t more);                  /* room for more bytes */
-void buf_append(struct buf *b, const void *data, size_t len);
+static inline void buf_append(struct buf *b, const void *data, size_t len)
+{
+	if (b->cap - b->len < len || !b->data)
+		buf_reserve(b, len);
+	if (len)
+		memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
 void buf_append_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buf_append_u8(struct buf *b, uint8_t v);
+static inline void buf_append_u8(struct buf *b, uint8_t v)
+{
+	if (b->cap == b->len)
+		buf_reserve(b, 1);
+	b->data[b->len++] = v;
+}
 void buf_append_u16be(struct buf *b, uint16_t v);
 void buf_append_u32be(struct buf *b, uint32_t v);
 void buf_append_u64be(struct buf *b, uint64_t v);

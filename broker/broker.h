@@ -29,6 +29,29 @@ struct broker;
 struct topic;
 struct partition;
 
+/* Consumer groups over the wire, by Kafka's names. Zero is Kafka's default, except where it says
+ * otherwise. */
+struct group_options {
+	/* The classic protocol. */
+	int32_t initial_rebalance_delay_ms; /* group.initial.rebalance.delay.ms: 3000; < 0: none */
+	int32_t min_session_timeout_ms;     /* group.min.session.timeout.ms: 6000 */
+	int32_t max_session_timeout_ms;     /* group.max.session.timeout.ms: 1,800,000 */
+	int32_t max_size;                   /* group.max.size: 2^31 - 1 */
+	/* The consumer protocol (KIP-848). */
+	int32_t consumer_session_timeout_ms;    /* group.consumer.session.timeout.ms: 45,000 */
+	int32_t consumer_heartbeat_interval_ms; /* group.consumer.heartbeat.interval.ms: 5000 */
+	int32_t consumer_max_size;              /* group.consumer.max.size: 2^31 - 1 */
+	/* group.consumer.assignors: "uniform,range"; the first is the default. Copied. */
+	const char *consumer_assignors;
+	/* Offsets. */
+	int32_t offset_metadata_max_bytes; /* offset.metadata.max.bytes: 4096 */
+	int64_t offsets_retention_minutes; /* offsets.retention.minutes: 10,080; < 0: for ever */
+	int64_t offsets_retention_check_interval_ms; /* 600,000 */
+	/* Ours: what all groups together may take. */
+	int32_t groups_max;     /* 0: 100,000 */
+	size_t state_bytes_max; /* members' metadata and assignments; 0: 256 MiB */
+};
+
 #define BROKER_PARTITIONS_MAX 100000 /* of all topics */
 #define BROKER_TOPIC_NAME_MAX 249    /* bytes; [a-zA-Z0-9._-]+, not "." or ".." */
 
@@ -52,6 +75,7 @@ struct broker_options {
 	 * borrowed until broker_open returns, which refuses what broker_default_check would. */
 	const struct config_entry *topic_defaults;
 	size_t topic_default_count;
+	struct group_options groups;
 };
 
 /* Whether the entry may stand in topic_defaults. ERR_NOT_FOUND: topics have no such default, the key is
@@ -336,6 +360,34 @@ enum ks_err broker_group_commit(struct broker *b, const char *group,
 				const struct group_offset *offsets, size_t count,
 				struct ks_why *why);
 enum ks_err broker_group_delete(struct broker *b, const char *group, struct ks_why *why);
+
+/* --- groups over the wire --- */
+
+/* One request of the group protocols: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit,
+ * OffsetFetch, OffsetDelete, DescribeGroups, ListGroups, DeleteGroups, ConsumerGroupHeartbeat,
+ * ConsumerGroupDescribe. Everything pointed to stays alive and unchanged until done, which is called
+ * exactly once, on the shard's thread, in the order in which answers became true; that of a JoinGroup
+ * or SyncGroup may be minutes away. Whatever an answer says is durable by then. */
+struct group_call {
+	int16_t api_key, version;
+	const void *request; /* struct <api>_request */
+	void *response;      /* struct <api>_response, all defaults; filled by the time of done */
+	struct arena *arena; /* of the response's strings and arrays; the shard's until done */
+	struct slice client_id;  /* may be null */
+	const char *client_host; /* "/127.0.0.1", as Kafka shows it */
+	size_t request_bytes;    /* of the encoded request: what it weighs in the shard's queue */
+	void (*done)(struct group_call *c);
+	void *cookie;
+	/* result: not ERR_NONE when the store has failed; the outcome is unknown, the response is not
+	 * filled and nothing may be answered */
+	enum ks_err err;
+
+	void *state; /* the broker's */
+};
+void broker_group_call(struct broker *b, struct group_call *c);
+/* Before a server closes its connections: parked joins and syncs are answered with NOT_COORDINATOR,
+ * and so are later calls that would have to be parked. broker_close does the same. */
+void broker_group_calls_end(struct broker *b);
 
 /* --- jobs: the commit --- */
 

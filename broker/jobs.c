@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "broker/core.h"
-#include "broker/groups.h"
+#include "broker/offsets.h"
 #include "broker/shard.h"
 
 struct job_session {

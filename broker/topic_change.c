@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "broker/core.h"
-#include "broker/groups.h"
+#include "broker/offsets.h"
 #include "broker/shard.h"
 
 /* --- creating --- */

@@ -92,7 +92,7 @@ void run_round_trip(const struct options *o)
 	struct options fast = *o;
 	struct latencies l = {0};
 
-	fast.properties[fast.property_count++] = "linger.ms=0";
+	fast.linger_ms = "0";
 	rd_kafka_t *producer = producer_new(&fast, NULL, on_delivery);
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, o->topic, NULL);
 	rd_kafka_t *consumer = consumer_at_end(o, producer, topic);

@@ -16,7 +16,7 @@
 #define WRITERS_MAX    16
 
 struct options {
-	const char *mode, *bootstrap, *topic, *acks, *codec;
+	const char *mode, *bootstrap, *topic, *acks, *codec, *linger_ms;
 	const char *properties[PROPERTIES_MAX]; /* key=value for every client */
 	size_t property_count;
 	int partitions, writers;

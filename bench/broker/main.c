@@ -21,7 +21,7 @@ static const char usage[] =
 	"  rate        -f messages a second for -d seconds, end-to-end latency\n"
 	"\n"
 	"  -b HOST:PORT  -t TOPIC  -p PARTITIONS (4)  -n MESSAGES  -s BYTES (100)  -a ACKS (all)\n"
-	"  -i            idempotent      -z CODEC    -w PRODUCERS (1)\n"
+	"  -i            idempotent      -z CODEC    -l LINGER_MS (5; rtt: 0)    -w PRODUCERS (1)\n"
 	"  -R ROUNDS (5000)   -f RATE (5000)   -d SECONDS (12; the first 2 are not counted)\n"
 	"  -P PID        also the CPU time of that process\n"
 	"  -X KEY=VALUE  any property of librdkafka\n";
@@ -62,6 +62,9 @@ static void parse_option(struct options *o, int c)
 		break;
 	case 'z':
 		o->codec = optarg;
+		break;
+	case 'l':
+		o->linger_ms = optarg;
 		break;
 	case 'i':
 		o->is_idempotent = true;
@@ -123,7 +126,7 @@ void options_parse(struct options *o, int argc, char **argv)
 		exit(2);
 	}
 	o->mode = argv[1];
-	while ((c = getopt(argc - 1, argv + 1, "b:t:a:z:ip:w:n:s:R:f:d:P:X:")) != -1)
+	while ((c = getopt(argc - 1, argv + 1, "b:t:a:z:il:p:w:n:s:R:f:d:P:X:")) != -1)
 		parse_option(o, c);
 }
 
@@ -163,6 +166,8 @@ rd_kafka_t *producer_new(const struct options *o, void *opaque,
 
 	set(conf, "acks", o->acks);
 	set(conf, "compression.codec", o->codec);
+	if (o->linger_ms)
+		set(conf, "linger.ms", o->linger_ms);
 	set(conf, "enable.idempotence", o->is_idempotent ? "true" : "false");
 	rd_kafka_conf_set_opaque(conf, opaque);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);

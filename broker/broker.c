@@ -160,8 +160,31 @@ static void free_broker(struct broker *b)
 	shard_stop(b->shard);
 	topics_fini(&b->topics);
 	job_table_free(b->jobs);
+	config_defaults_fini(&b->topic_defaults);
 	store_close(b->store);
 	free(b);
+}
+
+enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why)
+{
+	struct config_defaults defaults = {0};
+	enum ks_err err = config_defaults_set(&defaults, entry->key, entry->value, why);
+
+	config_defaults_fini(&defaults);
+	return err;
+}
+
+static enum ks_err take_defaults(struct broker *b, const struct broker_options *o,
+				 struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < o->topic_default_count && !err; i++)
+		err = config_defaults_set(&b->topic_defaults, o->topic_defaults[i].key,
+					  o->topic_defaults[i].value, why);
+	b->options.topic_defaults = NULL;
+	b->options.topic_default_count = 0;
+	return err;
 }
 
 enum ks_err broker_open_store(const struct broker_options *options, struct store *store,
@@ -175,7 +198,9 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	b->store = store;
 	b->jobs = job_table_new();
 	topics_init(&b->topics);
-	enum ks_err err = load_counters(b, &batch_index, why);
+	enum ks_err err = take_defaults(b, options, why);
+	if (!err)
+		err = load_counters(b, &batch_index, why);
 	if (!err)
 		err = topics_load(b, why);
 	if (!err)

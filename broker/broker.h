@@ -55,6 +55,10 @@ struct group_options {
 #define BROKER_PARTITIONS_MAX 100000 /* of all topics */
 #define BROKER_TOPIC_NAME_MAX 249    /* bytes; [a-zA-Z0-9._-]+, not "." or ".." */
 
+struct config_entry {
+	const char *key, *value; /* Kafka's names: retention.ms, cleanup.policy, ... */
+};
+
 struct broker_options {
 	const char *dir; /* data directory; NULL: in memory, for tests */
 	struct store_options store;
@@ -67,9 +71,16 @@ struct broker_options {
 	bool auto_create_topics;
 	int32_t default_partitions; /* 0: 1 */
 	int retention_check_ms;     /* between two looks at retention; 0: default 30 s */
+	/* What topics have that say nothing else, under the broker's names (log.retention.hours, ...);
+	 * borrowed until broker_open returns, which refuses what broker_default_check would. */
+	const struct config_entry *topic_defaults;
+	size_t topic_default_count;
 	struct group_options groups;
 };
 
+/* Whether the entry may stand in topic_defaults. ERR_NOT_FOUND: topics have no such default, the key is
+ * perhaps somebody else's; ERR_INVALID_CONFIG: the value is impossible, why says which are not. */
+enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why);
 enum ks_err broker_open(const struct broker_options *options, struct broker **out,
 			struct ks_why *why);
 /* Finishes the commands that are queued, closes the store. b may be NULL. */
@@ -81,10 +92,6 @@ struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);
 
 /* --- topics. They block until the change is durable. --- */
-
-struct config_entry {
-	const char *key, *value; /* Kafka's names: retention.ms, cleanup.policy, ... */
-};
 
 /* A topic's number for ever, which a later topic of the same name does not share. */
 struct topic_uuid {
@@ -116,10 +123,27 @@ enum ks_err broker_topic_add_partitions(struct broker *b, const char *name, int3
 /* Checks as broker_topic_add_partitions would, and changes nothing. */
 enum ks_err broker_topic_check_partitions(struct broker *b, const char *name, int32_t new_count,
 					  struct ks_why *why);
-/* Sets some configurations; value NULL: back to the default. */
+/* Sets some configurations; value NULL: back to the default. All or none: ERR_INVALID_CONFIG. */
 enum ks_err broker_topic_alter(struct broker *b, const char *name,
 			       const struct config_entry *configs, size_t count,
 			       struct ks_why *why);
+/* As IncrementalAlterConfigs numbers them. */
+enum config_op { CONFIG_SET, CONFIG_DELETE, CONFIG_APPEND, CONFIG_SUBTRACT };
+struct config_change {
+	const char *key,
+		*value; /* value: not for DELETE; items with commas between for the last two */
+	enum config_op op;
+};
+/* All of them or none. validate_only: checks, and changes nothing.
+ *   ERR_INVALID_CONFIG   as creating; also APPEND and SUBTRACT where the value is no list
+ *   ERR_INVALID_REQUEST  an unknown op, a missing value, one key twice */
+enum ks_err broker_topic_change_configs(struct broker *b, const char *name,
+					const struct config_change *changes, size_t count,
+					bool validate_only, struct ks_why *why);
+/* These are set from now on and no others (AlterConfigs). As above. */
+enum ks_err broker_topic_replace_configs(struct broker *b, const char *name,
+					 const struct config_entry *configs, size_t count,
+					 bool validate_only, struct ks_why *why);
 /* Raises the log start offset of a partition (DeleteRecords); offset -1: the high watermark. */
 enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
 			int64_t *log_start_offset, struct ks_why *why);
@@ -154,14 +178,41 @@ enum batch_timestamp_type topic_timestamp_type(const struct topic *t);
 int64_t topic_timestamp_before_max_ms(const struct topic *t);
 int64_t topic_timestamp_after_max_ms(const struct topic *t);
 int32_t topic_min_insync_replicas(const struct topic *t);
-/* Effective configuration; is_default tells the ones never set. free() the array; strings until
- * broker_close. */
-struct topic_config_row {
-	const char *key;
-	char value[64];
-	bool is_default;
+/* --- configurations, as DescribeConfigs tells and numbers them --- */
+
+enum config_source { CONFIG_OF_TOPIC = 1, CONFIG_OF_BROKER = 4, CONFIG_DEFAULT = 5 };
+enum config_type {
+	CONFIG_BOOLEAN = 1,
+	CONFIG_STRING,
+	CONFIG_INT,
+	CONFIG_SHORT,
+	CONFIG_LONG,
+	CONFIG_DOUBLE,
+	CONFIG_LIST,
+	CONFIG_CLASS,
+	CONFIG_PASSWORD
 };
+struct config_synonym {
+	const char *key, *value; /* key: perhaps the broker's, value in its unit */
+	enum config_source source;
+};
+struct topic_config_row {
+	const char *key, *value; /* value: may be NULL in broker_configs */
+	enum config_source source;
+	enum config_type type;
+	bool is_default; /* never set on the topic itself; in broker_configs: on the broker */
+	bool is_read_only, is_sensitive;
+	const struct config_synonym *synonyms; /* what would hold, the first being what does */
+	size_t synonym_count;
+};
+/* Effective configuration of a topic, by key. One block of memory: free() the array. Strings may also
+ * be the broker's: until broker_close. */
 struct topic_config_row *topic_configs(struct topic *t, size_t *count);
+/* What a topic would have that is created so; the errors of creating as far as configurations go. */
+enum ks_err broker_spec_configs(struct broker *b, const struct topic_spec *spec,
+				struct topic_config_row **rows, size_t *count, struct ks_why *why);
+/* The defaults of all topics under the broker's names: log.retention.hours, ... */
+struct topic_config_row *broker_configs(struct broker *b, size_t *count);
 
 /* --- partitions and reading --- */
 

@@ -15,6 +15,7 @@
 struct broker {
 	/* immutable after start */
 	struct broker_options options; /* defaults filled in */
+	struct config_defaults topic_defaults;
 	struct clock clock;
 	struct store *store;
 	struct shard *shard;

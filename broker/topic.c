@@ -92,7 +92,10 @@ void topic_set_config(struct topic *t, struct topic_config *config)
 	*config = old;
 
 	const struct topic_config *c = &t->config;
-	atomic_store(&t->timestamp_before_max_ms, c->timestamp_before_max_ms);
+	/* The old name counts where the new one says nothing. */
+	int64_t before = c->timestamp_before_max_ms < INT64_MAX ? c->timestamp_before_max_ms
+								: c->timestamp_difference_max_ms;
+	atomic_store(&t->timestamp_before_max_ms, before);
 	atomic_store(&t->timestamp_after_max_ms, c->timestamp_after_max_ms);
 	atomic_store(&t->max_message_bytes, c->max_message_bytes);
 	atomic_store(&t->min_insync_replicas, c->min_insync_replicas);
@@ -280,7 +283,7 @@ static enum ks_err load_one(struct broker *b, const struct topic_record *r, stru
 	struct slice left = r->configs, key, value;
 	char k[256], v[CONFIG_VALUE_MAX + 1];
 
-	config_init(&config);
+	config_init(&config, &b->topic_defaults);
 	while (left.len && topic_record_config(&left, &key, &value)) {
 		if (key.len < sizeof k && value.len < sizeof v) {
 			memcpy(k, key.data, key.len);
@@ -468,18 +471,15 @@ int32_t topic_min_insync_replicas(const struct topic *t)
 
 struct topic_config_row *topic_configs(struct topic *t, size_t *count)
 {
-	struct topic_config_row *table = xcalloc(CONFIG_KEYS, sizeof *table);
-
 	pthread_mutex_lock(&t->mtx);
-	for (size_t i = 0; i < CONFIG_KEYS; i++) {
-		const char *value = config_value(&t->config, i);
-		table[i].key = config_key(i);
-		table[i].is_default = !t->config.set[i];
-		memcpy(table[i].value, value, strlen(value) + 1);
-	}
+	struct topic_config_row *rows = config_rows(&t->config, count);
 	pthread_mutex_unlock(&t->mtx);
-	*count = CONFIG_KEYS;
-	return table;
+	return rows;
+}
+
+struct topic_config_row *broker_configs(struct broker *b, size_t *count)
+{
+	return config_defaults_rows(&b->topic_defaults, count);
 }
 
 struct topic_retention topic_retention(struct topic *t)

@@ -33,10 +33,39 @@ static enum ks_err check_name(const char *name, struct ks_why *why)
 	return ERR_NONE;
 }
 
+/* config: out, initialised on success. */
+static enum ks_err spec_config(struct broker *b, const struct topic_spec *spec,
+			       struct topic_config *config, struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	config_init(config, &b->topic_defaults);
+	for (size_t i = 0; i < spec->config_count && !err; i++)
+		err = config_set(config, spec->configs[i].key, spec->configs[i].value, why);
+	if (!err)
+		err = config_check(config, why);
+	if (err)
+		config_fini(config);
+	return err;
+}
+
+enum ks_err broker_spec_configs(struct broker *b, const struct topic_spec *spec,
+				struct topic_config_row **rows, size_t *count, struct ks_why *why)
+{
+	struct topic_config config;
+	enum ks_err err = spec_config(b, spec, &config, why);
+
+	if (err)
+		return err;
+	*rows = config_rows(&config, count);
+	config_fini(&config);
+	return ERR_NONE;
+}
+
 /* Everything about a spec that does not depend on what exists. config: out, initialised on success.
  */
-static enum ks_err check_spec(const struct topic_spec *spec, struct topic_config *config,
-			      struct ks_why *why)
+static enum ks_err check_spec(struct broker *b, const struct topic_spec *spec,
+			      struct topic_config *config, struct ks_why *why)
 {
 	enum ks_err err = check_name(spec->name, why);
 
@@ -46,12 +75,7 @@ static enum ks_err check_spec(const struct topic_spec *spec, struct topic_config
 		return ks_fail(why, ERR_INVALID_PARTITIONS,
 			       "topic \"%s\": %d partitions are over the limit of %d", spec->name,
 			       spec->partitions, BROKER_PARTITIONS_MAX);
-	config_init(config);
-	for (size_t i = 0; i < spec->config_count && !err; i++)
-		err = config_set(config, spec->configs[i].key, spec->configs[i].value, why);
-	if (err)
-		config_fini(config);
-	return err;
+	return spec_config(b, spec, config, why);
 }
 
 static int32_t wanted_partitions(struct broker *b, const struct topic_spec *spec)
@@ -162,7 +186,7 @@ enum ks_err broker_topic_create(struct broker *b, const struct topic_spec *spec,
 		.record = {.is_internal = spec->is_internal, .name = slice_str(spec->name)},
 	};
 	struct topic_uuid uuid = spec->uuid ? *spec->uuid : topic_uuid_new();
-	enum ks_err err = check_spec(spec, &c.config, why);
+	enum ks_err err = check_spec(b, spec, &c.config, why);
 
 	if (err)
 		return err;
@@ -177,7 +201,7 @@ enum ks_err broker_topic_validate(struct broker *b, const struct topic_spec *spe
 				  struct ks_why *why)
 {
 	struct topic_config config;
-	enum ks_err err = check_spec(spec, &config, why);
+	enum ks_err err = check_spec(b, spec, &config, why);
 
 	if (err)
 		return err;
@@ -386,27 +410,42 @@ enum ks_err topics_write_uuids(struct broker *b, struct ks_why *why)
 struct alter {
 	struct call call;
 	const char *name;
-	const struct config_entry *configs;
+	const struct config_change *changes;
 	size_t count;
+	bool is_whole; /* what is not named goes back to its default */
 	struct topic *topic;
 	struct topic_config config; /* swapped with the topic's by publish */
 };
 
+/* Everything but the write: a->config becomes what the topic's is to be. */
+static enum ks_err alter_config(struct alter *a)
+{
+	struct ks_why *why = a->call.why;
+	enum ks_err err = ERR_NONE;
+
+	a->topic = broker_topic_find(a->call.broker, a->name);
+	if (!a->topic)
+		return topic_not_found(a->call.broker, a->name, why);
+	if (a->is_whole) {
+		config_init(&a->config, &a->call.broker->topic_defaults);
+	} else {
+		pthread_mutex_lock(&a->topic->mtx);
+		config_copy(&a->config, &a->topic->config);
+		pthread_mutex_unlock(&a->topic->mtx);
+	}
+	for (size_t i = 0; i < a->count && !err; i++)
+		err = config_change(&a->config, &a->changes[i], why);
+	return err ? err : config_check(&a->config, why);
+}
+
 static enum ks_err alter_apply(struct call *call, struct group *g)
 {
 	struct alter *a = (struct alter *)call;
-	enum ks_err err = ERR_NONE;
+	enum ks_err err = alter_config(a);
 
-	a->topic = broker_topic_find(call->broker, a->name);
-	if (!a->topic)
-		return topic_not_found(call->broker, a->name, call->why);
-	config_copy(&a->config, &a->topic->config);
-	for (size_t i = 0; i < a->count && !err; i++)
-		err = config_set(&a->config, a->configs[i].key, a->configs[i].value, call->why);
-	if (err)
-		return err;
-	rewrite_topic(g, a->topic, NULL, &a->config);
-	return ERR_NONE;
+	if (!err)
+		rewrite_topic(g, a->topic, NULL, &a->config);
+	return err;
 }
 
 static void alter_publish(struct call *call)
@@ -416,20 +455,78 @@ static void alter_publish(struct call *call)
 	topic_set_config(a->topic, &a->config);
 }
 
+static enum ks_err check_twice(const struct config_change *changes, size_t count,
+			       struct ks_why *why)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(changes[i].key, changes[j].key) == 0)
+				return ks_fail(why, ERR_INVALID_REQUEST, "%s is there twice",
+					       changes[i].key);
+	return ERR_NONE;
+}
+
+static enum ks_err alter(struct broker *b, struct alter *a, bool validate_only, struct ks_why *why)
+{
+	a->call = (struct call){.apply = alter_apply,
+				.publish = alter_publish,
+				.is_alone = true,
+				.broker = b,
+				.why = why};
+	enum ks_err err = validate_only ? alter_config(a) : shard_call(b->shard, &a->call);
+	config_fini(&a->config);
+	return err;
+}
+
+/* A topic has so many keys, so more changes name one twice or one that is unknown. */
+#define CHANGES_MAX (4 * CONFIG_KEYS)
+
+static enum ks_err check_count(size_t count, struct ks_why *why)
+{
+	if (count <= CHANGES_MAX)
+		return ERR_NONE;
+	return ks_fail(why, ERR_INVALID_REQUEST, "%zu changes of a configuration are too many",
+		       count);
+}
+
+enum ks_err broker_topic_change_configs(struct broker *b, const char *name,
+					const struct config_change *changes, size_t count,
+					bool validate_only, struct ks_why *why)
+{
+	struct alter a = {.name = name, .changes = changes, .count = count};
+	enum ks_err err = check_count(count, why);
+
+	if (!err)
+		err = check_twice(changes, count, why);
+	return err ? err : alter(b, &a, validate_only, why);
+}
+
+static enum ks_err alter_entries(struct broker *b, const char *name,
+				 const struct config_entry *configs, size_t count, bool is_whole,
+				 bool validate_only, struct ks_why *why)
+{
+	struct config_change changes[CHANGES_MAX];
+	struct alter a = {.name = name, .changes = changes, .count = count, .is_whole = is_whole};
+	enum ks_err err = check_count(count, why);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < count; i++)
+		changes[i] = (struct config_change){configs[i].key, configs[i].value,
+						    configs[i].value ? CONFIG_SET : CONFIG_DELETE};
+	err = check_twice(changes, count, why);
+	return err ? err : alter(b, &a, validate_only, why);
+}
+
 enum ks_err broker_topic_alter(struct broker *b, const char *name,
 			       const struct config_entry *configs, size_t count, struct ks_why *why)
 {
-	struct alter a = {
-		.call = {.apply = alter_apply,
-			 .publish = alter_publish,
-			 .is_alone = true,
-			 .broker = b,
-			 .why = why},
-		.name = name,
-		.configs = configs,
-		.count = count,
-	};
-	enum ks_err err = shard_call(b->shard, &a.call);
-	config_fini(&a.config);
-	return err;
+	return alter_entries(b, name, configs, count, false, false, why);
+}
+
+enum ks_err broker_topic_replace_configs(struct broker *b, const char *name,
+					 const struct config_entry *configs, size_t count,
+					 bool validate_only, struct ks_why *why)
+{
+	return alter_entries(b, name, configs, count, true, validate_only, why);
 }

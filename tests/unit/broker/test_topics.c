@@ -56,14 +56,14 @@ static void a_topic_is_made_once(void **state)
 
 static const char *config_of(struct rig *r, const char *topic, const char *key, bool *is_default)
 {
-	static char value[64];
+	static char value[1024];
 	size_t count;
 	struct topic_config_row *rows = topic_configs(broker_topic_find(r->b, topic), &count);
 
 	value[0] = 0;
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(rows[i].key, key) == 0) {
-			memcpy(value, rows[i].value, sizeof value);
+			snprintf(value, sizeof value, "%s", rows[i].value);
 			*is_default = rows[i].is_default;
 		}
 	free(rows);

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 
 #include "server/handlers.h"
+#include "server/lookup.h"
 #include "server/server.h"
 #include "wire/batch.h"
 
@@ -99,7 +100,7 @@ static void add_part(struct produce *p, const struct produce_request_topic_data 
 	*part = (struct produce_part){.produce = p, .out = out};
 	out->index = d->index;
 	out->log_append_time_ms = out->log_start_offset = -1;
-	part->err = find_partition(p->x, t->name, d->index, &part->partition);
+	part->err = lookup_partition(p->x, t->name, d->index, &part->partition);
 	if (!part->err && d->records.n != 1)
 		part->err = ERR_INVALID_RECORD;
 	if (d->records.n == 1)

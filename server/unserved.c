@@ -10,11 +10,6 @@
 		exchange_abort(x, #name " is not served yet");                                     \
 	}
 
-UNSERVED(metadata)
-UNSERVED(create_topics)
-UNSERVED(delete_topics)
-UNSERVED(create_partitions)
-UNSERVED(delete_records)
 UNSERVED(describe_configs)
 UNSERVED(alter_configs)
 UNSERVED(incremental_alter_configs)

@@ -185,6 +185,8 @@ enum batch_timestamp_type topic_timestamp_type(const struct topic *t);
 int64_t topic_timestamp_before_max_ms(const struct topic *t);
 int64_t topic_timestamp_after_max_ms(const struct topic *t);
 int32_t topic_min_insync_replicas(const struct topic *t);
+/* compression.type: the codec that batches shall have; false: whatever the producer chose. */
+bool topic_codec(const struct topic *t, enum codec *codec);
 /* --- configurations, as DescribeConfigs tells and numbers them --- */
 
 enum config_source { CONFIG_OF_TOPIC = 1, CONFIG_OF_BROKER = 4, CONFIG_DEFAULT = 5 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/keys.h"
+#include "broker/producers.h"
 #include "wire/batch.h"
 
 /* Batches of one partition become one value up to this size: a put costs RocksDB the same whether
@@ -23,6 +24,8 @@ void group_fini(struct group *g)
 	store_write_free(g->write);
 	free(g->pending);
 	free(g->pieces);
+	free(g->producing);
+	free(g->afters);
 	free(g->parts);
 	free(g->entries);
 	buf_fini(&g->key);
@@ -34,9 +37,11 @@ void group_clear(struct group *g, int64_t now_ms)
 		frame_unref(g->pieces[i].entry.frame);
 	for (size_t i = 0; i < g->pending_count; i++)
 		g->pending[i].partition->pending = 0;
+	assert(g->after_count == 0 && "group_run_afters comes first");
+	group_clear_producers(g);
 	g->piece_count = g->pending_count = 0;
 	g->log_bytes = 0;
-	g->needs_sync = false;
+	g->needs_sync = g->needs_write = false;
 	g->now_ms = now_ms;
 }
 
@@ -45,9 +50,14 @@ size_t group_bytes(const struct group *g)
 	return store_write_bytes(g->write) + g->log_bytes;
 }
 
-enum ks_err group_check(const struct frame *batches, size_t batch_max)
+bool group_has_writes(const struct group *g)
 {
-	const uint8_t *at = batches->data, *end = at + batches->len;
+	return g->piece_count > 0 || g->needs_write || store_write_count(g->write) > 0;
+}
+
+enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *producer_id)
+{
+	const uint8_t *at = batches.data, *end = at + batches.len;
 	struct batch b;
 
 	if (at == end)
@@ -57,7 +67,11 @@ enum ks_err group_check(const struct frame *batches, size_t batch_max)
 			return ERR_CORRUPT_MESSAGE;
 		if (b.bytes.len > batch_max)
 			return ERR_MESSAGE_TOO_LARGE;
-		if (batch_is_control(&b))
+		if (batch_is_control(&b) || batch_is_transactional(&b))
+			return ERR_INVALID_RECORD;
+		if (at == batches.data)
+			*producer_id = b.producer_id;
+		else if (b.producer_id != *producer_id)
 			return ERR_INVALID_RECORD;
 	}
 	return ERR_NONE;
@@ -90,11 +104,16 @@ static void piece_add(struct group *g, struct pending *d, const struct piece *pi
 	d->last_piece = g->piece_count;
 }
 
-int64_t group_append(struct group *g, struct partition *p, struct frame *batches,
+int64_t group_offset_next(const struct group *g, const struct partition *p)
+{
+	return p->pending ? g->pending[p->pending - 1].end.offset_next : p->end.offset_next;
+}
+
+int64_t group_append(struct group *g, struct partition *p, struct frame *f, struct slice batches,
 		     bool is_append_time)
 {
 	struct pending *d = pending_get(g, p);
-	uint8_t *at = batches->data, *end = at + batches->len;
+	uint8_t *at = f->data + (batches.data - f->data), *end = at + batches.len;
 	int64_t base_offset = d->end.offset_next;
 	struct batch b;
 
@@ -110,12 +129,31 @@ int64_t group_append(struct group *g, struct partition *p, struct frame *batches
 			d->end.max_timestamp = b.max_timestamp;
 		d->end.offset_next += b.last_offset_delta + 1;
 	}
-	d->end.position += batches->len;
-	g->log_bytes += batches->len;
+	d->end.position += batches.len;
+	g->log_bytes += batches.len;
 	piece_add(g, d,
-		  &(struct piece){
-			  {batches, base_offset, d->end.offset_next - 1}, d->end.max_timestamp, 0});
+		  &(struct piece){.entry = {f, batches, base_offset, d->end.offset_next - 1},
+				  .max_timestamp = d->end.max_timestamp});
 	return base_offset;
+}
+
+void group_after(struct group *g, void (*fn)(void *arg, enum ks_err err), void *arg)
+{
+	if (g->after_count == g->after_cap) {
+		g->after_cap = g->after_cap ? 2 * g->after_cap : 64;
+		g->afters = xrealloc(g->afters, g->after_cap * sizeof *g->afters);
+	}
+	g->afters[g->after_count++] = (struct after){fn, arg};
+}
+
+void group_run_afters(struct group *g, enum ks_err err)
+{
+	size_t count = g->after_count;
+
+	for (size_t i = 0; i < count; i++)
+		g->afters[i].fn(g->afters[i].arg, err);
+	assert(g->after_count == count && "what comes after a group cannot add to it");
+	g->after_count = 0;
 }
 
 /* The value that is being gathered: g->parts, and what its key and index entry need. */
@@ -153,23 +191,23 @@ static void value_add(struct group *g, struct value *v, struct slice bytes, int6
 	v->last_offset = last_offset;
 }
 
-/* A frame goes into the value whole; one that is too large for it, batch by batch. */
+/* A piece goes into the value whole; one that is too large for it, batch by batch. */
 static void value_add_piece(struct group *g, struct pending *d, struct value *v,
 			    const struct piece *piece)
 {
-	const struct frame *f = piece->entry.frame;
+	struct slice all = piece->entry.bytes;
 	struct batch b;
 
-	if (v->bytes + f->len > LOG_VALUE_BYTES)
+	if (v->bytes + all.len > LOG_VALUE_BYTES)
 		value_put(g, d, v);
-	/* True of any part of the frame: nothing up to there is later. */
+	/* True of any part of the piece: nothing up to there is later. */
 	v->max_timestamp = piece->max_timestamp;
-	if (f->len <= LOG_VALUE_BYTES) {
-		value_add(g, v, slice_of(f->data, f->len), piece->entry.last_offset);
+	if (all.len <= LOG_VALUE_BYTES) {
+		value_add(g, v, all, piece->entry.last_offset);
 		return;
 	}
-	for (size_t at = 0; at < f->len; at += b.bytes.len) {
-		enum ks_err err = batch_peek(slice_of(f->data + at, f->len - at), &b);
+	for (size_t at = 0; at < all.len; at += b.bytes.len) {
+		enum ks_err err = batch_peek(slice_of(all.data + at, all.len - at), &b);
 		assert(!err && "group_check comes first");
 		if (v->bytes + b.bytes.len > LOG_VALUE_BYTES)
 			value_put(g, d, v);
@@ -191,6 +229,7 @@ void group_finish(struct group *g, uint64_t batch_index)
 {
 	for (size_t i = 0; i < g->pending_count; i++)
 		put_log(g, &g->pending[i]);
+	group_finish_producers(g);
 	struct value_batch_index value = value_batch_index(batch_index, LEADER_EPOCH);
 	store_put(g->write, CF_META, key_batch_index, KEY_SLICE(value));
 }
@@ -210,5 +249,6 @@ void group_publish(struct group *g, struct tail_pool *pool)
 	}
 	for (size_t i = 0; i < g->piece_count; i++)
 		g->pieces[i].entry.frame = NULL; /* the tails have them */
+	group_publish_producers(g);
 	tail_pool_trim(pool);
 }

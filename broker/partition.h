@@ -4,9 +4,9 @@
  * calls partition_publish when the write has returned. What readers see, the high watermark and the
  * tail, changes there and only there.
  *
- * The tail is the last stretch of the log as the very frames that were appended, without a gap up
- * to the high watermark. All tails together are bounded by the pool; the oldest frame of all goes
- * first.
+ * The tail is the last stretch of the log as the very bytes that were appended, without a gap up
+ * to the high watermark. All tails together are bounded by the pool, which counts every frame that
+ * an entry lies in, whole, once; the oldest entry of all goes first.
  */
 #ifndef BROKER_PARTITION_H
 #define BROKER_PARTITION_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "txn/producer_table.h"
 
 /* Where the log of a partition stands. */
 struct log_end {
@@ -27,6 +28,7 @@ struct log_end {
 
 struct tail_entry {
 	struct frame *frame; /* holds one reference */
+	struct slice bytes;  /* whole batches, within the frame */
 	int64_t base_offset, last_offset;
 };
 
@@ -39,6 +41,7 @@ struct partition {
 	/* owner: shard */
 	struct log_end end;
 	size_t pending; /* 1 + its place in the group under construction; 0: not in it */
+	struct producer_map producers;
 
 	/* Written by the shard, read by anyone; the end's three change together under mtx. */
 	_Atomic(int64_t) log_start_offset, high_watermark, max_timestamp;
@@ -62,14 +65,14 @@ void partition_fini(struct partition *p);
 void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t start_position,
 		       const struct log_end *end);
 
-/* All tail frames of all partitions, oldest first. owner: shard. */
+/* All tail entries of all partitions, oldest first. owner: shard. */
 struct tail_pool {
-	struct partition **fifo; /* ring; whose oldest frame it is */
+	struct partition **fifo; /* ring; whose oldest entry it is */
 	size_t first, count, cap;
 	size_t bytes, bytes_max;
 };
 void tail_pool_fini(struct tail_pool *pool);
-/* Drops the oldest frames until the pool is within its bound. */
+/* Drops the oldest entries until the pool is within its bound. */
 void tail_pool_trim(struct tail_pool *pool);
 
 /* Shard. The entries, which follow each other, are durable: takes over their references, moves the

@@ -5,12 +5,17 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/producers.h"
 
-enum command_type { COMMAND_APPEND, COMMAND_COMMIT, COMMAND_CALL };
+/* A sleep for a tick that is further away looks at the clock in between. */
+#define DOZE_NS_MAX INT64_C(3600000000000)
+
+enum command_type { COMMAND_APPEND, COMMAND_COMMIT, COMMAND_CALL, COMMAND_TASK };
 
 struct command {
 	void *body;
@@ -45,10 +50,12 @@ struct shard {
 	bool is_idle;       /* the shard sleeps */
 	bool is_stopping;
 	uint64_t tickets, serving; /* senders are let in in the order in which they came */
+	struct tick *ticks;        /* only grows; what is in it is the shard's */
 
 	/* owner: shard */
 	struct commands taken; /* from taken_next on they are not yet in a group */
 	size_t taken_next;
+	struct tick *ticks_taken;
 	struct group group;
 	struct tail_pool tails;
 	uint64_t batch_index;
@@ -100,7 +107,7 @@ static void submit(struct shard *s, enum command_type type, void *body, size_t b
 
 void shard_append(struct shard *s, struct append *a)
 {
-	submit(s, COMMAND_APPEND, a, a->batches->len);
+	submit(s, COMMAND_APPEND, a, a->batches.len);
 }
 
 void shard_commit(struct shard *s, struct commit *c)
@@ -112,6 +119,11 @@ void shard_commit(struct shard *s, struct commit *c)
 	for (size_t i = 0; i < c->state_count; i++)
 		bytes += c->states[i].key.len + c->states[i].value.len;
 	submit(s, COMMAND_COMMIT, c, bytes);
+}
+
+void shard_task(struct shard *s, struct task *t, size_t bytes)
+{
+	submit(s, COMMAND_TASK, t, bytes);
 }
 
 enum ks_err shard_call(struct shard *s, struct call *c)
@@ -133,50 +145,134 @@ enum ks_err shard_call(struct shard *s, struct call *c)
 	return w.err;
 }
 
-/* Waits for commands. false: the shard is to stop and none is left. */
+/* --- ticks --- */
+
+void shard_tick_add(struct shard *s, struct tick *t)
+{
+	t->due_ns = INT64_MIN;
+	pthread_mutex_lock(&s->mtx);
+	t->next = s->ticks;
+	s->ticks = t;
+	pthread_cond_signal(&s->arrived);
+	pthread_mutex_unlock(&s->mtx);
+}
+
+void shard_tick_by(struct tick *t, int64_t due_ns)
+{
+	if (due_ns < t->due_ns)
+		t->due_ns = due_ns;
+}
+
+/* Under mtx. Nanoseconds until a tick is due; INT64_MAX: none will be. */
+static int64_t until_due(struct shard *s)
+{
+	int64_t due = INT64_MAX;
+
+	for (const struct tick *t = s->ticks; t; t = t->next)
+		if (t->due_ns < due)
+			due = t->due_ns;
+	if (due == INT64_MAX)
+		return INT64_MAX;
+	int64_t now = clock_monotonic_ns(&s->broker->clock);
+	return due <= now ? 0 : due - now;
+}
+
+/* Under mtx. Sleeps until something arrives, at most ns. */
+static void doze(struct shard *s, int64_t ns)
+{
+	struct timespec until;
+
+	if (ns == INT64_MAX) {
+		pthread_cond_wait(&s->arrived, &s->mtx);
+		return;
+	}
+	if (ns > DOZE_NS_MAX)
+		ns = DOZE_NS_MAX;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ns += until.tv_nsec;
+	until.tv_sec += (time_t)(ns / 1000000000);
+	until.tv_nsec = (long)(ns % 1000000000);
+	pthread_cond_timedwait(&s->arrived, &s->mtx, &until);
+}
+
+/* Waits for commands, or until a tick is due. false: the shard is to stop and nothing is left. */
 static bool take(struct shard *s)
 {
+	int64_t ns = 0;
+
 	if (s->taken_next < s->taken.count)
 		return true; /* the last group was full before all were in it */
 	s->taken.count = s->taken_next = 0;
 
 	pthread_mutex_lock(&s->mtx);
 	s->is_idle = true;
-	while (!s->queue.count && !s->is_stopping)
-		pthread_cond_wait(&s->arrived, &s->mtx);
+	while (!s->queue.count && !s->is_stopping && (ns = until_due(s)) > 0)
+		doze(s, ns);
 	s->is_idle = false;
+	s->ticks_taken = s->ticks;
+	bool is_over = s->is_stopping && !s->queue.count;
 	struct commands empty = s->taken;
 	s->taken = s->queue;
 	s->queue = empty;
 	pthread_mutex_unlock(&s->mtx);
-	return s->taken.count > 0;
+	return !is_over;
+}
+
+/* A batch that is in the log already is answered as it was the first time; with acks all, once it
+ * is surely on the disk. */
+static void answer_again(struct append *a, const struct producer_batch *duplicate, struct group *g)
+{
+	a->base_offset = duplicate->base_offset;
+	if (a->log_append_time >= 0)
+		a->log_append_time = duplicate->append_ms;
+	if (a->acks == ACKS_ALL)
+		g->needs_sync = g->needs_write = true;
+}
+
+/* Whether the batches may be appended; *duplicate: NULL, or what they repeat. */
+static enum ks_err append_check(const struct append *a, struct group *g,
+				const struct producer_batch **duplicate)
+{
+	struct topic *t = partition_topic(a->partition);
+	int64_t producer_id;
+
+	*duplicate = NULL;
+	if (topic_is_gone(t))
+		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	enum ks_err err =
+		group_check(a->batches, (size_t)t->config.max_message_bytes, &producer_id);
+	if (err || producer_id < 0)
+		return err;
+	return group_check_producer(g, a->partition, a->batches, group_offset_next(g, a->partition),
+				    duplicate);
 }
 
 static enum ks_err append_apply(struct append *a, struct group *g)
 {
 	struct topic *t = partition_topic(a->partition);
-	struct frame *f = a->batches;
-	enum ks_err err = ERR_NONE;
+	struct frame *f = a->frame;
+	const struct producer_batch *duplicate;
+	enum ks_err err = append_check(a, g, &duplicate);
 
-	a->batches = NULL;
-	if (topic_is_gone(t))
-		err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (!err)
-		err = group_check(f, (size_t)t->config.max_message_bytes);
-	if (err) {
-		frame_unref(f);
-		return err;
-	}
+	a->frame = NULL;
 	a->log_append_time = t->config.is_append_time ? g->now_ms : -1;
-	a->base_offset = group_append(g, a->partition, f, t->config.is_append_time);
-	if (a->acks == ACKS_ALL)
-		g->needs_sync = true;
-	return ERR_NONE;
+	if (!err && !duplicate) {
+		a->base_offset =
+			group_append(g, a->partition, f, a->batches, t->config.is_append_time);
+		if (a->acks == ACKS_ALL)
+			g->needs_sync = true;
+		return ERR_NONE;
+	}
+	if (duplicate)
+		answer_again(a, duplicate, g);
+	frame_unref(f);
+	return err;
 }
 
 static enum ks_err apply(struct shard *s, struct command *c)
 {
 	struct call *call;
+	struct task *task;
 
 	switch (c->type) {
 	case COMMAND_APPEND:
@@ -188,21 +284,31 @@ static enum ks_err apply(struct shard *s, struct command *c)
 		s->group.needs_sync = true;
 		call = c->body;
 		return call->apply(call, &s->group);
+	case COMMAND_TASK:
+		task = c->body;
+		task->apply(task, &s->group);
+		return ERR_NONE;
 	}
 	return ERR_UNKNOWN_SERVER_ERROR;
 }
 
-/* The store has failed: the command is not looked at, its frames are released. */
+/* The store has failed: the command is not looked at, its frames are released. A task sees for
+ * itself. */
 static enum ks_err drop(struct shard *s, struct command *c)
 {
 	struct append *a;
 	struct call *call;
+	struct task *task;
 
 	switch (c->type) {
 	case COMMAND_APPEND:
 		a = c->body;
-		frame_unref(a->batches);
-		a->batches = NULL;
+		frame_unref(a->frame);
+		a->frame = NULL;
+		break;
+	case COMMAND_TASK:
+		task = c->body;
+		task->apply(task, &s->group);
 		break;
 	case COMMAND_COMMIT:
 		commit_drop(c->body);
@@ -230,12 +336,18 @@ static void forget_puts(struct shard *s)
 	s->group.write = store_write_new(s->broker->store);
 }
 
+static void begin_group(struct shard *s)
+{
+	group_clear(&s->group, clock_now_ms(&s->broker->clock));
+	s->group.failed = s->failed;
+}
+
 /* Applies taken commands until the group is full. Returns the end of the group in taken. */
 static size_t collect(struct shard *s)
 {
 	size_t first = s->taken_next, i = first;
 
-	group_clear(&s->group, clock_now_ms(&s->broker->clock));
+	begin_group(s);
 	while (i < s->taken.count && group_bytes(&s->group) < s->broker->options.group_bytes_max) {
 		struct command *c = &s->taken.items[i];
 		bool is_alone = wants_to_be_alone(c);
@@ -308,8 +420,13 @@ static void reply(struct command *c)
 	switch (c->type) {
 	case COMMAND_APPEND:
 		a = c->body;
+		if (c->err)
+			a->base_offset = -1;
+		a->log_start_offset = partition_log_start_offset(a->partition);
 		a->done(a, c->err);
 		break;
+	case COMMAND_TASK:
+		break; /* its answers are among what comes after the group */
 	case COMMAND_COMMIT:
 		commit = c->body;
 		commit->done(commit, c->err);
@@ -345,9 +462,21 @@ static void leave_queue(struct shard *s, size_t bytes)
 	pthread_mutex_unlock(&s->mtx);
 }
 
-static bool has_writes(const struct group *g)
+/* Writes the group, when there is anything to write, and shows it. first, end: its commands. */
+static enum ks_err settle(struct shard *s, size_t first, size_t end)
 {
-	return g->piece_count > 0 || store_write_count(g->write) > 0;
+	if (s->failed) { /* tasks may have put something */
+		store_write_clear(s->group.write);
+		return s->failed;
+	}
+	if (!group_has_writes(&s->group))
+		return ERR_NONE;
+	enum ks_err err = write_group(s);
+	if (err)
+		fail_group(s, first, end);
+	else
+		publish(s, first, end);
+	return err;
 }
 
 static void run_group(struct shard *s)
@@ -356,14 +485,10 @@ static void run_group(struct shard *s)
 
 	FP("shard-collect");
 	size_t first = s->taken_next, end = collect(s);
-	if (has_writes(&s->group)) {
-		if (write_group(s))
-			fail_group(s, first, end);
-		else
-			publish(s, first, end);
-	}
+	enum ks_err err = settle(s, first, end);
 	atomic_fetch_add(&s->commands_done, end - first);
 	FP("shard-reply");
+	group_run_afters(&s->group, err);
 	group_clear(&s->group, 0);
 	for (size_t i = first; i < end; i++) {
 		bytes += s->taken.items[i].bytes;
@@ -373,25 +498,51 @@ static void run_group(struct shard *s)
 	leave_queue(s, bytes);
 }
 
+static void run_tick(struct shard *s, struct tick *t, int64_t now_ns)
+{
+	begin_group(s);
+	t->due_ns = INT64_MAX;
+	shard_tick_by(t, t->run(t->arg, &s->group, now_ns));
+	group_run_afters(&s->group, settle(s, 0, 0));
+	group_clear(&s->group, 0);
+}
+
+static void run_ticks(struct shard *s)
+{
+	if (!s->ticks_taken)
+		return;
+	int64_t now_ns = clock_monotonic_ns(&s->broker->clock);
+	for (struct tick *t = s->ticks_taken; t; t = t->next)
+		if (t->due_ns <= now_ns)
+			run_tick(s, t, now_ns);
+}
+
 static void *run(void *arg)
 {
 	struct shard *s = arg;
 
-	while (take(s))
-		run_group(s);
+	while (take(s)) {
+		run_ticks(s);
+		if (s->taken_next < s->taken.count)
+			run_group(s);
+	}
 	return NULL;
 }
 
 struct shard *shard_start(struct broker *b, uint64_t batch_index)
 {
 	struct shard *s = xcalloc(1, sizeof *s);
+	pthread_condattr_t attr;
 
 	s->broker = b;
 	s->batch_index = batch_index;
 	s->tails.bytes_max = b->options.tail_bytes;
 	group_init(&s->group, b->store);
 	pthread_mutex_init(&s->mtx, NULL);
-	pthread_cond_init(&s->arrived, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->arrived, &attr);
+	pthread_condattr_destroy(&attr);
 	pthread_cond_init(&s->room, NULL);
 	/* Under the lock, so that the new thread finds its own id. */
 	pthread_mutex_lock(&s->mtx);

@@ -226,7 +226,7 @@ static void local_append(struct target *t, struct target_append *a)
 	la->of = a;
 	la->broker = local_of(t)->broker;
 	la->append.partition = p;
-	la->append.batches = a->batches;
+	la->append.frame = a->batches;
 	la->append.acks = a->acks;
 	la->append.done = append_done;
 	la->append.cookie = la;

@@ -9,7 +9,7 @@ foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
 	endforeach()
 endforeach()
 
-add_compile_options(-fvisibility=hidden -fno-omit-frame-pointer)
+add_compile_options(-fvisibility=hidden $<$<NOT:$<CONFIG:Release>>:-fno-omit-frame-pointer>)
 if(KS_SANITIZE)
 	add_compile_options(-fsanitize=${KS_SANITIZE} -fno-sanitize-recover=all)
 	add_link_options(-fsanitize=${KS_SANITIZE})

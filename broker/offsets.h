@@ -1,6 +1,6 @@
-/* groups.h - committed offsets: what the other files of this folder need of groups.c. */
-#ifndef BROKER_GROUPS_H
-#define BROKER_GROUPS_H
+/* offsets.h - committed offsets: what the other files of this folder need of offsets.c. */
+#ifndef BROKER_OFFSETS_H
+#define BROKER_OFFSETS_H
 
 #include "broker/broker.h"
 

@@ -1,9 +1,9 @@
-/* groups.c - the offsets that groups have committed.
+/* offsets.c - the offsets that groups have committed.
  *
  * They live in CF_OFFSETS and nowhere else: a read asks the store, which shows what is durable.
  * The keys of one group are neighbours, by partition number.
  */
-#include "broker/groups.h"
+#include "broker/offsets.h"
 
 #include <stdlib.h>
 #include <string.h>

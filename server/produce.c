@@ -26,22 +26,6 @@ struct produce {
 		left; /* appends that the shard has not answered, and one until all were sent */
 };
 
-static enum ks_err find_partition(struct exchange *x, struct slice name, int32_t index,
-				  struct partition **out)
-{
-	char text[BROKER_TOPIC_NAME_MAX + 1];
-
-	if (!name.len || name.len > BROKER_TOPIC_NAME_MAX || memchr(name.data, 0, name.len))
-		return ERR_INVALID_TOPIC_EXCEPTION;
-	memcpy(text, name.data, name.len);
-	text[name.len] = 0;
-	struct topic *t = broker_topic_find(server_broker(x->server), text);
-	if (!t || index < 0 || index >= topic_partition_count(t))
-		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	*out = topic_partition(t, index);
-	return ERR_NONE;
-}
-
 static void answer(struct exchange *x)
 {
 	struct produce *p = x->state;

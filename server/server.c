@@ -55,6 +55,15 @@ void server_connection_closed(struct server *s)
 	pthread_mutex_unlock(&s->mtx);
 }
 
+void server_store_failed(struct exchange *x)
+{
+	struct server *s = x->server;
+
+	exchange_abort(x, "the store has failed");
+	if (!atomic_exchange(&s->has_failed, true) && s->options.failed)
+		s->options.failed(s->options.failed_cookie);
+}
+
 static struct server *new_server(const struct server_options *options)
 {
 	struct server *s = xcalloc(1, sizeof *s);
@@ -152,6 +161,8 @@ void server_stop(struct server *s, int timeout_ms)
 			endpoint_close(NULL, &s->endpoints[i]);
 	for (int i = 0; i < s->loop_count; i++)
 		loop_call(&s->loops[i], drain, NULL);
+	if (s->loop_count)
+		broker_group_calls_end(s->options.broker);
 	wait_until_empty(s, timeout_ms);
 	for (int i = 0; i < s->loop_count; i++)
 		loop_stop(&s->loops[i]);

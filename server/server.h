@@ -36,6 +36,10 @@ struct server_options {
 	int64_t idle_ms;            /* connections.max.idle.ms; 600000 */
 	int fetch_sessions_max;     /* max.incremental.fetch.session.cache.slots; 1000 */
 	bool auto_create_topics;
+	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread; must not
+	 * block or stop the server itself. May be NULL. */
+	void (*failed)(void *cookie);
+	void *failed_cookie;
 };
 
 enum ks_err server_start(const struct server_options *options, struct server **out,

@@ -42,7 +42,7 @@ struct server {
 	/* shared */
 	_Atomic(int) connection_count;
 	_Atomic(int) refs; /* connections, and server_stop's own */
-	_Atomic(bool) is_stopping;
+	_Atomic(bool) is_stopping, has_failed;
 	pthread_mutex_t mtx;
 	pthread_cond_t emptied; /* connection_count fell to 0 */
 };
@@ -52,6 +52,10 @@ void endpoint_listen(struct loop *l, void *endpoint);
 void endpoint_close(struct loop *l, void *endpoint);
 /* Binds; ERR_IO. */
 enum ks_err endpoint_bind(struct endpoint *e, struct ks_why *why);
+
+/* The store has failed while it worked on x: the outcome is unknown, so x is not answered, and who runs the server is told,
+ * once. From any thread. */
+void server_store_failed(struct exchange *x);
 
 /* A connection's socket is closed; the connection itself is freed. */
 void server_connection_closed(struct server *s);

@@ -81,14 +81,6 @@ void buf_reserve(struct buf *b, size_t more)
 	b->cap = cap;
 }
 
-void buf_append(struct buf *b, const void *data, size_t len)
-{
-	buf_reserve(b, len);
-	if (len)
-		memcpy(b->data + b->len, data, len);
-	b->len += len;
-}
-
 void buf_append_str(struct buf *b, const char *s)
 {
 	buf_append(b, s, strlen(s));
@@ -107,11 +99,6 @@ void buf_printf(struct buf *b, const char *format, ...)
 	b->len += (size_t)n;
 	va_end(again);
 	va_end(args);
-}
-
-void buf_append_u8(struct buf *b, uint8_t v)
-{
-	buf_append(b, &v, 1);
 }
 
 void buf_append_u16be(struct buf *b, uint16_t v)
@@ -151,6 +138,16 @@ struct frame *frame_new(size_t cap)
 	f->data = (uint8_t *)(f + 1);
 	atomic_init(&f->refs, 1);
 	f->pins = 0;
+	return f;
+}
+
+struct frame *frame_resize(struct frame *f, size_t cap)
+{
+	assert(atomic_load_explicit(&f->refs, memory_order_relaxed) == 1 && f->len <= cap);
+	assert(f->data == (uint8_t *)(f + 1) && cap <= SIZE_MAX / 4);
+	f = xrealloc(f, sizeof *f + cap + PAD_BYTES);
+	f->cap = cap;
+	f->data = (uint8_t *)(f + 1);
 	return f;
 }
 
@@ -217,7 +214,9 @@ void *arena_alloc(struct arena *a, size_t size)
 	assert(size <= SIZE_MAX / 4);
 	size = (size + 15) & ~(size_t)15;
 	if (!a->head || a->used + size > a->head->cap) {
-		struct arena_block *b = block_new(size > ARENA_BLOCK_BYTES ? size : ARENA_BLOCK_BYTES);
+		size_t block = a->head || !a->first_block_bytes ? ARENA_BLOCK_BYTES
+								: a->first_block_bytes;
+		struct arena_block *b = block_new(size > block ? size : block);
 		b->next = a->head;
 		a->head = b;
 		a->used = 0;
@@ -261,5 +260,5 @@ void arena_fini(struct arena *a)
 		a->head = b->next;
 		free(b);
 	}
-	*a = (struct arena){0};
+	*a = (struct arena){.first_block_bytes = a->first_block_bytes};
 }

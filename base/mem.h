@@ -58,10 +58,22 @@ struct buf {
 
 void buf_fini(struct buf *b);
 void buf_reserve(struct buf *b, size_t more);                  /* room for more bytes */
-void buf_append(struct buf *b, const void *data, size_t len);
+static inline void buf_append(struct buf *b, const void *data, size_t len)
+{
+	if (b->cap - b->len < len || !b->data)
+		buf_reserve(b, len);
+	if (len)
+		memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
 void buf_append_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buf_append_u8(struct buf *b, uint8_t v);
+static inline void buf_append_u8(struct buf *b, uint8_t v)
+{
+	if (b->cap == b->len)
+		buf_reserve(b, 1);
+	b->data[b->len++] = v;
+}
 void buf_append_u16be(struct buf *b, uint16_t v);
 void buf_append_u32be(struct buf *b, uint32_t v);
 void buf_append_u64be(struct buf *b, uint64_t v);
@@ -90,6 +102,9 @@ struct frame *frame_new(size_t cap);                /* len 0, one reference */
 struct frame *frame_copy(struct slice bytes);
 /* Takes the contents of b, without a copy, as a frame; b is empty afterwards and may be used again. */
 struct frame *frame_take_buf(struct buf *b);
+/* Changes the capacity of a frame that frame_new made and nobody shares, at least to what it holds. Returns it; it may have
+ * moved. */
+struct frame *frame_resize(struct frame *f, size_t cap);
 struct frame *frame_ref(struct frame *f);
 void frame_unref(struct frame *f);                  /* f may be NULL */
 
@@ -98,6 +113,7 @@ struct arena {
 	struct arena_block *head;
 	size_t used; /* in head */
 	size_t total_bytes;
+	size_t first_block_bytes; /* 0: 64 KiB, as all others have */
 };
 
 void *arena_alloc(struct arena *a, size_t size); /* 16-byte aligned, not zeroed, PAD_BYTES readable behind */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/producers.h"
 #include "broker/retention.h"
 #include "broker/shard.h"
 #include "wire/batch.h"
@@ -21,6 +22,8 @@ static struct broker_options fill_in(const struct broker_options *o)
 	all.queue_bytes_max = DEFAULT(o->queue_bytes_max, 64 * 1024 * 1024);
 	all.group_bytes_max = DEFAULT(o->group_bytes_max, 8 * 1024 * 1024);
 	all.default_partitions = o->default_partitions > 0 ? o->default_partitions : 1;
+	all.producer_expiration_ms = DEFAULT(o->producer_expiration_ms, 86400000);
+	all.producers_max = DEFAULT(o->producers_max, 100000);
 	all.retention_check_ms = DEFAULT(o->retention_check_ms, 30000);
 	return all;
 }
@@ -36,7 +39,7 @@ static enum ks_err get_small(struct store *s, struct slice key, struct buf *valu
 					   : err;
 }
 
-/* Both counters are absent in a new store. */
+/* All counters are absent in a new store. */
 static enum ks_err load_counters(struct broker *b, uint64_t *batch_index, struct ks_why *why)
 {
 	struct buf value = {0};
@@ -49,6 +52,11 @@ static enum ks_err load_counters(struct broker *b, uint64_t *batch_index, struct
 		err = get_small(b->store, key_batch_index, &value, why);
 	if (!err && !batch_index_decode(buf_slice(&value), batch_index, &leader_epoch))
 		err = ks_fail(why, ERR_CORRUPTION, "the counter of write batches is malformed");
+	if (!err || err == ERR_NOT_FOUND)
+		err = get_small(b->store, key_producer_ids, &value, why);
+	if (!err && !producer_ids_decode(buf_slice(&value), &b->producer_ids.reserved))
+		err = ks_fail(why, ERR_CORRUPTION, "the counter of producer ids is malformed");
+	b->producer_ids.next = b->producer_ids.reserved;
 	buf_fini(&value);
 	return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
@@ -136,8 +144,8 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 	};
 
 	for (size_t i = 0; i < b->topics.count; i++)
-		for (int32_t j = 0; j < b->topics.by_name[i]->partition_count; j++)
-			recover(&r, &b->topics.by_name[i]->partitions[j]);
+		for (int32_t j = 0; j < topic_partition_count(b->topics.by_name[i]); j++)
+			recover(&r, topic_partition(b->topics.by_name[i], j));
 	enum ks_err err = store_iter_error(r.log, why);
 	if (!err)
 		err = store_iter_error(r.index, why);
@@ -158,10 +166,35 @@ static void free_broker(struct broker *b)
 {
 	retention_stop(b->retention);
 	shard_stop(b->shard);
+	producer_table_free(b->producers);
+	free(b->producer_expiry);
 	topics_fini(&b->topics);
 	job_table_free(b->jobs);
+	config_defaults_fini(&b->topic_defaults);
 	store_close(b->store);
 	free(b);
+}
+
+enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why)
+{
+	struct config_defaults defaults = {0};
+	enum ks_err err = config_defaults_set(&defaults, entry->key, entry->value, why);
+
+	config_defaults_fini(&defaults);
+	return err;
+}
+
+static enum ks_err take_defaults(struct broker *b, const struct broker_options *o,
+				 struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < o->topic_default_count && !err; i++)
+		err = config_defaults_set(&b->topic_defaults, o->topic_defaults[i].key,
+					  o->topic_defaults[i].value, why);
+	b->options.topic_defaults = NULL;
+	b->options.topic_default_count = 0;
+	return err;
 }
 
 enum ks_err broker_open_store(const struct broker_options *options, struct store *store,
@@ -174,21 +207,34 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	b->clock = options->clock ? *options->clock : clock_real;
 	b->store = store;
 	b->jobs = job_table_new();
+	b->producers = producer_table_new(b->options.producers_max);
 	topics_init(&b->topics);
-	enum ks_err err = load_counters(b, &batch_index, why);
+	enum ks_err err = take_defaults(b, options, why);
+	if (!err)
+		err = load_counters(b, &batch_index, why);
 	if (!err)
 		err = topics_load(b, why);
 	if (!err)
 		err = job_table_load(b->jobs, store, why);
 	if (!err)
 		err = recover_all(b, why);
+	if (!err)
+		err = producers_load(b, why);
 	if (err) {
 		free_broker(b);
 		return err;
 	}
 	b->shard = shard_start(b, batch_index);
 	if (!options->store.read_only)
+		err = topics_write_uuids(b, why);
+	if (err) {
+		free_broker(b);
+		return err;
+	}
+	if (!options->store.read_only) {
+		producers_watch_expiry(b);
 		b->retention = retention_start(b);
+	}
 	*out = b;
 	return ERR_NONE;
 }

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/store.h"
+#include "wire/batch.h"
 
 struct broker;
 struct topic;
@@ -54,6 +55,10 @@ struct group_options {
 #define BROKER_PARTITIONS_MAX 100000 /* of all topics */
 #define BROKER_TOPIC_NAME_MAX 249    /* bytes; [a-zA-Z0-9._-]+, not "." or ".." */
 
+struct config_entry {
+	const char *key, *value; /* Kafka's names: retention.ms, cleanup.policy, ... */
+};
+
 struct broker_options {
 	const char *dir; /* data directory; NULL: in memory, for tests */
 	struct store_options store;
@@ -64,11 +69,21 @@ struct broker_options {
 	size_t group_bytes_max; /* one WriteBatch; 0: default 8 MiB */
 	bool no_sync; /* acknowledge what power loss can take back; kill -9 still cannot */
 	bool auto_create_topics;
-	int32_t default_partitions; /* 0: 1 */
-	int retention_check_ms;     /* between two looks at retention; 0: default 30 s */
+	int32_t default_partitions;     /* 0: 1 */
+	int64_t producer_expiration_ms; /* since its last append, of the broker's clock; 0: a day */
+	size_t producers_max;   /* that partitions remember, in all; above it the one that was
+			       * quiet for longest is forgotten; 0: default 100,000 */
+	int retention_check_ms; /* between two looks at retention; 0: default 30 s */
 	struct group_options groups;
+	/* What topics have that say nothing else, under the broker's names (log.retention.hours, ...);
+	 * borrowed until broker_open returns, which refuses what broker_default_check would. */
+	const struct config_entry *topic_defaults;
+	size_t topic_default_count;
 };
 
+/* Whether the entry may stand in topic_defaults. ERR_NOT_FOUND: topics have no such default, the key is
+ * perhaps somebody else's; ERR_INVALID_CONFIG: the value is impossible, why says which are not. */
+enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why);
 enum ks_err broker_open(const struct broker_options *options, struct broker **out,
 			struct ks_why *why);
 /* Finishes the commands that are queued, closes the store. b may be NULL. */
@@ -78,16 +93,22 @@ const char *broker_failure(struct broker *b);
 /* The store, for reading only (job state). */
 struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);
+#define CLUSTER_ID_BYTES 22
+/* The id that this directory has had since it was first asked for: 16 random bytes in base64url, as Kafka has them. id gets
+ * CLUSTER_ID_BYTES letters and a NUL. Blocks when it is made. */
+enum ks_err broker_cluster_id(struct broker *b, char *id, struct ks_why *why);
 
 /* --- topics. They block until the change is durable. --- */
 
-struct config_entry {
-	const char *key, *value; /* Kafka's names: retention.ms, cleanup.policy, ... */
+/* A topic's number for ever, which a later topic of the same name does not share. */
+struct topic_uuid {
+	uint8_t bytes[16];
 };
 
 struct topic_spec {
 	const char *name;
-	int32_t partitions; /* <= 0: the broker's default */
+	const struct topic_uuid *uuid; /* that no topic has; NULL: a random one */
+	int32_t partitions;            /* <= 0: the broker's default */
 	const struct config_entry *configs;
 	size_t config_count;
 	bool is_internal; /* repartition topics of jobs */
@@ -101,9 +122,35 @@ enum ks_err broker_topic_create(struct broker *b, const struct topic_spec *spec,
 enum ks_err broker_topic_validate(struct broker *b, const struct topic_spec *spec,
 				  struct ks_why *why);
 enum ks_err broker_topic_delete(struct broker *b, const char *name, struct ks_why *why);
+/* More partitions, behind those that are there, new_count in all. Handles and the partitions that
+ * were there stay as they are; what keys map to changes, which is the caller's business.
+ * ERR_UNKNOWN_TOPIC_OR_PARTITION, ERR_INVALID_PARTITIONS (not more than now, or over the limit). */
+enum ks_err broker_topic_add_partitions(struct broker *b, const char *name, int32_t new_count,
+					struct ks_why *why);
+/* Checks as broker_topic_add_partitions would, and changes nothing. */
+enum ks_err broker_topic_check_partitions(struct broker *b, const char *name, int32_t new_count,
+					  struct ks_why *why);
+/* Sets some configurations; value NULL: back to the default. All or none: ERR_INVALID_CONFIG. */
 enum ks_err broker_topic_alter(struct broker *b, const char *name,
 			       const struct config_entry *configs, size_t count,
 			       struct ks_why *why);
+/* As IncrementalAlterConfigs numbers them. */
+enum config_op { CONFIG_SET, CONFIG_DELETE, CONFIG_APPEND, CONFIG_SUBTRACT };
+struct config_change {
+	const char *key,
+		*value; /* value: not for DELETE; items with commas between for the last two */
+	enum config_op op;
+};
+/* All of them or none. validate_only: checks, and changes nothing.
+ *   ERR_INVALID_CONFIG   as creating; also APPEND and SUBTRACT where the value is no list
+ *   ERR_INVALID_REQUEST  an unknown op, a missing value, one key twice */
+enum ks_err broker_topic_change_configs(struct broker *b, const char *name,
+					const struct config_change *changes, size_t count,
+					bool validate_only, struct ks_why *why);
+/* These are set from now on and no others (AlterConfigs). As above. */
+enum ks_err broker_topic_replace_configs(struct broker *b, const char *name,
+					 const struct config_entry *configs, size_t count,
+					 bool validate_only, struct ks_why *why);
 /* Raises the log start offset of a partition (DeleteRecords); offset -1: the high watermark. */
 enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
 			int64_t *log_start_offset, struct ks_why *why);
@@ -113,6 +160,8 @@ enum ks_err broker_reclaim(struct broker *b, struct ks_why *why);
 /* Handles stay valid until broker_close; those of a deleted topic answer
  * ERR_UNKNOWN_TOPIC_OR_PARTITION. */
 struct topic *broker_topic_find(struct broker *b, const char *name); /* NULL: no such topic */
+/* By its uuid; NULL: no such topic. */
+struct topic *broker_topic_find_uuid(struct broker *b, const struct topic_uuid *uuid);
 /* Creates it with defaults when the broker is allowed to (auto_create_topics). */
 struct topic *broker_topic_find_or_create(struct broker *b, const char *name, struct ks_why *why);
 /* All topics in the order of their names; free() the array. */
@@ -123,16 +172,54 @@ char *broker_topic_suggest(struct broker *b, const char *name);
 const char *topic_name(const struct topic *t);
 uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
+struct topic_uuid topic_uuid(const struct topic *t); /* random, kept for the topic's life */
+/* Grows when partitions are added, at any time; never shrinks. */
 int32_t topic_partition_count(const struct topic *t);
 struct partition *topic_partition(struct topic *t, int32_t index); /* index in range */
-/* Effective configuration; is_default tells the ones never set. free() the array; strings until
- * broker_close. */
-struct topic_config_row {
-	const char *key;
-	char value[64];
-	bool is_default;
+
+/* What an append is held against; one atomic read each. */
+int32_t topic_max_message_bytes(const struct topic *t); /* max.message.bytes, of one batch */
+bool topic_wants_keys(const struct topic *t);           /* cleanup.policy has "compact" */
+enum batch_timestamp_type topic_timestamp_type(const struct topic *t);
+/* How far a record's timestamp may lie before and after the broker's clock. */
+int64_t topic_timestamp_before_max_ms(const struct topic *t);
+int64_t topic_timestamp_after_max_ms(const struct topic *t);
+int32_t topic_min_insync_replicas(const struct topic *t);
+/* --- configurations, as DescribeConfigs tells and numbers them --- */
+
+enum config_source { CONFIG_OF_TOPIC = 1, CONFIG_OF_BROKER = 4, CONFIG_DEFAULT = 5 };
+enum config_type {
+	CONFIG_BOOLEAN = 1,
+	CONFIG_STRING,
+	CONFIG_INT,
+	CONFIG_SHORT,
+	CONFIG_LONG,
+	CONFIG_DOUBLE,
+	CONFIG_LIST,
+	CONFIG_CLASS,
+	CONFIG_PASSWORD
 };
+struct config_synonym {
+	const char *key, *value; /* key: perhaps the broker's, value in its unit */
+	enum config_source source;
+};
+struct topic_config_row {
+	const char *key, *value; /* value: may be NULL in broker_configs */
+	enum config_source source;
+	enum config_type type;
+	bool is_default; /* never set on the topic itself; in broker_configs: on the broker */
+	bool is_read_only, is_sensitive;
+	const struct config_synonym *synonyms; /* what would hold, the first being what does */
+	size_t synonym_count;
+};
+/* Effective configuration of a topic, by key. One block of memory: free() the array. Strings may also
+ * be the broker's: until broker_close. */
 struct topic_config_row *topic_configs(struct topic *t, size_t *count);
+/* What a topic would have that is created so; the errors of creating as far as configurations go. */
+enum ks_err broker_spec_configs(struct broker *b, const struct topic_spec *spec,
+				struct topic_config_row **rows, size_t *count, struct ks_why *why);
+/* The defaults of all topics under the broker's names: log.retention.hours, ... */
+struct topic_config_row *broker_configs(struct broker *b, size_t *count);
 
 /* --- partitions and reading --- */
 
@@ -169,6 +256,11 @@ enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, stru
 /* The first offset whose record has a timestamp >= timestamp. ERR_NOT_FOUND: none has. */
 enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestamp, int64_t *offset,
 					   int64_t *found_timestamp);
+
+/* The record with the latest timestamp of all, the first if there are several. ERR_NOT_FOUND: the
+ * log is empty or no record has a timestamp. */
+enum ks_err partition_max_timestamp_offset(struct partition *p, int64_t *offset,
+					   int64_t *timestamp);
 
 /* Who waits for any of several partitions to grow, or to lose their topic: a thread that sleeps, or
  * a callback. Watching and freeing is for one thread at a time. */
@@ -235,10 +327,6 @@ struct producer_id_call {
 	 * the same id with the next epoch, or a new id when the epochs are used up. */
 	int64_t producer_id;
 	int16_t producer_epoch;
-
-	/* the broker's */
-	struct broker *broker;
-	struct producer_id_call *next;
 };
 void broker_producer_id(struct broker *b, struct producer_id_call *c);
 

@@ -312,3 +312,10 @@ enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestam
 	reader_free(r);
 	return err;
 }
+
+enum ks_err partition_max_timestamp_offset(struct partition *p, int64_t *offset, int64_t *timestamp)
+{
+	int64_t max = atomic_load(&p->max_timestamp);
+
+	return max < 0 ? ERR_NOT_FOUND : partition_offset_for_timestamp(p, max, offset, timestamp);
+}

@@ -288,8 +288,8 @@ static enum ks_err look_at_topic(struct look *l, struct topic *t, struct ks_why 
 
 	if (!r.is_deleted_by_age || (r.retention_ms < 0 && r.retention_bytes < 0))
 		return ERR_NONE;
-	for (int32_t i = 0; i < t->partition_count && !err; i++)
-		err = look_at_partition(l, &t->partitions[i], &r, why);
+	for (int32_t i = 0; i < topic_partition_count(t) && !err; i++)
+		err = look_at_partition(l, topic_partition(t, i), &r, why);
 	return err;
 }
 

@@ -119,7 +119,10 @@ static bool key_is(const struct node *n, const char *name, size_t len)
 {
 	if (n->flags & NODE_KEY_ESCAPED)
 		return json_string_is(n->key, n->key + n->key_len, name, len);
-	return n->key_len == len && (len == 0 || memcmp(n->key, name, len) == 0);
+	if (n->key_len != len)
+		return false;
+	/* Most names of a length differ in their first letter. */
+	return len == 0 || (*n->key == (uint8_t)*name && memcmp(n->key, name, len) == 0);
 }
 
 doc_node doc_member(struct doc *d, doc_node object, const char *name, size_t len)

@@ -56,6 +56,7 @@ static void put_value(struct doc *d, struct node *n, struct slice json)
 	n->type = (uint8_t)type_of_text(json);
 	n->child = DOC_NONE;
 	n->flags &= NODE_KEY_ESCAPED;
+	n->flags |= NODE_EDITED;
 	if (n->type >= DOC_ARRAY)
 		n->flags |= NODE_RAW;
 	else if (n->type == DOC_STRING && has_byte(json, "\\"))

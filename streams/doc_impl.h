@@ -23,6 +23,7 @@ enum {
 	NODE_FLOAT = 16,      /* the number has a fraction, an exponent or is -0 */
 	NODE_REPLACED = 64,   /* detached; next is the node in its place */
 	NODE_DECODED = 32,    /* the string's decoded form is decoded[child] */
+	NODE_EDITED = 128,    /* its text came by an edit: it does not stand beside its siblings' */
 };
 
 struct node {

@@ -1,7 +1,8 @@
 /* doc_write.c - documents back to text.
  *
- * Clean nodes are copied, dirty ones walked. The walk climbs by parents and siblings instead of
- * recursing: a script can nest documents deeper than any stack.
+ * Clean nodes are copied, dirty ones walked; clean siblings that stand side by side without spaces are copied as one
+ * piece. The walk climbs by parents and siblings instead of recursing: a script can nest documents deeper than any
+ * stack.
  */
 #include "streams/doc_impl.h"
 
@@ -34,6 +35,32 @@ static doc_node write_node(const struct node *n, struct buf *out)
 	return n->child;
 }
 
+/* Where a node that was parsed begins in the source, with its name; NULL if it is not written as we would write it. */
+static const uint8_t *compact_begin(const struct node *n)
+{
+	if (n->flags & (NODE_DIRTY | NODE_EDITED))
+		return NULL;
+	if (!n->key)
+		return n->text;
+	return n->text == n->key + n->key_len + 2 ? n->key - 1 : NULL; /* "name":value */
+}
+
+/* Writes n and the siblings after it that stand in the source as they are to be written; returns the last one. */
+static doc_node write_run(const struct doc *d, doc_node n, const uint8_t *begin, struct buf *out)
+{
+	const struct node *last = &d->nodes[n];
+	const uint8_t *end = last->text + last->len;
+
+	while (last->next != DOC_NONE && compact_begin(&d->nodes[last->next]) == end + 1 &&
+	       *end == ',') {
+		n = last->next;
+		last = &d->nodes[n];
+		end = last->text + last->len;
+	}
+	buf_append(out, begin, (size_t)(end - begin));
+	return n;
+}
+
 static void write_tree(const struct doc *d, doc_node root, struct buf *out)
 {
 	doc_node n = root;
@@ -50,6 +77,12 @@ static void write_tree(const struct doc *d, doc_node root, struct buf *out)
 				return;
 			n = d->nodes[n].next;
 			buf_append_u8(out, ',');
+		}
+		const uint8_t *begin = compact_begin(&d->nodes[n]);
+		if (begin) {
+			n = write_run(d, n, begin, out);
+			down = DOC_NONE;
+			continue;
 		}
 		write_key(&d->nodes[n], out);
 		down = write_node(&d->nodes[n], out);

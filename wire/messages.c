@@ -35,10 +35,11 @@
 					      sizeof(self)};                                       \
 	return &desc;                                                                              \
 	}
-#define SINCE(version)    .since = (version)
-#define UNTIL(version)    .until = (version) + 1
-#define NULLABLE(version) .null_since = (version) + 1
-#define TAG(number)       .tag = (number) + 1
-#define DEFAULT(value)    .dflt = (value)
+#define SINCE(version)          .since = (version)
+#define UNTIL(version)          .until = (version) + 1
+#define NULLABLE                .null_since = 1
+#define NULLABLE_SINCE(version) .null_since = (version) + 1
+#define TAG(number)             .tag = (number) + 1
+#define DEFAULT(value)          .dflt = (value)
 
 #include "wire/msg/all.def"

@@ -3,6 +3,16 @@
  * STRUCT(name) in a table becomes struct name and const struct wire_desc *name_desc(void). Names are
  * Kafka's, in snake case; a struct inside a message is called after the message and the field that
  * holds it. How fields of each kind look in C is told in schema.h.
+ *
+ *     FIELD(kind, name, ...)    a number, string, ...
+ *     LIST(kind, name, ...)     an array of those
+ *     ARRAY(type, name, ...)    an array of structs, described above it
+ *     NESTED(type, name, ...)   one such struct, by pointer
+ *
+ *     SINCE(v), UNTIL(v)        first and last version; unsaid: as long as the struct around it
+ *     NULLABLE                  it may be null; NULLABLE_SINCE(v): in these versions
+ *     TAG(n)                    it travels as tagged field n
+ *     DEFAULT(x)                instead of 0; of an array -1: null
  */
 #ifndef WIRE_MESSAGES_H
 #define WIRE_MESSAGES_H

@@ -148,16 +148,19 @@ struct slice wire_read_string(struct wire_reader *r, bool is_compact, bool is_nu
 	return read_bytes(r, n, is_nullable);
 }
 
+/* count is bounded by the bytes of the message, so that the product is no overflow. */
 static void *allocate(struct wire_reader *r, size_t count, size_t size)
 {
+	size_t taken = (count * size + 15) & ~(size_t)15; /* as the arena rounds */
+
 	if (r->err)
 		return NULL;
-	if (count > r->arena_left / size) {
+	if (taken > r->arena_left) {
 		fail(r, ERR_TOO_LARGE);
 		return NULL;
 	}
-	r->arena_left -= count * size;
-	return arena_alloc(r->arena, count * size);
+	r->arena_left -= taken;
+	return arena_alloc(r->arena, taken);
 }
 
 static void read_records(struct wire_reader *r, bool is_nullable, struct wire_records *out)
@@ -368,8 +371,12 @@ static void default_field(const struct wire_field *f, void *msg)
 {
 	void *out = (uint8_t *)msg + f->offset;
 
-	if (!f->dflt || f->is_array || f->is_nested)
+	if (!f->dflt)
 		return;
+	if (f->is_array) {
+		((struct any_array *)out)->n = (int32_t)f->dflt;
+		return;
+	}
 	switch ((enum wire_kind)f->kind) {
 	case WIRE_BOOL:
 		*(bool *)out = true;

@@ -69,7 +69,7 @@ struct wire_field {
 	int16_t until;      /* 1 + last version; 0: no end */
 	int16_t null_since; /* 1 + first version in which it may be null; 0: never */
 	int16_t tag;        /* 1 + tag; 0: not tagged */
-	int64_t dflt;       /* of numbers; of other kinds zero, empty or null */
+	int64_t dflt; /* of numbers; of an array -1: null; of other kinds zero, empty or null */
 	const struct wire_desc *(*sub)(void); /* of WIRE_STRUCT */
 };
 
@@ -125,9 +125,9 @@ void wire_out_fini(struct wire_out *o);
 /* Empties it, keeps its memory. */
 void wire_out_clear(struct wire_out *o);
 
-/* Appends a message to o. Takes a reference on every frame that it mentions. A value that the
- * version cannot express (null where it may not be, more than 32767 bytes in an old string) is our
- * bug and asserts; what a peer chose must be bounded before. */
+/* Appends a message to o. Takes a reference on every frame that it mentions. Null where the version
+ * knows none is written as empty. A string of more than 32767 bytes is our bug and asserts: what a
+ * peer chose must be bounded before. */
 void wire_write(struct wire_out *o, const struct wire_desc *d, const void *msg, int16_t version,
 		int16_t first_flexible);
 /* Sets every field to its default. */

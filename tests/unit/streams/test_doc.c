@@ -142,6 +142,22 @@ static void a_dirty_document_keeps_the_text_of_clean_parts(void **state)
 
 /* --- reading --- */
 
+static void clean_members_around_an_edit_stay_as_they_were_but_for_spaces_between_them(void **state)
+{
+	(void)state;
+	struct doc *d = parsed("{\"a\":1,\"b\":[1, 2],\"c\":3,\"d\" :4, \"e\":5,\"f\":6 ,\"g\":7}");
+	doc_set_member(d, 0, slice_str("c"), slice_str("30"));
+	assert_doc(d, "{\"a\":1,\"b\":[1, 2],\"c\":30,\"d\":4,\"e\":5,\"f\":6,\"g\":7}");
+	doc_remove_member(d, 0, slice_str("e"));
+	assert_doc(d, "{\"a\":1,\"b\":[1, 2],\"c\":30,\"d\":4,\"f\":6,\"g\":7}");
+	doc_node b = doc_member(d, 0, "b", 1);
+	doc_set_element(d, b, 2, slice_str("3"));
+	assert_doc(d, "{\"a\":1,\"b\":[1,2,3],\"c\":30,\"d\":4,\"f\":6,\"g\":7}");
+	doc_set_element(d, b, 0, slice_str("[7,8,9]"));
+	doc_set_element(d, doc_element(d, b, 0), 1, slice_str("80"));
+	assert_doc(d, "{\"a\":1,\"b\":[[7,80,9],2,3],\"c\":30,\"d\":4,\"f\":6,\"g\":7}");
+}
+
 static void scalars_are_read_by_type(void **state)
 {
 	(void)state;
@@ -520,6 +536,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(untouched_text_is_written_as_it_came),
 		TEST(a_dirty_document_keeps_the_text_of_clean_parts),
+		TEST(clean_members_around_an_edit_stay_as_they_were_but_for_spaces_between_them),
 		TEST(scalars_are_read_by_type),
 		TEST(integers_keep_64_bits_and_say_when_they_have_more),
 		TEST(doubles_are_rounded_correctly_and_may_be_out_of_range),

@@ -93,6 +93,10 @@ const char *broker_failure(struct broker *b);
 /* The store, for reading only (job state). */
 struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);
+#define CLUSTER_ID_BYTES 22
+/* The id that this directory has had since it was first asked for: 16 random bytes in base64url, as Kafka has them. id gets
+ * CLUSTER_ID_BYTES letters and a NUL. Blocks when it is made. */
+enum ks_err broker_cluster_id(struct broker *b, char *id, struct ks_why *why);
 
 /* --- topics. They block until the change is durable. --- */
 
@@ -181,6 +185,8 @@ enum batch_timestamp_type topic_timestamp_type(const struct topic *t);
 int64_t topic_timestamp_before_max_ms(const struct topic *t);
 int64_t topic_timestamp_after_max_ms(const struct topic *t);
 int32_t topic_min_insync_replicas(const struct topic *t);
+/* compression.type: the codec that batches shall have; false: whatever the producer chose. */
+bool topic_codec(const struct topic *t, enum codec *codec);
 /* --- configurations, as DescribeConfigs tells and numbers them --- */
 
 enum config_source { CONFIG_OF_TOPIC = 1, CONFIG_OF_BROKER = 4, CONFIG_DEFAULT = 5 };

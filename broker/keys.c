@@ -10,6 +10,7 @@
 
 enum key_type {
 	TYPE_BATCH_INDEX = 'b',
+	TYPE_CLUSTER_ID = 'c',
 	TYPE_IDS = 'i',
 	TYPE_OFFSET = 'o',
 	TYPE_PRODUCER_IDS = 'p',
@@ -21,6 +22,7 @@ enum key_type {
 
 const struct slice key_ids = {(const uint8_t[]){TYPE_IDS}, 1};
 const struct slice key_batch_index = {(const uint8_t[]){TYPE_BATCH_INDEX}, 1};
+const struct slice key_cluster_id = {(const uint8_t[]){TYPE_CLUSTER_ID}, 1};
 const struct slice key_producer_ids = {(const uint8_t[]){TYPE_PRODUCER_IDS}, 1};
 
 struct key_log key_log(uint32_t partition_id, int64_t last_offset)

@@ -132,7 +132,8 @@ struct value_producer_ids {
 struct value_producer_ids value_producer_ids(int64_t next);
 bool producer_ids_decode(struct slice value, int64_t *next);
 
-extern const struct slice key_ids, key_batch_index, key_producer_ids;
+/* CF_META 'c': the cluster id, CLUSTER_ID_BYTES letters behind a version byte. */
+extern const struct slice key_ids, key_batch_index, key_producer_ids, key_cluster_id;
 
 /* A slice of any of the structs above. */
 #define KEY_SLICE(k) slice_of((k).bytes, sizeof(k).bytes)

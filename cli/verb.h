@@ -49,6 +49,7 @@ int verb_group_list(const struct options *o);
 int verb_group_describe(const struct options *o);
 int verb_group_seek(const struct options *o);
 int verb_group_delete(const struct options *o);
+int verb_broker(const struct options *o);
 int verb_run(const struct options *o);
 int verb_job_state(const struct options *o);
 int verb_check(const struct options *o);
@@ -68,6 +69,7 @@ int verb_complete(const struct options *o);
 extern const struct option topic_create_options[], topic_list_options[], topic_describe_options[],
 	topic_alter_options[], topic_delete_options[], topic_trim_options[],
 	topic_produce_options[], topic_consume_options[];
+extern const struct option broker_options_table[];
 extern const struct option group_list_options[], group_describe_options[], group_seek_options[];
 extern const struct option job_state_options[], run_options[], check_options[], plan_options[],
 	graph_options[], test_options[], perf_job_options[], perf_log_options[],

@@ -287,7 +287,8 @@ void broker_stats(struct broker *b, struct broker_stats *out)
 
 /* --- appending --- */
 
-void broker_append(struct broker *b, struct append *a)
+/* The whole frame, when nothing else is said. */
+static void set_batches(struct append *a)
 {
 	const struct frame *f = a->frame;
 
@@ -295,7 +296,23 @@ void broker_append(struct broker *b, struct append *a)
 		a->batches = slice_of(f->data, f->len);
 	assert(a->batches.data >= f->data && a->batches.data <= f->data + f->len &&
 	       a->batches.len <= (size_t)(f->data + f->len - a->batches.data));
+}
+
+void broker_append(struct broker *b, struct append *a)
+{
+	set_batches(a);
 	shard_append(b->shard, a);
+}
+
+void broker_append_queue(struct broker *b, struct append *a)
+{
+	set_batches(a);
+	shard_append_queue(b->shard, a);
+}
+
+void broker_append_run(struct broker *b)
+{
+	shard_append_run(b->shard);
 }
 
 struct append_wait {

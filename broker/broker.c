@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/producers.h"
 #include "broker/retention.h"
 #include "broker/shard.h"
 #include "wire/batch.h"
@@ -21,6 +22,8 @@ static struct broker_options fill_in(const struct broker_options *o)
 	all.queue_bytes_max = DEFAULT(o->queue_bytes_max, 64 * 1024 * 1024);
 	all.group_bytes_max = DEFAULT(o->group_bytes_max, 8 * 1024 * 1024);
 	all.default_partitions = o->default_partitions > 0 ? o->default_partitions : 1;
+	all.producer_expiration_ms = DEFAULT(o->producer_expiration_ms, 86400000);
+	all.producers_max = DEFAULT(o->producers_max, 100000);
 	all.retention_check_ms = DEFAULT(o->retention_check_ms, 30000);
 	return all;
 }
@@ -36,7 +39,7 @@ static enum ks_err get_small(struct store *s, struct slice key, struct buf *valu
 					   : err;
 }
 
-/* Both counters are absent in a new store. */
+/* All counters are absent in a new store. */
 static enum ks_err load_counters(struct broker *b, uint64_t *batch_index, struct ks_why *why)
 {
 	struct buf value = {0};
@@ -49,6 +52,11 @@ static enum ks_err load_counters(struct broker *b, uint64_t *batch_index, struct
 		err = get_small(b->store, key_batch_index, &value, why);
 	if (!err && !batch_index_decode(buf_slice(&value), batch_index, &leader_epoch))
 		err = ks_fail(why, ERR_CORRUPTION, "the counter of write batches is malformed");
+	if (!err || err == ERR_NOT_FOUND)
+		err = get_small(b->store, key_producer_ids, &value, why);
+	if (!err && !producer_ids_decode(buf_slice(&value), &b->producer_ids.reserved))
+		err = ks_fail(why, ERR_CORRUPTION, "the counter of producer ids is malformed");
+	b->producer_ids.next = b->producer_ids.reserved;
 	buf_fini(&value);
 	return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
@@ -158,6 +166,8 @@ static void free_broker(struct broker *b)
 {
 	retention_stop(b->retention);
 	shard_stop(b->shard);
+	producer_table_free(b->producers);
+	free(b->producer_expiry);
 	topics_fini(&b->topics);
 	job_table_free(b->jobs);
 	config_defaults_fini(&b->topic_defaults);
@@ -197,6 +207,7 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	b->clock = options->clock ? *options->clock : clock_real;
 	b->store = store;
 	b->jobs = job_table_new();
+	b->producers = producer_table_new(b->options.producers_max);
 	topics_init(&b->topics);
 	enum ks_err err = take_defaults(b, options, why);
 	if (!err)
@@ -207,6 +218,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 		err = job_table_load(b->jobs, store, why);
 	if (!err)
 		err = recover_all(b, why);
+	if (!err)
+		err = producers_load(b, why);
 	if (err) {
 		free_broker(b);
 		return err;
@@ -218,8 +231,10 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 		free_broker(b);
 		return err;
 	}
-	if (!options->store.read_only)
+	if (!options->store.read_only) {
+		producers_watch_expiry(b);
 		b->retention = retention_start(b);
+	}
 	*out = b;
 	return ERR_NONE;
 }

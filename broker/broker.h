@@ -69,13 +69,16 @@ struct broker_options {
 	size_t group_bytes_max; /* one WriteBatch; 0: default 8 MiB */
 	bool no_sync; /* acknowledge what power loss can take back; kill -9 still cannot */
 	bool auto_create_topics;
-	int32_t default_partitions; /* 0: 1 */
-	int retention_check_ms;     /* between two looks at retention; 0: default 30 s */
+	int32_t default_partitions;     /* 0: 1 */
+	int64_t producer_expiration_ms; /* since its last append, of the broker's clock; 0: a day */
+	size_t producers_max;   /* that partitions remember, in all; above it the one that was
+			       * quiet for longest is forgotten; 0: default 100,000 */
+	int retention_check_ms; /* between two looks at retention; 0: default 30 s */
+	struct group_options groups;
 	/* What topics have that say nothing else, under the broker's names (log.retention.hours, ...);
 	 * borrowed until broker_open returns, which refuses what broker_default_check would. */
 	const struct config_entry *topic_defaults;
 	size_t topic_default_count;
-	struct group_options groups;
 };
 
 /* Whether the entry may stand in topic_defaults. ERR_NOT_FOUND: topics have no such default, the key is
@@ -90,6 +93,10 @@ const char *broker_failure(struct broker *b);
 /* The store, for reading only (job state). */
 struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);
+#define CLUSTER_ID_BYTES 22
+/* The id that this directory has had since it was first asked for: 16 random bytes in base64url, as Kafka has them. id gets
+ * CLUSTER_ID_BYTES letters and a NUL. Blocks when it is made. */
+enum ks_err broker_cluster_id(struct broker *b, char *id, struct ks_why *why);
 
 /* --- topics. They block until the change is durable. --- */
 
@@ -178,6 +185,8 @@ enum batch_timestamp_type topic_timestamp_type(const struct topic *t);
 int64_t topic_timestamp_before_max_ms(const struct topic *t);
 int64_t topic_timestamp_after_max_ms(const struct topic *t);
 int32_t topic_min_insync_replicas(const struct topic *t);
+/* compression.type: the codec that batches shall have; false: whatever the producer chose. */
+bool topic_codec(const struct topic *t, enum codec *codec);
 /* --- configurations, as DescribeConfigs tells and numbers them --- */
 
 enum config_source { CONFIG_OF_TOPIC = 1, CONFIG_OF_BROKER = 4, CONFIG_DEFAULT = 5 };
@@ -320,10 +329,6 @@ struct producer_id_call {
 	 * the same id with the next epoch, or a new id when the epochs are used up. */
 	int64_t producer_id;
 	int16_t producer_epoch;
-
-	/* the broker's */
-	struct broker *broker;
-	struct producer_id_call *next;
 };
 void broker_producer_id(struct broker *b, struct producer_id_call *c);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/keys.h"
+#include "broker/producers.h"
 #include "wire/batch.h"
 
 /* Batches of one partition become one value up to this size: a put costs RocksDB the same whether
@@ -23,6 +24,7 @@ void group_fini(struct group *g)
 	store_write_free(g->write);
 	free(g->pending);
 	free(g->pieces);
+	free(g->producing);
 	free(g->afters);
 	free(g->parts);
 	free(g->entries);
@@ -36,9 +38,10 @@ void group_clear(struct group *g, int64_t now_ms)
 	for (size_t i = 0; i < g->pending_count; i++)
 		g->pending[i].partition->pending = 0;
 	assert(g->after_count == 0 && "group_run_afters comes first");
+	group_clear_producers(g);
 	g->piece_count = g->pending_count = 0;
 	g->log_bytes = 0;
-	g->needs_sync = false;
+	g->needs_sync = g->needs_write = false;
 	g->now_ms = now_ms;
 }
 
@@ -49,10 +52,10 @@ size_t group_bytes(const struct group *g)
 
 bool group_has_writes(const struct group *g)
 {
-	return g->piece_count > 0 || store_write_count(g->write) > 0;
+	return g->piece_count > 0 || g->needs_write || store_write_count(g->write) > 0;
 }
 
-enum ks_err group_check(struct slice batches, size_t batch_max)
+enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *producer_id)
 {
 	const uint8_t *at = batches.data, *end = at + batches.len;
 	struct batch b;
@@ -64,7 +67,11 @@ enum ks_err group_check(struct slice batches, size_t batch_max)
 			return ERR_CORRUPT_MESSAGE;
 		if (b.bytes.len > batch_max)
 			return ERR_MESSAGE_TOO_LARGE;
-		if (batch_is_control(&b))
+		if (batch_is_control(&b) || batch_is_transactional(&b))
+			return ERR_INVALID_RECORD;
+		if (at == batches.data)
+			*producer_id = b.producer_id;
+		else if (b.producer_id != *producer_id)
 			return ERR_INVALID_RECORD;
 	}
 	return ERR_NONE;
@@ -95,6 +102,11 @@ static void piece_add(struct group *g, struct pending *d, const struct piece *pi
 	else
 		d->first_piece = g->piece_count;
 	d->last_piece = g->piece_count;
+}
+
+int64_t group_offset_next(const struct group *g, const struct partition *p)
+{
+	return p->pending ? g->pending[p->pending - 1].end.offset_next : p->end.offset_next;
 }
 
 int64_t group_append(struct group *g, struct partition *p, struct frame *f, struct slice batches,
@@ -217,6 +229,7 @@ void group_finish(struct group *g, uint64_t batch_index)
 {
 	for (size_t i = 0; i < g->pending_count; i++)
 		put_log(g, &g->pending[i]);
+	group_finish_producers(g);
 	struct value_batch_index value = value_batch_index(batch_index, LEADER_EPOCH);
 	store_put(g->write, CF_META, key_batch_index, KEY_SLICE(value));
 }
@@ -236,5 +249,6 @@ void group_publish(struct group *g, struct tail_pool *pool)
 	}
 	for (size_t i = 0; i < g->piece_count; i++)
 		g->pieces[i].entry.frame = NULL; /* the tails have them */
+	group_publish_producers(g);
 	tail_pool_trim(pool);
 }

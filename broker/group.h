@@ -16,6 +16,13 @@
 
 #define LEADER_EPOCH 0 /* of every batch and WriteBatch, until there are replicas */
 
+/* A producer that appended in this group, and where it stands after it. */
+struct producing {
+	struct producer_table *table;
+	struct producer *producer;
+	struct producer_state state;
+};
+
 /* What is to happen once the group is written. */
 struct after {
 	void (*fn)(void *arg, enum ks_err err);
@@ -40,6 +47,7 @@ struct group {
 	struct store_write *write;
 	int64_t now_ms; /* the group's time, taken once */
 	bool needs_sync;
+	bool needs_write;   /* even when nothing was put: something older must be synced */
 	enum ks_err failed; /* the store has: nothing of this will be written */
 	size_t log_bytes;   /* of the pieces */
 
@@ -47,6 +55,8 @@ struct group {
 	size_t pending_count, pending_cap;
 	struct piece *pieces;
 	size_t piece_count, piece_cap;
+	struct producing *producing;
+	size_t producing_count, producing_cap;
 	struct after *afters;
 	size_t after_count, after_cap;
 
@@ -68,9 +78,14 @@ size_t group_bytes(const struct group *g);
 /* Whether there is anything to write. */
 bool group_has_writes(const struct group *g);
 
-/* Whether these are whole batches that may be appended, each at most batch_max bytes.
- *   ERR_CORRUPT_MESSAGE, ERR_MESSAGE_TOO_LARGE, ERR_INVALID_RECORD (a control batch) */
-enum ks_err group_check(struct slice batches, size_t batch_max);
+/* Whether these are whole batches that may be appended, each at most batch_max bytes. *producer_id:
+ * of all of them, -1: none.
+ *   ERR_CORRUPT_MESSAGE, ERR_MESSAGE_TOO_LARGE
+ *   ERR_INVALID_RECORD  a control batch, a transactional one, or different producers */
+enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *producer_id);
+
+/* The offset that the next record of the partition gets. */
+int64_t group_offset_next(const struct group *g, const struct partition *p);
 
 /* Gives offsets to checked batches, which lie in the frame, and stamps them in place; takes the
  * reference to the frame. is_append_time: also with the group's time. Returns the first offset. */

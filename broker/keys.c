@@ -10,8 +10,10 @@
 
 enum key_type {
 	TYPE_BATCH_INDEX = 'b',
+	TYPE_CLUSTER_ID = 'c',
 	TYPE_IDS = 'i',
 	TYPE_OFFSET = 'o',
+	TYPE_PRODUCER_IDS = 'p',
 	TYPE_LOG_START = 's',
 	TYPE_TOPIC = 't',
 };
@@ -20,6 +22,8 @@ enum key_type {
 
 const struct slice key_ids = {(const uint8_t[]){TYPE_IDS}, 1};
 const struct slice key_batch_index = {(const uint8_t[]){TYPE_BATCH_INDEX}, 1};
+const struct slice key_cluster_id = {(const uint8_t[]){TYPE_CLUSTER_ID}, 1};
+const struct slice key_producer_ids = {(const uint8_t[]){TYPE_PRODUCER_IDS}, 1};
 
 struct key_log key_log(uint32_t partition_id, int64_t last_offset)
 {
@@ -300,4 +304,22 @@ bool batch_index_decode(struct slice value, uint64_t *index, uint32_t *leader_ep
 	*index = cursor_u64(&c);
 	*leader_epoch = cursor_u32(&c);
 	return cursor_is_done(&c);
+}
+
+struct value_producer_ids value_producer_ids(int64_t next)
+{
+	struct value_producer_ids v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, (uint64_t)next);
+	return v;
+}
+
+bool producer_ids_decode(struct slice value, int64_t *next)
+{
+	struct cursor c = cursor_of(value);
+
+	if (cursor_u8(&c) != VERSION)
+		return false;
+	*next = (int64_t)cursor_u64(&c);
+	return cursor_is_done(&c) && *next >= 0;
 }

@@ -124,7 +124,16 @@ struct value_batch_index {
 struct value_batch_index value_batch_index(uint64_t index, uint32_t leader_epoch);
 bool batch_index_decode(struct slice value, uint64_t *index, uint32_t *leader_epoch);
 
-extern const struct slice key_ids, key_batch_index;
+/* CF_META 'p': the first producer id that is not reserved; all below may have been given out. */
+#define VALUE_PRODUCER_IDS_BYTES 9
+struct value_producer_ids {
+	uint8_t bytes[VALUE_PRODUCER_IDS_BYTES];
+};
+struct value_producer_ids value_producer_ids(int64_t next);
+bool producer_ids_decode(struct slice value, int64_t *next);
+
+/* CF_META 'c': the cluster id, CLUSTER_ID_BYTES letters behind a version byte. */
+extern const struct slice key_ids, key_batch_index, key_producer_ids, key_cluster_id;
 
 /* A slice of any of the structs above. */
 #define KEY_SLICE(k) slice_of((k).bytes, sizeof(k).bytes)

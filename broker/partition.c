@@ -15,6 +15,7 @@ void partition_init(struct partition *p, struct topic *t, uint32_t id, int32_t i
 {
 	*p = (struct partition){.topic = t, .id = id, .index = index};
 	p->end.max_timestamp = -1;
+	producer_map_init(&p->producers, id);
 	atomic_init(&p->max_timestamp, -1);
 	pthread_mutex_init(&p->mtx, NULL);
 }
@@ -25,6 +26,7 @@ void partition_fini(struct partition *p)
 		frame_unref(p->tail[(p->tail_first + i) & (p->tail_cap - 1)].frame);
 	free(p->tail);
 	free(p->waiters);
+	producer_map_fini(&p->producers);
 	pthread_mutex_destroy(&p->mtx);
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "txn/producer_table.h"
 
 /* Where the log of a partition stands. */
 struct log_end {
@@ -40,6 +41,7 @@ struct partition {
 	/* owner: shard */
 	struct log_end end;
 	size_t pending; /* 1 + its place in the group under construction; 0: not in it */
+	struct producer_map producers;
 
 	/* Written by the shard, read by anyone; the end's three change together under mtx. */
 	_Atomic(int64_t) log_start_offset, high_watermark, max_timestamp;

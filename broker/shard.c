@@ -10,6 +10,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/producers.h"
 
 /* A sleep for a tick that is further away looks at the clock in between. */
 #define DOZE_NS_MAX INT64_C(3600000000000)
@@ -217,26 +218,55 @@ static bool take(struct shard *s)
 	return !is_over;
 }
 
+/* A batch that is in the log already is answered as it was the first time; with acks all, once it
+ * is surely on the disk. */
+static void answer_again(struct append *a, const struct producer_batch *duplicate, struct group *g)
+{
+	a->base_offset = duplicate->base_offset;
+	if (a->log_append_time >= 0)
+		a->log_append_time = duplicate->append_ms;
+	if (a->acks == ACKS_ALL)
+		g->needs_sync = g->needs_write = true;
+}
+
+/* Whether the batches may be appended; *duplicate: NULL, or what they repeat. */
+static enum ks_err append_check(const struct append *a, struct group *g,
+				const struct producer_batch **duplicate)
+{
+	struct topic *t = partition_topic(a->partition);
+	int64_t producer_id;
+
+	*duplicate = NULL;
+	if (topic_is_gone(t))
+		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	enum ks_err err =
+		group_check(a->batches, (size_t)t->config.max_message_bytes, &producer_id);
+	if (err || producer_id < 0)
+		return err;
+	return group_check_producer(g, a->partition, a->batches, group_offset_next(g, a->partition),
+				    duplicate);
+}
+
 static enum ks_err append_apply(struct append *a, struct group *g)
 {
 	struct topic *t = partition_topic(a->partition);
 	struct frame *f = a->frame;
-	enum ks_err err = ERR_NONE;
+	const struct producer_batch *duplicate;
+	enum ks_err err = append_check(a, g, &duplicate);
 
 	a->frame = NULL;
-	if (topic_is_gone(t))
-		err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (!err)
-		err = group_check(a->batches, (size_t)t->config.max_message_bytes);
-	if (err) {
-		frame_unref(f);
-		return err;
-	}
 	a->log_append_time = t->config.is_append_time ? g->now_ms : -1;
-	a->base_offset = group_append(g, a->partition, f, a->batches, t->config.is_append_time);
-	if (a->acks == ACKS_ALL)
-		g->needs_sync = true;
-	return ERR_NONE;
+	if (!err && !duplicate) {
+		a->base_offset =
+			group_append(g, a->partition, f, a->batches, t->config.is_append_time);
+		if (a->acks == ACKS_ALL)
+			g->needs_sync = true;
+		return ERR_NONE;
+	}
+	if (duplicate)
+		answer_again(a, duplicate, g);
+	frame_unref(f);
+	return err;
 }
 
 static enum ks_err apply(struct shard *s, struct command *c)

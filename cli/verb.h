@@ -52,6 +52,7 @@ int verb_group_list(const struct options *o);
 int verb_group_describe(const struct options *o);
 int verb_group_seek(const struct options *o);
 int verb_group_delete(const struct options *o);
+int verb_broker(const struct options *o);
 int verb_config_describe(const struct options *o);
 int verb_config_alter(const struct options *o);
 int verb_cluster_describe(const struct options *o);
@@ -74,6 +75,7 @@ int verb_complete(const struct options *o);
 extern const struct option topic_create_options[], topic_list_options[], topic_describe_options[],
 	topic_alter_options[], topic_delete_options[], topic_trim_options[],
 	topic_produce_options[], topic_consume_options[];
+extern const struct option broker_options_table[];
 extern const struct option group_list_options[], group_describe_options[], group_seek_options[];
 extern const struct option config_describe_options[], config_alter_options[],
 	cluster_describe_options[];

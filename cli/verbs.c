@@ -89,6 +89,8 @@ static const char perf_help[] =
 const struct verb verbs[] = {
 	{"run", "SCRIPT...", 1, -1, "Run jobs until they are stopped", run_help, run_options,
 	 verb_run, false},
+	{"broker", "", 0, 0, "Serve clients of the Kafka protocol", NULL, broker_options_table,
+	 verb_broker, false},
 	{"check", "SCRIPT...", 1, -1, "Check scripts without running them", NULL, check_options,
 	 verb_check, false},
 	{"plan", "SCRIPT...", 1, -1, "Show what a run would create or change", plan_help,

@@ -13,4 +13,7 @@
 #include "wire/api.def"
 #undef API
 
+/* Fills in what is served. */
+void api_versions_list(struct exchange *x, struct api_versions_response *response);
+
 #endif

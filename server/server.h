@@ -14,8 +14,8 @@
 struct server;
 
 struct server_listener {
-	const char *host; /* to bind; "" or "0.0.0.0": all */
-	uint16_t port;    /* 0: the kernel's choice, told by server_port */
+	const char *host;            /* to bind; "" or "0.0.0.0": all */
+	uint16_t port;               /* 0: the kernel's choice, told by server_port */
 	const char *advertised_host; /* NULL: host */
 	uint16_t advertised_port;    /* 0: the bound one */
 };
@@ -25,17 +25,21 @@ struct server_options {
 	struct broker *broker;
 	const struct server_listener *listeners;
 	size_t listener_count;
-	int32_t node_id;              /* broker.id / node.id; default 1 */
-	const char *rack;             /* NULL: none */
-	int loops;                    /* network threads; 0: one per core */
-	size_t request_bytes_max;     /* socket.request.max.bytes; 100 MiB */
-	size_t request_memory_bytes;  /* queued.max.request.bytes: of all requests under way; 256 MiB */
-	size_t fetch_bytes_max;       /* fetch.max.bytes; 55 MiB */
-	int connections_max;          /* max.connections; 16384 */
-	int connections_per_ip_max;   /* max.connections.per.ip; no limit */
-	int64_t idle_ms;              /* connections.max.idle.ms; 600000 */
-	int fetch_sessions_max;       /* max.incremental.fetch.session.cache.slots; 1000 */
+	int32_t node_id;             /* broker.id / node.id; default 1 */
+	const char *rack;            /* NULL: none */
+	int loops;                   /* network threads; 0: one per core */
+	size_t request_bytes_max;    /* socket.request.max.bytes; 100 MiB */
+	size_t request_memory_bytes; /* queued.max.request.bytes: of all requests under way; 256 MiB */
+	size_t fetch_bytes_max;      /* fetch.max.bytes; 55 MiB */
+	int connections_max;         /* max.connections; 16384 */
+	int connections_per_ip_max; /* max.connections.per.ip; no limit */
+	int64_t idle_ms;            /* connections.max.idle.ms; 600000 */
+	int fetch_sessions_max;     /* max.incremental.fetch.session.cache.slots; 1000 */
 	bool auto_create_topics;
+	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread; must not
+	 * block or stop the server itself. May be NULL. */
+	void (*failed)(void *cookie);
+	void *failed_cookie;
 };
 
 enum ks_err server_start(const struct server_options *options, struct server **out,

@@ -78,6 +78,11 @@ static void values_are_decoded_whole_or_not_at_all(void **state)
 	(void)state;
 	assert_strict(KEY_SLICE(a), ids_decode(v, &ids));
 	assert_strict(KEY_SLICE(b), batch_index_decode(v, &index, &epoch));
+	struct value_producer_ids p = value_producer_ids(INT64_C(1) << 40);
+	int64_t next;
+	assert_strict(KEY_SLICE(p), producer_ids_decode(v, &next));
+	assert_true(producer_ids_decode(KEY_SLICE(p), &next));
+	assert_int_equal(next, INT64_C(1) << 40);
 	assert_strict(KEY_SLICE(c), value_offset_decode(v, &offset, &time));
 	assert_strict(KEY_SLICE(d), log_start_decode(KEY_SLICE(key), v, &start));
 	assert_strict(KEY_SLICE(e), index_decode(KEY_SLICE(ikey), v, &entry));

@@ -239,13 +239,37 @@ static void delete_topics(struct exchange *x)
 	exchange_reply(x);
 }
 
+/* delete.topic.enable is off. */
+static void refuse_deletion(struct exchange *x)
+{
+	const struct delete_topics_request *request = x->request;
+	struct delete_topics_response *response = x->response;
+
+	for (int32_t i = 0; i < response->responses.n; i++) {
+		struct delete_topics_response_response *out = &response->responses.v[i];
+		wire_defaults(delete_topics_response_response_desc(), out);
+		out->error_code = x->header.api_version < 3 ? ERR_INVALID_REQUEST
+							    : ERR_TOPIC_DELETION_DISABLED;
+		if (request->topics.n) {
+			out->name = request->topics.v[i].name;
+			out->topic_id = request->topics.v[i].topic_id;
+		} else {
+			out->name = request->topic_names.v[i];
+		}
+	}
+	exchange_reply(x);
+}
+
 void handle_delete_topics(struct exchange *x, const struct delete_topics_request *request,
 			  struct delete_topics_response *response)
 {
 	response->responses.n = request->topics.n + request->topic_names.n;
 	response->responses.v =
 		exchange_alloc(x, (size_t)response->responses.n, sizeof *response->responses.v);
-	exchange_offload(x, delete_topics);
+	if (server_options_of(x->server)->refuses_deletion)
+		refuse_deletion(x);
+	else
+		exchange_offload(x, delete_topics);
 }
 
 /* --- CreatePartitions --- */

@@ -82,7 +82,7 @@ int verb_broker(const struct options *o)
 	struct server_options so;
 	struct broker_options bo;
 	struct ks_why why = {""};
-	int code = serve_settings(o, &settings);
+	int code = serve_settings(o, true, &settings);
 
 	if (code == EXIT_DONE)
 		code = serve_options(o, settings, &so, &bo);

@@ -21,16 +21,16 @@ static enum ks_err set_pair(struct settings *s, const char *pair, struct ks_why 
 	return err;
 }
 
-int serve_settings(const struct options *o, struct settings **out)
+int serve_settings(const struct options *o, bool has_config, struct settings **out)
 {
 	struct settings *s = settings_new();
-	const char *file = options_text(o, "config"), *item;
+	const char *file = has_config ? options_text(o, "config") : NULL, *item;
 	struct ks_why why = {""};
 	enum ks_err err = file ? settings_load(s, file, &why) : ERR_NONE;
 
 	if (!err)
 		err = settings_load_environment(s, environ, &why);
-	for (size_t i = 0; !err && (item = options_item(o, "set", i)); i++)
+	for (size_t i = 0; !err && has_config && (item = options_item(o, "set", i)); i++)
 		err = set_pair(s, item, &why);
 	for (size_t i = 0; !err && (item = options_item(o, "listen", i)); i++)
 		err = settings_listen(s, item, &why);

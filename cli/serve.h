@@ -6,8 +6,9 @@
 #include "server/server.h"
 #include "server/settings.h"
 
-/* --listen, --config and -X of the verb, and the environment, as settings; settings_free. Returns an exit code. */
-int serve_settings(const struct options *o, struct settings **out);
+/* --listen of the verb, and the environment, as settings; has_config: the verb has --config and -X too. settings_free. Returns
+ * an exit code. */
+int serve_settings(const struct options *o, bool has_config, struct settings **out);
 /* Server and broker options by the settings, and by --data and its kin. Returns an exit code. */
 int serve_options(const struct options *o, struct settings *s, struct server_options *server,
 		  struct broker_options *broker);

@@ -172,6 +172,7 @@ static void free_broker(struct broker *b)
 	job_table_free(b->jobs);
 	config_defaults_fini(&b->topic_defaults);
 	store_close(b->store);
+	free(b->dir);
 	free(b);
 }
 
@@ -204,6 +205,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	uint64_t batch_index = 0;
 
 	b->options = fill_in(options);
+	b->dir = options->dir ? xstrdup(options->dir) : NULL;
+	b->options.dir = b->dir;
 	b->clock = options->clock ? *options->clock : clock_real;
 	b->store = store;
 	b->jobs = job_table_new();
@@ -260,6 +263,11 @@ void broker_close(struct broker *b)
 const char *broker_failure(struct broker *b)
 {
 	return shard_failure(b->shard);
+}
+
+const char *broker_dir(const struct broker *b)
+{
+	return b->dir;
 }
 
 struct store *broker_store(struct broker *b)

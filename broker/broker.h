@@ -90,6 +90,8 @@ enum ks_err broker_open(const struct broker_options *options, struct broker **ou
 void broker_close(struct broker *b);
 /* NULL while the store is healthy, else why it failed; valid until broker_close. */
 const char *broker_failure(struct broker *b);
+/* The data directory; NULL: in memory. */
+const char *broker_dir(const struct broker *b);
 /* The store, for reading only (job state). */
 struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);

@@ -12,7 +12,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "server/exchange_impl.h"
 #include "server/loop_impl.h"
 #include "server/server_impl.h"
@@ -184,7 +183,7 @@ void connection_refuse(struct connection *c, const char *why)
 {
 	if (c->is_dead)
 		return;
-	log_info("server", "connection of %s closed: %s", c->peer + 1, why);
+	server_log(c->loop->server, "the connection of %s is closed: %s", c->peer + 1, why);
 	connection_kill(c);
 }
 
@@ -192,7 +191,7 @@ void connection_close_silent(struct connection *c)
 {
 	/* It waits for us, not we for it. */
 	if (c->has_spoken && c->count && !c->answer_bytes) {
-		connection_alive(c);
+		connection_alive(c, 0);
 		return;
 	}
 	connection_refuse(c, c->has_spoken ? "nothing came or went for connections.max.idle.ms"
@@ -209,8 +208,9 @@ void connection_drain(struct connection *c)
 	connection_flush(c);
 }
 
-void connection_alive(struct connection *c)
+void connection_alive(struct connection *c, size_t bytes)
 {
+	c->progress_bytes += bytes;
 	if (!c->has_spoken)
 		return;
 	c->last_sign_ms = timers_now_ms(&c->loop->timers);
@@ -343,7 +343,7 @@ static bool send_some(struct connection *c)
 		return false;
 	}
 	count_sent(c, (size_t)n);
-	connection_alive(c);
+	connection_alive(c, (size_t)n);
 	return true;
 }
 

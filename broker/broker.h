@@ -7,7 +7,7 @@
  * use what was published.
  *
  * Threads: every function may be called from any thread unless it says otherwise. Completion
- * callbacks run on the shard's thread and must not block.
+ * callbacks run on the shard's thread (or within broker_append_run) and must not block.
  *
  * Storage errors. When the store fails, the outcome of the write under way is unknown: the shard
  * answers nothing more as success, every later command gets the error, and broker_failure() tells
@@ -90,6 +90,8 @@ enum ks_err broker_open(const struct broker_options *options, struct broker **ou
 void broker_close(struct broker *b);
 /* NULL while the store is healthy, else why it failed; valid until broker_close. */
 const char *broker_failure(struct broker *b);
+/* The data directory; NULL: in memory. */
+const char *broker_dir(const struct broker *b);
 /* The store, for reading only (job state). */
 struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);
@@ -185,6 +187,8 @@ enum batch_timestamp_type topic_timestamp_type(const struct topic *t);
 int64_t topic_timestamp_before_max_ms(const struct topic *t);
 int64_t topic_timestamp_after_max_ms(const struct topic *t);
 int32_t topic_min_insync_replicas(const struct topic *t);
+/* compression.type: the codec that batches shall have; false: whatever the producer chose. */
+bool topic_codec(const struct topic *t, enum codec *codec);
 /* --- configurations, as DescribeConfigs tells and numbers them --- */
 
 enum config_source { CONFIG_OF_TOPIC = 1, CONFIG_OF_BROKER = 4, CONFIG_DEFAULT = 5 };
@@ -312,6 +316,13 @@ struct append {
 	int64_t log_start_offset; /* of the partition when it was answered */
 };
 void broker_append(struct broker *b, struct append *a);
+/* The same for a thread with many small appends. broker_append_queue puts one in its place, in the
+ * order of all commands, and wakes nobody; after the last one broker_append_run sees to it that they
+ * are carried out. When the shard sleeps and no sync is needed the calling thread does that itself
+ * and calls done before it returns, which saves two wake-ups; it must hold no lock that done takes.
+ * Without the call they may wait until another command comes. */
+void broker_append_queue(struct broker *b, struct append *a);
+void broker_append_run(struct broker *b);
 /* A whole frame, waiting for it. */
 enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct frame *batches,
 			       enum acks acks, int64_t *base_offset, struct ks_why *why);

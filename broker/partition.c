@@ -8,8 +8,8 @@
 
 /* A read of the tail that would give less than this gathers several entries into a new frame: single
  * records would otherwise travel one by one. */
-#define GATHER_BELOW_BYTES 16384
-#define GATHER_ENTRIES     64
+#define GATHER_BELOW_BYTES 65536
+#define GATHER_ENTRIES     256
 
 void partition_init(struct partition *p, struct topic *t, uint32_t id, int32_t index)
 {

@@ -101,6 +101,7 @@ void topic_set_config(struct topic *t, struct topic_config *config)
 	atomic_store(&t->min_insync_replicas, c->min_insync_replicas);
 	atomic_store(&t->is_append_time, c->is_append_time);
 	atomic_store(&t->is_compacted, c->is_compacted);
+	atomic_store(&t->codec, c->is_recompressed ? (int)c->codec : -1);
 }
 
 struct topic *topic_new(struct broker *b, const struct topic_record *r, struct topic_config *config)
@@ -462,6 +463,15 @@ int64_t topic_timestamp_before_max_ms(const struct topic *t)
 int64_t topic_timestamp_after_max_ms(const struct topic *t)
 {
 	return atomic_load_explicit(&t->timestamp_after_max_ms, memory_order_relaxed);
+}
+
+bool topic_codec(const struct topic *t, enum codec *codec)
+{
+	int c = atomic_load_explicit(&t->codec, memory_order_relaxed);
+
+	if (c >= 0)
+		*codec = (enum codec)c;
+	return c >= 0;
 }
 
 int32_t topic_min_insync_replicas(const struct topic *t)

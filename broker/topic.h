@@ -51,6 +51,7 @@ struct topic {
 	_Atomic(int64_t) timestamp_before_max_ms, timestamp_after_max_ms;
 	_Atomic(int32_t) max_message_bytes, min_insync_replicas;
 	_Atomic(bool) is_append_time, is_compacted;
+	_Atomic(int) codec; /* enum codec; -1: the producer's */
 
 	/* written by the shard alone, under mtx; others read under mtx */
 	pthread_mutex_t mtx;

@@ -477,5 +477,5 @@ enum ks_err client_group_delete(struct client_cluster *cl, const char *group, st
 		return err;
 	err = delete_error(&r);
 	client_reply_fini(&r);
-	return err ? group_error(group, err, why) : ERR_NONE;
+	return err ? ks_fail(why, err, "%s", ks_err_text(err)) : ERR_NONE;
 }

@@ -337,11 +337,19 @@ static void send_round(struct client_sender *s)
 	free(nodes);
 }
 
+static bool producer_is_transient(const struct client_reply *r)
+{
+	const struct init_producer_id_response *m = r->message;
+
+	return ks_err_is_retriable((enum ks_err)m->error_code);
+}
+
 /* A producer id, once. Brokers that give none get batches without. */
 static enum ks_err get_producer(struct client_sender *s, struct ks_why *why)
 {
 	struct init_producer_id_request request = {.producer_id = -1, .producer_epoch = -1};
 	struct client_question q = {.call = {.api_key = API_init_producer_id, .request = &request},
+				    .is_transient = producer_is_transient,
 				    .is_repeatable = true};
 	struct client_reply r;
 

@@ -13,11 +13,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "base/mem.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 enum log_format { LOG_TEXT, LOG_LOGFMT, LOG_JSON };
@@ -31,6 +28,12 @@ bool log_is_on(enum log_level level);
 /* module: a short static word ("shard", "job"). Thread-safe. */
 void log_write(enum log_level level, const char *module, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+#ifndef __cplusplus /* a shim in C++ has no fields to tell */
+
+#include <stdatomic.h>
+
+#include "base/mem.h"
 
 /* Something a line says beside its message, so that it can be searched for. A null text is left out. */
 struct log_field {
@@ -65,6 +68,8 @@ struct log_limit {
 #define LOG_LIMIT_PER_SECOND 10
 /* Whether one more may be written now; *missed: how many were not since the last one. */
 bool log_limit_pass(struct log_limit *l, int64_t now_ns, uint32_t *missed);
+
+#endif
 
 #define log_debug(module, ...) log_write(LOG_DEBUG, module, __VA_ARGS__)
 #define log_info(module, ...)  log_write(LOG_INFO, module, __VA_ARGS__)

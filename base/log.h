@@ -11,7 +11,9 @@ enum log_format { LOG_TEXT, LOG_LOGFMT, LOG_JSON };
 
 /* Reads the environment and looks whether stderr is a terminal. Call once, before threads start. */
 void log_init(void);
+/* From any thread. */
 void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
 
 /* module: a short static word ("shard", "job"). Thread-safe. */
 void log_write(enum log_level level, const char *module, const char *format, ...)

@@ -267,6 +267,16 @@ struct store *broker_store(struct broker *b)
 	return b->store;
 }
 
+const char *broker_dir(const struct broker *b)
+{
+	return b->options.dir;
+}
+
+int32_t broker_default_partitions(const struct broker *b)
+{
+	return b->options.default_partitions;
+}
+
 const struct clock *broker_clock(struct broker *b)
 {
 	return &b->clock;

@@ -265,14 +265,19 @@ const char *broker_failure(struct broker *b)
 	return shard_failure(b->shard);
 }
 
-const char *broker_dir(const struct broker *b)
-{
-	return b->dir;
-}
-
 struct store *broker_store(struct broker *b)
 {
 	return b->store;
+}
+
+const char *broker_dir(const struct broker *b)
+{
+	return b->options.dir;
+}
+
+int32_t broker_default_partitions(const struct broker *b)
+{
+	return b->options.default_partitions;
 }
 
 const struct clock *broker_clock(struct broker *b)

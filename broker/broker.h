@@ -92,11 +92,12 @@ enum ks_err broker_open(const struct broker_options *options, struct broker **ou
 void broker_close(struct broker *b);
 /* NULL while the store is healthy, else why it failed; valid until broker_close. */
 const char *broker_failure(struct broker *b);
-/* The data directory; NULL: in memory. */
-const char *broker_dir(const struct broker *b);
 /* The store, for reading only (job state). */
 struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);
+/* The data directory, NULL: in memory; and what a topic has that names no number of partitions. */
+const char *broker_dir(const struct broker *b);
+int32_t broker_default_partitions(const struct broker *b);
 #define CLUSTER_ID_BYTES 22
 /* The id that this directory has had since it was first asked for: 16 random bytes in base64url, as Kafka has them. id gets
  * CLUSTER_ID_BYTES letters and a NUL. Blocks when it is made. */

@@ -57,6 +57,7 @@ struct exchange {
 	/* set by whoever replies, before the loop hears of it */
 	bool is_encoded, is_silent, is_aborted;
 	char *complaint;
+	const char *refusal; /* static: it is no request, and this is why */
 
 	struct letter reply_letter, offload_letter, post_letter;
 	void (*posted)(struct exchange *x);

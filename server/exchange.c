@@ -173,7 +173,12 @@ void exchange_abort(struct exchange *x, const char *why)
 static void on_work_done(struct letter *l)
 {
 	struct exchange *x = from_letter(l, offsetof(struct exchange, offload_letter));
+	void (*back)(struct exchange *) = x->back;
+
+	x->back = NULL;
 	connection_unblocked(x->connection, x);
+	if (back) /* else it may be gone */
+		back(x);
 }
 
 static void run_work(struct job *j)
@@ -204,6 +209,13 @@ static void offload(struct exchange *x, struct workers *w, void (*work)(struct e
 
 void exchange_offload(struct exchange *x, void (*work)(struct exchange *x))
 {
+	offload(x, x->server->workers, work);
+}
+
+void exchange_offload_and_return(struct exchange *x, void (*work)(struct exchange *x),
+				 void (*back)(struct exchange *x))
+{
+	x->back = x->connection->is_dead ? NULL : back;
 	offload(x, x->server->workers, work);
 }
 

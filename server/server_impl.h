@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/log_limit.h"
 #include "server/connection.h"
 #include "server/loop.h"
 #include "server/pool.h"
@@ -43,6 +44,7 @@ struct server {
 	_Atomic(int) connection_count;
 	_Atomic(int) refs; /* connections, and server_stop's own */
 	_Atomic(bool) is_stopping, has_failed;
+	struct log_limit refusals;
 	pthread_mutex_t mtx;
 	pthread_cond_t emptied; /* connection_count fell to 0 */
 };

@@ -237,6 +237,8 @@ int64_t partition_next_start_offset(const struct partition *p);
 int64_t
 partition_high_watermark(const struct partition *p); /* offset after the last readable record */
 uint64_t partition_size_bytes(const struct partition *p); /* of its batches */
+/* Bytes of all batches that were ever appended: grows by what a reader at the end has to read. */
+uint64_t partition_end_position(const struct partition *p);
 
 /* Consecutive record batches of one partition. The bytes are shared: never write to them. */
 struct chunk {
@@ -245,6 +247,16 @@ struct chunk {
 	bool is_verified;    /* CRCs were checked on this path already */
 };
 void chunk_fini(struct chunk *c);
+
+/* What the tail buffers hold from offset on, without blocking and without copying, but for small neighbours, which are
+ * gathered: at most chunks_max pieces that follow each other and at most max_bytes; the first batch even if it is
+ * larger, unless is_strict: then *count may be 0. The first batch may begin below offset.
+ *   ERR_EMPTY            offset is the high watermark: wait
+ *   ERR_NOT_FOUND        the tail does not reach back to offset: a reader has to read the store
+ *   ERR_OFFSET_OUT_OF_RANGE, ERR_UNKNOWN_TOPIC_OR_PARTITION (the topic was deleted) */
+enum ks_err partition_read_now(struct partition *p, int64_t offset, size_t max_bytes,
+			       bool is_strict, struct chunk *chunks, size_t chunks_max,
+			       size_t *count);
 
 /* One reader of one partition; belongs to one thread at a time. Serves from the tail buffers when
  * it can and keeps an iterator for catching up. */

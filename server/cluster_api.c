@@ -218,6 +218,8 @@ static void fill_partition(struct exchange *x, int32_t index,
 	out->leader_epoch = LEADER_EPOCH_NOW;
 	out->replica_nodes.v = out->isr_nodes.v = node;
 	out->replica_nodes.n = out->isr_nodes.n = 1;
+	/* Empty, not null: Java's admin client falls over null. */
+	out->eligible_leader_replicas.n = out->last_known_elr.n = 0;
 }
 
 /* Tells of the partitions from first on. Returns the first one that did not fit; 0: all did. */

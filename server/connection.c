@@ -12,7 +12,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "server/exchange_impl.h"
 #include "server/loop_impl.h"
 #include "server/server_impl.h"
@@ -184,14 +183,8 @@ void connection_kill(struct connection *c)
 
 static void log_refusal(const struct connection *c, const char *why)
 {
-	struct server *s = c->loop->server;
 	const struct exchange *x = c->first && c->first->is_aborted ? c->first : NULL;
-	uint32_t missed;
-
-	if (!log_limit_pass(&s->refusals, clock_monotonic_ns(broker_clock(s->options.broker)),
-			    &missed))
-		return;
-	struct log_field fields[5];
+	struct log_field fields[4];
 	size_t n = 0;
 
 	fields[n++] = (struct log_field)LOG_STRING("client", c->peer + 1);
@@ -201,9 +194,7 @@ static void log_refusal(const struct connection *c, const char *why)
 		fields[n++] = (struct log_field)LOG_STRING("api", x->api->name);
 		fields[n++] = (struct log_field)LOG_NUMBER("version", x->header.api_version);
 	}
-	if (missed)
-		fields[n++] = (struct log_field)LOG_NUMBER("not_told", missed);
-	log_write_fields(LOG_INFO, "server", fields, n, "connection closed: %s", why);
+	server_log_fields(c->loop->server, fields, n, "connection closed: %s", why);
 }
 
 void connection_refuse(struct connection *c, const char *why)
@@ -219,7 +210,7 @@ void connection_close_silent(struct connection *c)
 {
 	/* It waits for us, not we for it. */
 	if (c->has_spoken && c->count && !c->answer_bytes) {
-		connection_alive(c);
+		connection_alive(c, 0);
 		return;
 	}
 	connection_refuse(c, c->has_spoken ? "nothing came or went for connections.max.idle.ms"
@@ -236,8 +227,9 @@ void connection_drain(struct connection *c)
 	connection_flush(c);
 }
 
-void connection_alive(struct connection *c)
+void connection_alive(struct connection *c, size_t bytes)
 {
+	c->progress_bytes += bytes;
 	if (!c->has_spoken)
 		return;
 	c->last_sign_ms = timers_now_ms(&c->loop->timers);
@@ -374,7 +366,7 @@ static bool send_some(struct connection *c)
 		return false;
 	}
 	count_sent(c, (size_t)n);
-	connection_alive(c);
+	connection_alive(c, (size_t)n);
 	return true;
 }
 

@@ -46,6 +46,8 @@ struct connection {
 	struct exchange *first, **last, *unstarted;
 	int count, offloaded;
 	size_t request_bytes, answer_bytes;
+	uint64_t progress_bytes; /* ever read or written */
+	uint64_t checked_bytes; /* progress_bytes when loop_check_slow last looked; 0: it has not */
 
 	bool has_spoken; /* a whole request has come */
 	bool is_dirty;
@@ -95,7 +97,7 @@ void connection_answered(struct connection *c, struct exchange *x);
 /* What was offloaded has come back. */
 void connection_unblocked(struct connection *c, struct exchange *x);
 void connection_add(struct connection *c, struct exchange *x);
-/* A byte came or went. */
-void connection_alive(struct connection *c);
+/* So many bytes came or went. */
+void connection_alive(struct connection *c, size_t bytes);
 
 #endif

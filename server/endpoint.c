@@ -149,12 +149,8 @@ static void deal_out(struct endpoint *e, int fd)
  * again. */
 static void turn_away(struct server *s, int listener)
 {
-	uint32_t missed;
-
 	counter_add(&s->loops[0].metrics.connections_refused, 1);
-	if (log_limit_pass(&s->refusals, clock_monotonic_ns(broker_clock(s->options.broker)),
-			   &missed))
-		log_warn("server", "no file descriptor is left for another connection");
+	server_log(s, "no file descriptor is left for another connection");
 	close(s->spare_fd);
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)

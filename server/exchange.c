@@ -90,6 +90,8 @@ void exchange_free(struct exchange *x)
 
 	run_after(x);
 	release_request(x);
+	if (x->lent_bytes)
+		pool_give(&x->server->answer_memory, x->lent_bytes);
 	free(x->complaint);
 	wire_out_clear(&x->out);
 	if (l->spare_count >= SPARE_MAX || x->out.bytes.cap > SPARE_ANSWER_BYTES) {

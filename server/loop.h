@@ -10,6 +10,7 @@
 #define SERVER_LOOP_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 #include <uv.h>
@@ -41,7 +42,7 @@ struct loop {
 	uv_async_t wake;
 	uv_prepare_t before_sleep;
 	struct timers timers;
-	struct timer silence_timer;
+	struct timer silence_timer, shortage_timer;
 
 	/* Those that have not sent a request yet, in the order of arrival, and the others, in the order of the last sign of
 	 * life. */
@@ -54,6 +55,9 @@ struct loop {
 	struct loop_metrics metrics;
 
 	uint8_t scratch[LOOP_SCRATCH_BYTES];
+
+	struct letter slow_letter;
+	_Atomic(bool) is_slow_posted; /* shared */
 
 	/* shared, under mtx */
 	pthread_mutex_t mtx;

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/tally.h"
 #include "store/store.h"
 #include "wire/batch.h"
 
@@ -467,6 +468,9 @@ struct broker_stats {
 	uint64_t commands;
 	uint64_t bytes_appended;
 	int64_t last_write_ns;
+	/* Of each write: how long it took with its sync, what it wrote, and how many commands shared it
+	 * (or a turn that wrote nothing). Valid until broker_close. */
+	struct tally *write_ns, *write_bytes, *group_commands;
 };
 void broker_stats(struct broker *b, struct broker_stats *out);
 

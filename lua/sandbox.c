@@ -18,6 +18,11 @@
 #define DOCUMENTS_LEAST     (1u << 20)
 #define DEADLINE_UNSET      INT64_MAX
 #define SCRATCH_KEPT        (1u << 20)
+#ifdef __SANITIZE_ADDRESS__
+#define HEAP_ONLY_MALLOC true
+#else
+#define HEAP_ONLY_MALLOC false
+#endif
 
 static int64_t now_ns(const struct sandbox *s)
 {
@@ -110,13 +115,13 @@ static void *allocate(void *self, void *p, size_t old, size_t size)
 	if (!p)
 		old = 0; /* then it says what the block is for */
 	if (size == 0) {
-		free(p);
+		heap_free(&s->heap, p, old);
 		s->memory -= old;
 		return NULL;
 	}
 	if (size > old && !may_grow(s, size - old))
 		return NULL;
-	void *q = realloc(p, size);
+	void *q = heap_realloc(&s->heap, p, old, size);
 	if (!q)
 		return size <= old ? p : NULL; /* Lua counts on shrinking */
 	s->memory = s->memory - old + size;
@@ -145,6 +150,7 @@ struct sandbox *sandbox_new(const struct sandbox_options *options)
 	s->module_dir = o->module_dir ? xasprintf("%s/", o->module_dir) : NULL;
 	s->print = o->print;
 	s->print_self = o->print_self;
+	s->heap.only_malloc = HEAP_ONLY_MALLOC;
 	s->L = lua_newstate(allocate, s);
 	assert(s->L);
 	*(struct sandbox **)lua_getextraspace(s->L) = s;
@@ -160,6 +166,7 @@ void sandbox_free(struct sandbox *s)
 		return;
 	lua_close(s->L);
 	assert(s->memory == 0);
+	heap_fini(&s->heap);
 	buf_fini(&s->traceback);
 	buf_fini(&s->scratch);
 	keys_fini(&s->keys);

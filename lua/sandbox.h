@@ -105,6 +105,12 @@ enum ks_err sandbox_load_text(struct sandbox *s, const char *name, struct slice 
  * stays usable after every error. Calls may be nested; the outermost one's budget holds. */
 enum ks_err sandbox_call(struct sandbox *s, int nargs, int nresults, struct sandbox_error *e);
 
+/* The same for those who call often: sandbox_begin pushes what the call needs, then come the function and its
+ * arguments, then sandbox_run. The results stand above what sandbox_begin pushed, one value; on error that is gone, too.
+ * e->where is empty when no line of the script is known. */
+void sandbox_begin(struct sandbox *s);
+enum ks_err sandbox_run(struct sandbox *s, int nargs, int nresults, struct sandbox_error *e);
+
 void sandbox_set_budget(struct sandbox *s, int64_t budget_ms);
 /* What math.random starts from; set it from a record's topic, partition and offset. */
 void sandbox_set_seed(struct sandbox *s, uint64_t seed);

@@ -227,6 +227,26 @@ enum ks_err sandbox_call(struct sandbox *s, int nargs, int nresults, struct sand
 	return err;
 }
 
+void sandbox_begin(struct sandbox *s)
+{
+	lua_pushcfunction(s->L, sandbox_on_error);
+}
+
+enum ks_err sandbox_run(struct sandbox *s, int nargs, int nresults, struct sandbox_error *e)
+{
+	lua_State *L = s->L;
+	int handler = lua_gettop(L) - nargs - 1;
+
+	sandbox_enter(s);
+	int status = lua_pcall(L, nargs, nresults, handler);
+	sandbox_leave(s);
+	if (status == LUA_OK)
+		return ERR_NONE;
+	enum ks_err err = sandbox_fail(s, status, e);
+	lua_pop(L, 1);
+	return err;
+}
+
 /* --- pcall and xpcall --- */
 
 /* After a protected call failed: goes on failing if the script is to stop. */

@@ -4,6 +4,7 @@
  * record and the context are userdata that every call uses again, and a document that comes back as it went is
  * handed on without being written.
  */
+#include <assert.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdio.h>
@@ -35,6 +36,9 @@ struct lua_script {
 	struct process_view *process;
 	int process_ref;
 	struct sandbox_error error; /* of the last call */
+	int bottom;                 /* values of others on the stack, when the sandbox is ours */
+	const char *topic;          /* of the last record; it lives as long as the engine */
+	uint64_t topic_hash;
 };
 
 static struct lua_script *self_of(struct script *s)
@@ -242,11 +246,18 @@ static enum ks_err push_arguments(struct lua_script *s, int fn, struct rec *r, i
 	return err;
 }
 
+/* What a call begins with. Its results stand above a value of the sandbox's own, which is to be popped with them. */
+static void begin_call(struct lua_script *s, int fn)
+{
+	sandbox_begin(s->sandbox);
+	push_function(s, fn);
+}
+
 /* Calls fn with `before` arguments that are already above the function, and then (value, key, rec). */
 static enum ks_err call(struct lua_script *s, int fn, int before, struct rec *r, int results,
 			struct script_error *e)
 {
-	int top = lua_gettop(s->L) - before - 1;
+	int top = lua_gettop(s->L) - before - 2;
 	int arity = s->functions[fn].arity - before;
 	const struct rec *outer = s->record->rec; /* a forward calls functions while another runs */
 	enum ks_err err;
@@ -257,7 +268,7 @@ static enum ks_err call(struct lua_script *s, int fn, int before, struct rec *r,
 		arity = 3;
 	err = push_arguments(s, fn, r, arity, e);
 	if (!err) {
-		err = sandbox_call(s->sandbox, before + arity, results, &s->error);
+		err = sandbox_run(s->sandbox, before + arity, results, &s->error);
 		if (err)
 			err = failed_call(s, fn, err, e);
 	}
@@ -277,7 +288,7 @@ static enum ks_err call_plain(struct lua_script *s, int fn, struct rec *r, int r
 {
 	if (!check_stack(s))
 		return fail(s, fn, ERR_BUDGET, "calls are nested too deeply", e);
-	push_function(s, fn);
+	begin_call(s, fn);
 	return call(s, fn, 0, r, results, e);
 }
 
@@ -311,13 +322,18 @@ static enum ks_err ops_test(struct script *base, int fn, struct rec *r, bool *tr
 	if (err)
 		return err;
 	*truthy = lua_toboolean(s->L, -1) && !value_is_null(s->L, -1);
-	lua_pop(s->L, 1);
+	lua_pop(s->L, 2);
 	return ERR_NONE;
 }
 
 static enum ks_err ops_call(struct script *base, int fn, struct rec *r, struct script_error *e)
 {
-	return call_plain(self_of(base), fn, r, 0, e);
+	struct lua_script *s = self_of(base);
+	enum ks_err err = call_plain(s, fn, r, 0, e);
+
+	if (!err)
+		lua_pop(s->L, 1);
+	return err;
 }
 
 static enum ks_err ops_map(struct script *base, int fn, struct rec *r, struct datum *value,
@@ -332,7 +348,7 @@ static enum ks_err ops_map(struct script *base, int fn, struct rec *r, struct da
 	err = take_result(s, fn, -2, &r->value, value, e);
 	if (!err && *has_key)
 		err = take_result(s, fn, -1, &r->key, key, e);
-	lua_pop(s->L, 2);
+	lua_pop(s->L, 3);
 	return err;
 }
 
@@ -345,7 +361,7 @@ static enum ks_err ops_pick(struct script *base, int fn, struct rec *r, struct d
 	if (err)
 		return err;
 	err = take_result(s, fn, -1, &r->value, out, e);
-	lua_pop(s->L, 1);
+	lua_pop(s->L, 2);
 	return err;
 }
 
@@ -357,17 +373,17 @@ static enum ks_err ops_fold(struct script *base, int fn, struct datum *acc, stru
 
 	if (!check_stack(s))
 		return fail(s, fn, ERR_BUDGET, "calls are nested too deeply", e);
-	push_function(s, fn);
+	begin_call(s, fn);
 	err = push_value(s, acc, fn, "accumulator", e);
 	if (err) {
-		lua_pop(s->L, 1);
+		lua_pop(s->L, 2);
 		return err;
 	}
 	err = call(s, fn, 1, r, 1, e);
 	if (err)
 		return err;
 	err = take_result(s, fn, -1, acc, out, e);
-	lua_pop(s->L, 1);
+	lua_pop(s->L, 2);
 	return err;
 }
 
@@ -381,9 +397,11 @@ static enum ks_err ops_process(struct script *base, int fn, struct rec *r,
 	if (!check_stack(s))
 		return fail(s, fn, ERR_BUDGET, "calls are nested too deeply", e);
 	*s->process = (struct process_view){.process = p, .context = s->context};
-	push_function(s, fn);
+	begin_call(s, fn);
 	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->process_ref);
 	err = call(s, fn, 1, r, 0, e);
+	if (!err)
+		lua_pop(s->L, 1);
 	if (!err && s->process->failed) /* the function caught what the engine must see */
 		err = fail(s, fn, s->process->failed, s->process->why.text, e);
 	else if (err && s->process->failed)
@@ -508,7 +526,7 @@ static enum ks_err ops_flat_map(struct script *base, int fn, struct rec *r,
 			   "the function of ks.flat_map must return a list: { v1, v2 } or { { key "
 			   "= k, value = v } }",
 			   e);
-	lua_settop(L, top - 1);
+	lua_settop(L, top - 2);
 	return err;
 }
 
@@ -519,13 +537,18 @@ static void ops_begin_record(struct script *base, const struct rec *r, struct re
 	struct lua_script *s = self_of(base);
 	uint64_t place[2] = {(uint64_t)(uint32_t)r->partition, (uint64_t)r->offset};
 
+	assert((!s->owns_sandbox || lua_gettop(s->L) == s->bottom) &&
+	       "a call left something behind");
 	s->context = c;
 	s->around->record = r;
 	s->around->uuids = 0;
 	s->around->name = s->job;
 	value_next_record(s->L);
-	sandbox_set_seed(s->sandbox, XXH3_64bits_withSeed(place, sizeof place,
-							  XXH3_64bits(r->topic, strlen(r->topic))));
+	if (r->topic != s->topic) {
+		s->topic = r->topic;
+		s->topic_hash = XXH3_64bits(r->topic, strlen(r->topic));
+	}
+	sandbox_set_seed(s->sandbox, XXH3_64bits_withSeed(place, sizeof place, s->topic_hash));
 }
 
 static void ops_free(struct script *base)
@@ -598,5 +621,6 @@ struct script *script_ops_new(struct sandbox *sandbox, bool owns_sandbox, int id
 	s->record_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	s->process = process_view_new(L);
 	s->process_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	s->bottom = lua_gettop(L);
 	return &s->base;
 }

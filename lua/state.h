@@ -2,6 +2,7 @@
 #ifndef LUA_STATE_H
 #define LUA_STATE_H
 
+#include "lua/heap.h"
 #include "lua/keys.h"
 #include "lua/sandbox.h"
 
@@ -26,6 +27,7 @@ struct sandbox {
 	uint64_t instructions_max;
 	size_t memory;
 	size_t memory_max;
+	struct heap heap;
 	size_t documents_max; /* bytes of the arena of a document that a script edits */
 
 	/* the error on its way: caught where it was raised, before the stack unwinds */
@@ -55,6 +57,8 @@ struct sandbox {
 
 	/* values */
 	uint64_t generation;
+	struct view *root; /* the view of a whole document that was made last; NULL: none yet */
+	int root_ref;      /* keeps it */
 	int null_ref;
 	int view_ref; /* metatables */
 	int big_ref;

@@ -14,12 +14,26 @@
 
 /* --- pushing --- */
 
-static void push_view(lua_State *L, struct sandbox *s, struct doc *d, doc_node n)
+static struct view *push_view(lua_State *L, struct sandbox *s, struct doc *d, doc_node n)
 {
 	struct view *v = lua_newuserdatauv(L, sizeof *v, 0);
 	*v = (struct view){.doc = d, .generation = s->generation, .node = n};
 	sandbox_push_ref(L, s->view_ref);
 	lua_setmetatable(L, -2);
+	return v;
+}
+
+/* Every step of a record gets the same document: its view is made once. */
+static void push_root(lua_State *L, struct sandbox *s, struct doc *d)
+{
+	if (s->root && s->root->doc == d && s->root->generation == s->generation) {
+		sandbox_push_ref(L, s->root_ref);
+		return;
+	}
+	struct view *v = push_view(L, s, d, 0);
+	lua_pushvalue(L, -1);
+	lua_rawseti(L, LUA_REGISTRYINDEX, s->root_ref);
+	s->root = v;
 }
 
 static void push_big(lua_State *L, struct sandbox *s, struct slice text)
@@ -68,7 +82,10 @@ void value_push_doc(lua_State *L, struct doc *d, doc_node n)
 		break;
 	case DOC_ARRAY:
 	case DOC_OBJECT:
-		push_view(L, s, d, n);
+		if (n == 0)
+			push_root(L, s, d);
+		else
+			push_view(L, s, d, n);
 		break;
 	}
 }
@@ -96,9 +113,13 @@ const void *value_meta(lua_State *L, int index)
 
 struct view *value_view(lua_State *L, int index)
 {
-	if (lua_type(L, index) != LUA_TUSERDATA || value_meta(L, index) != sandbox_of(L)->view_meta)
+	struct sandbox *s = sandbox_of(L);
+	void *p = lua_touserdata(L, index);
+	if (p == s->root || !p)
+		return p;
+	if (lua_type(L, index) != LUA_TUSERDATA || value_meta(L, index) != s->view_meta)
 		return NULL;
-	return lua_touserdata(L, index);
+	return p;
 }
 
 struct view *value_check_live(lua_State *L, struct view *v)
@@ -377,4 +398,6 @@ void value_init(struct sandbox *s)
 	sandbox_push_ref(L, null_ref);
 	lua_setmetatable(L, -2);
 	s->null_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_pushboolean(L, 0);
+	s->root_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }

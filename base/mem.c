@@ -137,6 +137,17 @@ struct frame *frame_new(size_t cap)
 	f->cap = cap;
 	f->data = (uint8_t *)(f + 1);
 	atomic_init(&f->refs, 1);
+	f->pins = 0;
+	return f;
+}
+
+struct frame *frame_resize(struct frame *f, size_t cap)
+{
+	assert(atomic_load_explicit(&f->refs, memory_order_relaxed) == 1 && f->len <= cap);
+	assert(f->data == (uint8_t *)(f + 1) && cap <= SIZE_MAX / 4);
+	f = xrealloc(f, sizeof *f + cap + PAD_BYTES);
+	f->cap = cap;
+	f->data = (uint8_t *)(f + 1);
 	return f;
 }
 
@@ -153,6 +164,7 @@ struct frame *frame_take_buf(struct buf *b)
 	f->cap = b->cap;
 	f->data = b->data;
 	atomic_init(&f->refs, 1);
+	f->pins = 0;
 	*b = (struct buf){0};
 	return f;
 }
@@ -202,7 +214,9 @@ void *arena_alloc(struct arena *a, size_t size)
 	assert(size <= SIZE_MAX / 4);
 	size = (size + 15) & ~(size_t)15;
 	if (!a->head || a->used + size > a->head->cap) {
-		struct arena_block *b = block_new(size > ARENA_BLOCK_BYTES ? size : ARENA_BLOCK_BYTES);
+		size_t block = a->head || !a->first_block_bytes ? ARENA_BLOCK_BYTES
+								: a->first_block_bytes;
+		struct arena_block *b = block_new(size > block ? size : block);
 		b->next = a->head;
 		a->head = b;
 		a->used = 0;
@@ -246,5 +260,5 @@ void arena_fini(struct arena *a)
 		a->head = b->next;
 		free(b);
 	}
-	*a = (struct arena){0};
+	*a = (struct arena){.first_block_bytes = a->first_block_bytes};
 }

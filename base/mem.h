@@ -94,6 +94,7 @@ struct frame {
 	size_t len;
 	size_t cap;
 	_Atomic(uint32_t) refs; /* shared */
+	uint32_t pins;          /* owner: whoever keeps count of the frames that it holds */
 	uint8_t *data;          /* cap + PAD_BYTES: behind this struct, or what a buf had */
 };
 
@@ -101,6 +102,9 @@ struct frame *frame_new(size_t cap);                /* len 0, one reference */
 struct frame *frame_copy(struct slice bytes);
 /* Takes the contents of b, without a copy, as a frame; b is empty afterwards and may be used again. */
 struct frame *frame_take_buf(struct buf *b);
+/* Changes the capacity of a frame that frame_new made and nobody shares, at least to what it holds. Returns it; it may have
+ * moved. */
+struct frame *frame_resize(struct frame *f, size_t cap);
 struct frame *frame_ref(struct frame *f);
 void frame_unref(struct frame *f);                  /* f may be NULL */
 
@@ -109,6 +113,7 @@ struct arena {
 	struct arena_block *head;
 	size_t used; /* in head */
 	size_t total_bytes;
+	size_t first_block_bytes; /* 0: 64 KiB, as all others have */
 };
 
 void *arena_alloc(struct arena *a, size_t size); /* 16-byte aligned, not zeroed, PAD_BYTES readable behind */

@@ -117,7 +117,7 @@ static void append_once(struct bench *x, struct topic *t, int64_t n, const struc
 
 	*a = (struct append){.partition =
 				     topic_partition(t, (int32_t)(n % topic_partition_count(t))),
-			     .batches = frame_copy(slice_of(template->data, template->len)),
+			     .frame = frame_copy(slice_of(template->data, template->len)),
 			     .acks = acks,
 			     .done = appended,
 			     .cookie = x};

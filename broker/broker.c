@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "broker/compaction.h"
 #include "broker/core.h"
+#include "broker/producers.h"
 #include "broker/retention.h"
 #include "broker/shard.h"
 #include "wire/batch.h"
@@ -21,7 +23,11 @@ static struct broker_options fill_in(const struct broker_options *o)
 	all.queue_bytes_max = DEFAULT(o->queue_bytes_max, 64 * 1024 * 1024);
 	all.group_bytes_max = DEFAULT(o->group_bytes_max, 8 * 1024 * 1024);
 	all.default_partitions = o->default_partitions > 0 ? o->default_partitions : 1;
+	all.producer_expiration_ms = DEFAULT(o->producer_expiration_ms, 86400000);
+	all.producers_max = DEFAULT(o->producers_max, 100000);
 	all.retention_check_ms = DEFAULT(o->retention_check_ms, 30000);
+	all.compaction_check_ms = DEFAULT(o->compaction_check_ms, 15000);
+	all.compaction_map_bytes = DEFAULT(o->compaction_map_bytes, 128 * 1024 * 1024);
 	return all;
 }
 
@@ -36,7 +42,7 @@ static enum ks_err get_small(struct store *s, struct slice key, struct buf *valu
 					   : err;
 }
 
-/* Both counters are absent in a new store. */
+/* All counters are absent in a new store. */
 static enum ks_err load_counters(struct broker *b, uint64_t *batch_index, struct ks_why *why)
 {
 	struct buf value = {0};
@@ -49,6 +55,11 @@ static enum ks_err load_counters(struct broker *b, uint64_t *batch_index, struct
 		err = get_small(b->store, key_batch_index, &value, why);
 	if (!err && !batch_index_decode(buf_slice(&value), batch_index, &leader_epoch))
 		err = ks_fail(why, ERR_CORRUPTION, "the counter of write batches is malformed");
+	if (!err || err == ERR_NOT_FOUND)
+		err = get_small(b->store, key_producer_ids, &value, why);
+	if (!err && !producer_ids_decode(buf_slice(&value), &b->producer_ids.reserved))
+		err = ks_fail(why, ERR_CORRUPTION, "the counter of producer ids is malformed");
+	b->producer_ids.next = b->producer_ids.reserved;
 	buf_fini(&value);
 	return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
@@ -84,6 +95,29 @@ static void find_indexed(struct recovery *r, const struct partition *p, struct l
 	*end = (struct log_end){e.last_offset + 1, e.max_timestamp, e.position, e.position};
 }
 
+/* What compaction has left counts for as much as an index entry; and positions of entries that an
+ * interrupted cleaning wrote lack what it had removed. */
+static void find_cleaned(struct recovery *r, struct partition *p, int64_t log_start,
+			 struct log_end *end)
+{
+	struct key_id key = key_cleaned(p->id);
+	struct cleaned c;
+
+	store_iter_seek(r->starts, KEY_SLICE(key));
+	if (!store_iter_valid(r->starts) ||
+	    !cleaned_decode(store_iter_key(r->starts), store_iter_value(r->starts), &c) ||
+	    c.partition_id != p->id)
+		return;
+	partition_set_cleaned(p, &c);
+	if (end->offset_next > c.holes_below)
+		return;
+	if (c.offset >= end->offset_next && c.offset > log_start)
+		*end = (struct log_end){c.offset, c.max_timestamp, c.position, c.position};
+	else if (end->offset_next > log_start)
+		end->position += c.removed_clean;
+	end->position += c.removed_dirty;
+}
+
 /* Adds the batches of a value that the index has not counted yet. false: damaged. */
 static bool count_batches(struct slice value, struct log_end *end)
 {
@@ -113,6 +147,7 @@ static void recover(struct recovery *r, struct partition *p)
 	find_start(r, p, &start);
 	struct log_end end = {start.offset, -1, start.position, start.position};
 	find_indexed(r, p, &end);
+	find_cleaned(r, p, start.offset, &end);
 	struct key_log key = key_log(p->id, end.offset_next);
 	for (store_iter_seek(r->log, KEY_SLICE(key)); store_iter_valid(r->log);
 	     store_iter_next(r->log)) {
@@ -136,8 +171,8 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 	};
 
 	for (size_t i = 0; i < b->topics.count; i++)
-		for (int32_t j = 0; j < b->topics.by_name[i]->partition_count; j++)
-			recover(&r, &b->topics.by_name[i]->partitions[j]);
+		for (int32_t j = 0; j < topic_partition_count(b->topics.by_name[i]); j++)
+			recover(&r, topic_partition(b->topics.by_name[i], j));
 	enum ks_err err = store_iter_error(r.log, why);
 	if (!err)
 		err = store_iter_error(r.index, why);
@@ -156,12 +191,39 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 
 static void free_broker(struct broker *b)
 {
+	compaction_stop(b->compaction);
 	retention_stop(b->retention);
 	shard_stop(b->shard);
+	producer_table_free(b->producers);
+	free(b->producer_expiry);
 	topics_fini(&b->topics);
 	job_table_free(b->jobs);
+	config_defaults_fini(&b->topic_defaults);
 	store_close(b->store);
+	free(b->dir);
 	free(b);
+}
+
+enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why)
+{
+	struct config_defaults defaults = {0};
+	enum ks_err err = config_defaults_set(&defaults, entry->key, entry->value, why);
+
+	config_defaults_fini(&defaults);
+	return err;
+}
+
+static enum ks_err take_defaults(struct broker *b, const struct broker_options *o,
+				 struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < o->topic_default_count && !err; i++)
+		err = config_defaults_set(&b->topic_defaults, o->topic_defaults[i].key,
+					  o->topic_defaults[i].value, why);
+	b->options.topic_defaults = NULL;
+	b->options.topic_default_count = 0;
+	return err;
 }
 
 enum ks_err broker_open_store(const struct broker_options *options, struct store *store,
@@ -171,24 +233,41 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	uint64_t batch_index = 0;
 
 	b->options = fill_in(options);
+	b->dir = options->dir ? xstrdup(options->dir) : NULL;
+	b->options.dir = b->dir;
 	b->clock = options->clock ? *options->clock : clock_real;
 	b->store = store;
 	b->jobs = job_table_new();
+	b->producers = producer_table_new(b->options.producers_max);
 	topics_init(&b->topics);
-	enum ks_err err = load_counters(b, &batch_index, why);
+	enum ks_err err = take_defaults(b, options, why);
+	if (!err)
+		err = load_counters(b, &batch_index, why);
 	if (!err)
 		err = topics_load(b, why);
 	if (!err)
 		err = job_table_load(b->jobs, store, why);
 	if (!err)
 		err = recover_all(b, why);
+	if (!err)
+		err = producers_load(b, why);
 	if (err) {
 		free_broker(b);
 		return err;
 	}
 	b->shard = shard_start(b, batch_index);
 	if (!options->store.read_only)
+		err = topics_write_uuids(b, why);
+	if (err) {
+		free_broker(b);
+		return err;
+	}
+	if (!options->store.read_only) {
+		producers_watch_expiry(b);
 		b->retention = retention_start(b);
+		if (!options->store.read_only)
+			b->compaction = compaction_start(b);
+	}
 	*out = b;
 	return ERR_NONE;
 }
@@ -221,6 +300,16 @@ struct store *broker_store(struct broker *b)
 	return b->store;
 }
 
+const char *broker_dir(const struct broker *b)
+{
+	return b->options.dir;
+}
+
+int32_t broker_default_partitions(const struct broker *b)
+{
+	return b->options.default_partitions;
+}
+
 const struct clock *broker_clock(struct broker *b)
 {
 	return &b->clock;
@@ -233,9 +322,32 @@ void broker_stats(struct broker *b, struct broker_stats *out)
 
 /* --- appending --- */
 
+/* The whole frame, when nothing else is said. */
+static void set_batches(struct append *a)
+{
+	const struct frame *f = a->frame;
+
+	if (!a->batches.data)
+		a->batches = slice_of(f->data, f->len);
+	assert(a->batches.data >= f->data && a->batches.data <= f->data + f->len &&
+	       a->batches.len <= (size_t)(f->data + f->len - a->batches.data));
+}
+
 void broker_append(struct broker *b, struct append *a)
 {
+	set_batches(a);
 	shard_append(b->shard, a);
+}
+
+void broker_append_queue(struct broker *b, struct append *a)
+{
+	set_batches(a);
+	shard_append_queue(b->shard, a);
+}
+
+void broker_append_run(struct broker *b)
+{
+	shard_append_run(b->shard);
 }
 
 struct append_wait {
@@ -261,7 +373,7 @@ enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct fra
 			       enum acks acks, int64_t *base_offset, struct ks_why *why)
 {
 	struct append_wait w = {
-		.append = {.partition = p, .batches = batches, .acks = acks, .done = append_done},
+		.append = {.partition = p, .frame = batches, .acks = acks, .done = append_done},
 	};
 
 	pthread_mutex_init(&w.mtx, NULL);

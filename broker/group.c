@@ -5,12 +5,16 @@
 #include <stdlib.h>
 
 #include "broker/keys.h"
+#include "broker/producers.h"
 #include "wire/batch.h"
 
 /* Batches of one partition become one value up to this size: a put costs RocksDB the same whether
  * it is small or large, while a value must be read whole. */
 #define LOG_VALUE_BYTES      (1024 * 1024)
 #define INDEX_INTERVAL_BYTES 65536
+/* Less than this is copied; the copies of one partition in one group lie together. */
+#define COPY_BELOW_BYTES     4096
+#define COPIES_BYTES_MAX     65536
 
 void group_init(struct group *g, struct store *s)
 {
@@ -23,6 +27,8 @@ void group_fini(struct group *g)
 	store_write_free(g->write);
 	free(g->pending);
 	free(g->pieces);
+	free(g->producing);
+	free(g->afters);
 	free(g->parts);
 	free(g->entries);
 	buf_fini(&g->key);
@@ -34,9 +40,11 @@ void group_clear(struct group *g, int64_t now_ms)
 		frame_unref(g->pieces[i].entry.frame);
 	for (size_t i = 0; i < g->pending_count; i++)
 		g->pending[i].partition->pending = 0;
+	assert(g->after_count == 0 && "group_run_afters comes first");
+	group_clear_producers(g);
 	g->piece_count = g->pending_count = 0;
 	g->log_bytes = 0;
-	g->needs_sync = false;
+	g->needs_sync = g->needs_write = false;
 	g->now_ms = now_ms;
 }
 
@@ -45,9 +53,14 @@ size_t group_bytes(const struct group *g)
 	return store_write_bytes(g->write) + g->log_bytes;
 }
 
-enum ks_err group_check(const struct frame *batches, size_t batch_max)
+bool group_has_writes(const struct group *g)
 {
-	const uint8_t *at = batches->data, *end = at + batches->len;
+	return g->piece_count > 0 || g->needs_write || store_write_count(g->write) > 0;
+}
+
+enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *producer_id)
+{
+	const uint8_t *at = batches.data, *end = at + batches.len;
 	struct batch b;
 
 	if (at == end)
@@ -57,7 +70,11 @@ enum ks_err group_check(const struct frame *batches, size_t batch_max)
 			return ERR_CORRUPT_MESSAGE;
 		if (b.bytes.len > batch_max)
 			return ERR_MESSAGE_TOO_LARGE;
-		if (batch_is_control(&b))
+		if (batch_is_control(&b) || batch_is_transactional(&b))
+			return ERR_INVALID_RECORD;
+		if (at == batches.data)
+			*producer_id = b.producer_id;
+		else if (b.producer_id != *producer_id)
 			return ERR_INVALID_RECORD;
 	}
 	return ERR_NONE;
@@ -70,7 +87,7 @@ static struct pending *pending_get(struct group *g, struct partition *p)
 			g->pending_cap = g->pending_cap ? 2 * g->pending_cap : 16;
 			g->pending = xrealloc(g->pending, g->pending_cap * sizeof *g->pending);
 		}
-		g->pending[g->pending_count++] = (struct pending){p, p->end, 0, 0};
+		g->pending[g->pending_count++] = (struct pending){.partition = p, .end = p->end};
 		p->pending = g->pending_count;
 	}
 	return &g->pending[p->pending - 1];
@@ -90,12 +107,46 @@ static void piece_add(struct group *g, struct pending *d, const struct piece *pi
 	d->last_piece = g->piece_count;
 }
 
-int64_t group_append(struct group *g, struct partition *p, struct frame *batches,
-		     bool is_append_time)
+int64_t group_offset_next(const struct group *g, const struct partition *p)
 {
-	struct pending *d = pending_get(g, p);
-	uint8_t *at = batches->data, *end = at + batches->len;
-	int64_t base_offset = d->end.offset_next;
+	return p->pending ? g->pending[p->pending - 1].end.offset_next : p->end.offset_next;
+}
+
+/* Where the copy of so many bytes goes: behind the partition's last one, or a new piece. A new frame
+ * has room for as much as was copied before, so there are few of them and little is wasted. */
+static struct piece *copy_piece(struct group *g, struct pending *d, size_t len, int64_t base_offset)
+{
+	struct piece *last = d->last_piece ? &g->pieces[d->last_piece - 1] : NULL;
+
+	if (last && last->is_copy && last->entry.frame->cap - last->entry.frame->len >= len)
+		return last;
+	size_t cap = d->copied_bytes < COPIES_BYTES_MAX ? d->copied_bytes + len : COPIES_BYTES_MAX;
+	struct frame *f = frame_new(cap);
+	piece_add(g, d,
+		  &(struct piece){.entry = {.frame = f,
+					    .bytes = slice_of(f->data, 0),
+					    .base_offset = base_offset},
+				  .is_copy = true});
+	return &g->pieces[d->last_piece - 1];
+}
+
+static void copy_add(struct group *g, struct pending *d, struct slice batches, int64_t base_offset)
+{
+	struct piece *piece = copy_piece(g, d, batches.len, base_offset);
+	struct frame *f = piece->entry.frame;
+
+	memcpy(f->data + f->len, batches.data, batches.len);
+	f->len += batches.len;
+	piece->entry.bytes.len = f->len;
+	piece->entry.last_offset = d->end.offset_next - 1;
+	piece->max_timestamp = d->end.max_timestamp;
+	d->copied_bytes += batches.len;
+}
+
+/* Gives offsets and stamps. */
+static void stamp_all(struct group *g, struct pending *d, uint8_t *at, const uint8_t *end,
+		      bool is_append_time)
+{
 	struct batch b;
 
 	for (; at < end; at += b.bytes.len) {
@@ -110,12 +161,46 @@ int64_t group_append(struct group *g, struct partition *p, struct frame *batches
 			d->end.max_timestamp = b.max_timestamp;
 		d->end.offset_next += b.last_offset_delta + 1;
 	}
-	d->end.position += batches->len;
-	g->log_bytes += batches->len;
+}
+
+int64_t group_append(struct group *g, struct partition *p, struct frame *f, struct slice batches,
+		     bool is_append_time)
+{
+	struct pending *d = pending_get(g, p);
+	uint8_t *at = f->data + (batches.data - f->data);
+	int64_t base_offset = d->end.offset_next;
+
+	stamp_all(g, d, at, at + batches.len, is_append_time);
+	d->end.position += batches.len;
+	g->log_bytes += batches.len;
+	if (batches.len < COPY_BELOW_BYTES) {
+		copy_add(g, d, batches, base_offset);
+		frame_unref(f);
+		return base_offset;
+	}
 	piece_add(g, d,
-		  &(struct piece){
-			  {batches, base_offset, d->end.offset_next - 1}, d->end.max_timestamp, 0});
+		  &(struct piece){.entry = {f, batches, base_offset, d->end.offset_next - 1},
+				  .max_timestamp = d->end.max_timestamp});
 	return base_offset;
+}
+
+void group_after(struct group *g, void (*fn)(void *arg, enum ks_err err), void *arg)
+{
+	if (g->after_count == g->after_cap) {
+		g->after_cap = g->after_cap ? 2 * g->after_cap : 64;
+		g->afters = xrealloc(g->afters, g->after_cap * sizeof *g->afters);
+	}
+	g->afters[g->after_count++] = (struct after){fn, arg};
+}
+
+void group_run_afters(struct group *g, enum ks_err err)
+{
+	size_t count = g->after_count;
+
+	for (size_t i = 0; i < count; i++)
+		g->afters[i].fn(g->afters[i].arg, err);
+	assert(g->after_count == count && "what comes after a group cannot add to it");
+	g->after_count = 0;
 }
 
 /* The value that is being gathered: g->parts, and what its key and index entry need. */
@@ -153,23 +238,23 @@ static void value_add(struct group *g, struct value *v, struct slice bytes, int6
 	v->last_offset = last_offset;
 }
 
-/* A frame goes into the value whole; one that is too large for it, batch by batch. */
+/* A piece goes into the value whole; one that is too large for it, batch by batch. */
 static void value_add_piece(struct group *g, struct pending *d, struct value *v,
 			    const struct piece *piece)
 {
-	const struct frame *f = piece->entry.frame;
+	struct slice all = piece->entry.bytes;
 	struct batch b;
 
-	if (v->bytes + f->len > LOG_VALUE_BYTES)
+	if (v->bytes + all.len > LOG_VALUE_BYTES)
 		value_put(g, d, v);
-	/* True of any part of the frame: nothing up to there is later. */
+	/* True of any part of the piece: nothing up to there is later. */
 	v->max_timestamp = piece->max_timestamp;
-	if (f->len <= LOG_VALUE_BYTES) {
-		value_add(g, v, slice_of(f->data, f->len), piece->entry.last_offset);
+	if (all.len <= LOG_VALUE_BYTES) {
+		value_add(g, v, all, piece->entry.last_offset);
 		return;
 	}
-	for (size_t at = 0; at < f->len; at += b.bytes.len) {
-		enum ks_err err = batch_peek(slice_of(f->data + at, f->len - at), &b);
+	for (size_t at = 0; at < all.len; at += b.bytes.len) {
+		enum ks_err err = batch_peek(slice_of(all.data + at, all.len - at), &b);
 		assert(!err && "group_check comes first");
 		if (v->bytes + b.bytes.len > LOG_VALUE_BYTES)
 			value_put(g, d, v);
@@ -191,6 +276,7 @@ void group_finish(struct group *g, uint64_t batch_index)
 {
 	for (size_t i = 0; i < g->pending_count; i++)
 		put_log(g, &g->pending[i]);
+	group_finish_producers(g);
 	struct value_batch_index value = value_batch_index(batch_index, LEADER_EPOCH);
 	store_put(g->write, CF_META, key_batch_index, KEY_SLICE(value));
 }
@@ -210,5 +296,6 @@ void group_publish(struct group *g, struct tail_pool *pool)
 	}
 	for (size_t i = 0; i < g->piece_count; i++)
 		g->pieces[i].entry.frame = NULL; /* the tails have them */
+	group_publish_producers(g);
 	tail_pool_trim(pool);
 }

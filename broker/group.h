@@ -16,30 +16,51 @@
 
 #define LEADER_EPOCH 0 /* of every batch and WriteBatch, until there are replicas */
 
-/* One appended frame. */
+/* A producer that appended in this group, and where it stands after it. */
+struct producing {
+	struct producer_table *table;
+	struct producer *producer;
+	struct producer_state state;
+};
+
+/* What is to happen once the group is written. */
+struct after {
+	void (*fn)(void *arg, enum ks_err err);
+	void *arg;
+};
+
+/* One appended stretch of batches. */
 struct piece {
 	struct tail_entry entry;
 	int64_t max_timestamp; /* of the log up to here */
 	size_t next;           /* 1 + index of the partition's next piece; 0: the last */
+	bool is_copy;          /* of several appends, in a frame of the group's */
 };
 
 /* A partition that the group appends to. */
 struct pending {
 	struct partition *partition;
 	struct log_end end;
-	size_t first_piece, last_piece; /* 1 + index */
+	size_t first_piece, last_piece; /* 1 + index; 0: none */
+	size_t copied_bytes;
 };
 
 struct group {
 	struct store_write *write;
 	int64_t now_ms; /* the group's time, taken once */
 	bool needs_sync;
-	size_t log_bytes; /* of the pieces */
+	bool needs_write;   /* even when nothing was put: something older must be synced */
+	enum ks_err failed; /* the store has: nothing of this will be written */
+	size_t log_bytes;   /* of the pieces */
 
 	struct pending *pending;
 	size_t pending_count, pending_cap;
 	struct piece *pieces;
 	size_t piece_count, piece_cap;
+	struct producing *producing;
+	size_t producing_count, producing_cap;
+	struct after *afters;
+	size_t after_count, after_cap;
 
 	/* scratch, kept from group to group */
 	struct slice *parts;
@@ -56,15 +77,31 @@ void group_clear(struct group *g, int64_t now_ms);
 
 /* Bytes that the write will have, about. */
 size_t group_bytes(const struct group *g);
+/* Whether there is anything to write. */
+bool group_has_writes(const struct group *g);
 
-/* Whether the frame holds whole batches that may be appended, each at most batch_max bytes.
- *   ERR_CORRUPT_MESSAGE, ERR_MESSAGE_TOO_LARGE, ERR_INVALID_RECORD (a control batch) */
-enum ks_err group_check(const struct frame *batches, size_t batch_max);
+/* Whether these are whole batches that may be appended, each at most batch_max bytes. *producer_id:
+ * of all of them, -1: none.
+ *   ERR_CORRUPT_MESSAGE, ERR_MESSAGE_TOO_LARGE
+ *   ERR_INVALID_RECORD  a control batch, a transactional one, or different producers */
+enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *producer_id);
 
-/* Gives offsets to the batches of a checked frame, which is taken, and stamps them in place.
- * is_append_time: also with the group's time. Returns the first offset. */
-int64_t group_append(struct group *g, struct partition *p, struct frame *batches,
+/* The offset that the next record of the partition gets. */
+int64_t group_offset_next(const struct group *g, const struct partition *p);
+
+/* Gives offsets to checked batches, which lie in the frame, and stamps them in place; takes the
+ * reference to the frame. is_append_time: also with the group's time. Returns the first offset.
+ * Small ones are copied, so that the tail of the log does not hold on to whole requests for them. */
+int64_t group_append(struct group *g, struct partition *p, struct frame *f, struct slice batches,
 		     bool is_append_time);
+
+/* Calls fn(arg, err) on the shard's thread once the group, and every group before it, was written,
+ * synced if it is to be, and published; in the order of these calls, before other commands of the
+ * group are answered. err: the store has failed, the outcome is unknown. When the group has nothing
+ * to write it is called all the same. */
+void group_after(struct group *g, void (*fn)(void *arg, enum ks_err err), void *arg);
+/* The shard: does that. */
+void group_run_afters(struct group *g, enum ks_err err);
 
 /* Puts what was appended and the index of this WriteBatch; then the write is complete. */
 void group_finish(struct group *g, uint64_t batch_index);

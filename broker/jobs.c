@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "broker/core.h"
-#include "broker/groups.h"
+#include "broker/offsets.h"
 #include "broker/shard.h"
 
 struct job_session {
@@ -132,10 +132,12 @@ void commit_drop(struct commit *c)
 
 static enum ks_err commit_check(const struct commit *c)
 {
+	int64_t producer_id;
 	enum ks_err err = job_check(c->session->job, c->session->epoch);
 
 	for (size_t i = 0; i < c->output_count && !err; i++) {
-		err = group_check(c->outputs[i].batches, SIZE_MAX);
+		const struct frame *f = c->outputs[i].batches;
+		err = group_check(slice_of(f->data, f->len), SIZE_MAX, &producer_id);
 		if (topic_is_gone(c->outputs[i].partition->topic))
 			err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
 	}
@@ -179,6 +181,7 @@ enum ks_err commit_apply(struct commit *c, struct group *g)
 	for (size_t i = 0; i < c->output_count; i++) {
 		struct commit_output *o = &c->outputs[i];
 		group_append(g, o->partition, o->batches,
+			     slice_of(o->batches->data, o->batches->len),
 			     o->partition->topic->config.is_append_time);
 		o->batches = NULL;
 	}

@@ -5,12 +5,16 @@
 
 #include "txn/value.h"
 
-#define VERSION 1 /* of every value here */
+#define VERSION       1 /* of every value here, but: */
+#define VERSION_TOPIC 2
 
 enum key_type {
 	TYPE_BATCH_INDEX = 'b',
+	TYPE_CLUSTER_ID = 'c',
 	TYPE_IDS = 'i',
+	TYPE_CLEANED = 'k',
 	TYPE_OFFSET = 'o',
+	TYPE_PRODUCER_IDS = 'p',
 	TYPE_LOG_START = 's',
 	TYPE_TOPIC = 't',
 };
@@ -19,6 +23,8 @@ enum key_type {
 
 const struct slice key_ids = {(const uint8_t[]){TYPE_IDS}, 1};
 const struct slice key_batch_index = {(const uint8_t[]){TYPE_BATCH_INDEX}, 1};
+const struct slice key_cluster_id = {(const uint8_t[]){TYPE_CLUSTER_ID}, 1};
+const struct slice key_producer_ids = {(const uint8_t[]){TYPE_PRODUCER_IDS}, 1};
 
 struct key_log key_log(uint32_t partition_id, int64_t last_offset)
 {
@@ -93,16 +99,63 @@ struct key_id key_topic(uint32_t topic_id)
 	return key_of_id(TYPE_TOPIC, topic_id);
 }
 
+void extent_append(struct buf *extents, const struct extent *e)
+{
+	buf_append_u32be(extents, e->first_id);
+	buf_append_u32be(extents, e->count);
+}
+
+struct extent extent_at(struct slice extents, size_t i)
+{
+	assert(i < extent_count(extents));
+	const uint8_t *at = extents.data + i * EXTENT_BYTES;
+	return (struct extent){get_u32be(at), get_u32be(at + 4)};
+}
+
 void topic_record_encode(struct buf *value, const struct topic_record *r)
 {
-	buf_append_u8(value, VERSION);
+	buf_append_u8(value, VERSION_TOPIC);
 	buf_append_u8(value, r->is_internal ? TOPIC_FLAG_INTERNAL : 0);
 	buf_append_u64be(value, (uint64_t)r->created_ms);
-	buf_append_u32be(value, r->first_partition_id);
-	buf_append_u32be(value, r->partition_count);
+	buf_append(value, r->uuid, TOPIC_UUID_BYTES);
+	buf_append_u32be(value, (uint32_t)extent_count(r->extents));
+	buf_append(value, r->extents.data, r->extents.len);
 	value_append_text(value, r->name);
 	buf_append_u16be(value, r->config_count);
 	buf_append(value, r->configs.data, r->configs.len);
+}
+
+/* Counts the partitions of rising extents; false when they are not. */
+static bool count_partitions(struct topic_record *r)
+{
+	uint64_t count = 0, after = 0;
+
+	for (size_t i = 0; i < extent_count(r->extents); i++) {
+		struct extent e = extent_at(r->extents, i);
+		if (e.count == 0 || e.first_id < after || e.count > UINT32_MAX - e.first_id)
+			return false;
+		after = (uint64_t)e.first_id + e.count;
+		count += e.count;
+	}
+	r->partition_count = (uint32_t)count;
+	return count > 0 && count <= INT32_MAX;
+}
+
+/* What follows the time of creation: version 1 has no uuid and one extent, without a count. */
+static void read_extents(struct cursor *c, uint8_t version, struct topic_record *r)
+{
+	uint32_t count = 1;
+
+	r->has_uuid = version == VERSION_TOPIC;
+	memset(r->uuid, 0, TOPIC_UUID_BYTES);
+	if (r->has_uuid) {
+		const uint8_t *uuid = cursor_take(c, TOPIC_UUID_BYTES);
+		if (uuid)
+			memcpy(r->uuid, uuid, TOPIC_UUID_BYTES);
+		count = cursor_u32(c);
+	}
+	const uint8_t *extents = cursor_take(c, (size_t)count * EXTENT_BYTES);
+	r->extents = extents ? slice_of(extents, (size_t)count * EXTENT_BYTES) : SLICE_NULL;
 }
 
 bool topic_record_decode(struct slice key, struct slice value, struct topic_record *r)
@@ -110,18 +163,19 @@ bool topic_record_decode(struct slice key, struct slice value, struct topic_reco
 	struct cursor c = cursor_of(value);
 	struct slice k, v;
 
-	if (!key_id_decode(key, TYPE_TOPIC, &r->topic_id) || cursor_u8(&c) != VERSION)
+	if (!key_id_decode(key, TYPE_TOPIC, &r->topic_id))
+		return false;
+	uint8_t version = cursor_u8(&c);
+	if (version != VERSION && version != VERSION_TOPIC)
 		return false;
 	uint8_t flags = cursor_u8(&c);
 	r->is_internal = flags & TOPIC_FLAG_INTERNAL;
 	r->created_ms = (int64_t)cursor_u64(&c);
-	r->first_partition_id = cursor_u32(&c);
-	r->partition_count = cursor_u32(&c);
+	read_extents(&c, version, r);
 	r->name = cursor_text(&c);
 	r->config_count = cursor_u16(&c);
 	r->configs = slice_of(c.p, (size_t)(c.end - c.p));
-	if (c.is_bad || (flags & ~TOPIC_FLAG_INTERNAL) || r->partition_count == 0 ||
-	    r->partition_count > UINT32_MAX - r->first_partition_id)
+	if (c.is_bad || (flags & ~TOPIC_FLAG_INTERNAL) || !count_partitions(r))
 		return false;
 	struct slice left = r->configs;
 	for (unsigned i = 0; i < r->config_count; i++)
@@ -165,6 +219,41 @@ bool log_start_decode(struct slice key, struct slice value, struct log_start *s)
 	s->offset = (int64_t)cursor_u64(&c);
 	s->position = cursor_u64(&c);
 	return cursor_is_done(&c) && s->offset >= 0;
+}
+
+struct key_id key_cleaned(uint32_t partition_id)
+{
+	return key_of_id(TYPE_CLEANED, partition_id);
+}
+
+struct value_cleaned value_cleaned(const struct cleaned *c)
+{
+	struct value_cleaned v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, (uint64_t)c->offset);
+	put_u64be(v.bytes + 9, (uint64_t)c->max_timestamp);
+	put_u64be(v.bytes + 17, (uint64_t)c->holes_below);
+	put_u64be(v.bytes + 25, c->position);
+	put_u64be(v.bytes + 33, c->shift);
+	put_u64be(v.bytes + 41, c->removed_clean);
+	put_u64be(v.bytes + 49, c->removed_dirty);
+	return v;
+}
+
+bool cleaned_decode(struct slice key, struct slice value, struct cleaned *out)
+{
+	struct cursor c = cursor_of(value);
+
+	if (!key_id_decode(key, TYPE_CLEANED, &out->partition_id) || cursor_u8(&c) != VERSION)
+		return false;
+	out->offset = (int64_t)cursor_u64(&c);
+	out->max_timestamp = (int64_t)cursor_u64(&c);
+	out->holes_below = (int64_t)cursor_u64(&c);
+	out->position = cursor_u64(&c);
+	out->shift = cursor_u64(&c);
+	out->removed_clean = cursor_u64(&c);
+	out->removed_dirty = cursor_u64(&c);
+	return cursor_is_done(&c) && out->offset >= 0 && out->holes_below >= out->offset;
 }
 
 void key_offset(struct buf *key, struct slice group, uint32_t partition_id)
@@ -251,4 +340,22 @@ bool batch_index_decode(struct slice value, uint64_t *index, uint32_t *leader_ep
 	*index = cursor_u64(&c);
 	*leader_epoch = cursor_u32(&c);
 	return cursor_is_done(&c);
+}
+
+struct value_producer_ids value_producer_ids(int64_t next)
+{
+	struct value_producer_ids v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, (uint64_t)next);
+	return v;
+}
+
+bool producer_ids_decode(struct slice value, int64_t *next)
+{
+	struct cursor c = cursor_of(value);
+
+	if (cursor_u8(&c) != VERSION)
+		return false;
+	*next = (int64_t)cursor_u64(&c);
+	return cursor_is_done(&c) && *next >= 0;
 }

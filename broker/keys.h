@@ -41,12 +41,28 @@ struct value_index {
 struct value_index value_index(uint64_t position);
 bool index_decode(struct slice key, struct slice value, struct index_entry *e);
 
+/* Partition ids that follow each other, never used again. A topic has one extent from its creation
+ * and one more for each time it grew. */
+struct extent {
+	uint32_t first_id, count; /* count > 0 */
+};
+#define EXTENT_BYTES 8 /* of one, in the extents of a topic record */
+void extent_append(struct buf *extents, const struct extent *e);
+struct extent extent_at(struct slice extents, size_t i);
+static inline size_t extent_count(struct slice extents)
+{
+	return extents.len / EXTENT_BYTES;
+}
+
 /* CF_TOPICS 't': topic id -> topic. */
+#define TOPIC_UUID_BYTES 16
 struct topic_record {
 	uint32_t topic_id;
-	uint32_t first_partition_id; /* of partition_count consecutive ones, never used again */
-	uint32_t partition_count;
+	struct slice extents;     /* borrowed: rising, at least one */
+	uint32_t partition_count; /* of all extents; told by the decoder */
 	bool is_internal;
+	bool has_uuid; /* false: the record is of version 1 */
+	uint8_t uuid[TOPIC_UUID_BYTES];
 	int64_t created_ms;
 	struct slice name; /* borrowed */
 	struct slice
@@ -58,8 +74,9 @@ struct key_id {
 	uint8_t bytes[KEY_ID_BYTES];
 };
 struct key_id key_topic(uint32_t topic_id);
+/* Writes version 2, whatever r came from. */
 void topic_record_encode(struct buf *value, const struct topic_record *r);
-/* The slices point into key and value. */
+/* Reads versions 1 and 2. The slices point into key and value. */
 bool topic_record_decode(struct slice key, struct slice value, struct topic_record *r);
 /* Takes one key and value off the configs. false: none left or malformed. */
 bool topic_record_config(struct slice *configs, struct slice *key, struct slice *value);
@@ -77,6 +94,26 @@ struct value_log_start {
 struct key_id key_log_start(uint32_t partition_id);
 struct value_log_start value_log_start(const struct log_start *s);
 bool log_start_decode(struct slice key, struct slice value, struct log_start *s);
+
+/* CF_TOPICS 'k': partition id -> how far compaction has come; absent: it never was there. */
+struct cleaned {
+	uint32_t partition_id;
+	int64_t offset; /* below it no key has two records; 0: no cleaning was finished yet */
+	int64_t max_timestamp; /* ms, of what is left below offset; -1: nothing has one */
+	int64_t holes_below;   /* below it batches may be missing; at least offset */
+	uint64_t position;     /* of offset, as index_entry has it */
+	uint64_t
+		shift; /* to be added to the positions of index entries below offset, modulo 2^64 */
+	/* Bytes that a cleaning took from below offset and from above it; 0 once it has finished. */
+	uint64_t removed_clean, removed_dirty;
+};
+#define VALUE_CLEANED_BYTES 57
+struct value_cleaned {
+	uint8_t bytes[VALUE_CLEANED_BYTES];
+};
+struct key_id key_cleaned(uint32_t partition_id);
+struct value_cleaned value_cleaned(const struct cleaned *c);
+bool cleaned_decode(struct slice key, struct slice value, struct cleaned *c);
 
 /* CF_OFFSETS 'o': group, partition id -> offset and when it was committed. */
 void key_offset(struct buf *key, struct slice group, uint32_t partition_id);
@@ -107,7 +144,16 @@ struct value_batch_index {
 struct value_batch_index value_batch_index(uint64_t index, uint32_t leader_epoch);
 bool batch_index_decode(struct slice value, uint64_t *index, uint32_t *leader_epoch);
 
-extern const struct slice key_ids, key_batch_index;
+/* CF_META 'p': the first producer id that is not reserved; all below may have been given out. */
+#define VALUE_PRODUCER_IDS_BYTES 9
+struct value_producer_ids {
+	uint8_t bytes[VALUE_PRODUCER_IDS_BYTES];
+};
+struct value_producer_ids value_producer_ids(int64_t next);
+bool producer_ids_decode(struct slice value, int64_t *next);
+
+/* CF_META 'c': the cluster id, CLUSTER_ID_BYTES letters behind a version byte. */
+extern const struct slice key_ids, key_batch_index, key_producer_ids, key_cluster_id;
 
 /* A slice of any of the structs above. */
 #define KEY_SLICE(k) slice_of((k).bytes, sizeof(k).bytes)

@@ -6,15 +6,17 @@
 
 #include "wire/batch.h"
 
-/* A read of the tail that would give less than this gathers several frames into a new one: frames
- * of single records would otherwise travel one by one. */
-#define GATHER_BELOW_BYTES 16384
-#define GATHER_FRAMES      64
+/* A read of the tail that would give less than this gathers several entries into a new frame: single
+ * records would otherwise travel one by one. */
+#define GATHER_BELOW_BYTES 65536
+#define GATHER_ENTRIES     256
 
 void partition_init(struct partition *p, struct topic *t, uint32_t id, int32_t index)
 {
 	*p = (struct partition){.topic = t, .id = id, .index = index};
 	p->end.max_timestamp = -1;
+	p->latest.batch_offset = -1;
+	producer_map_init(&p->producers, id);
 	atomic_init(&p->max_timestamp, -1);
 	pthread_mutex_init(&p->mtx, NULL);
 }
@@ -25,6 +27,7 @@ void partition_fini(struct partition *p)
 		frame_unref(p->tail[(p->tail_first + i) & (p->tail_cap - 1)].frame);
 	free(p->tail);
 	free(p->waiters);
+	producer_map_fini(&p->producers);
 	pthread_mutex_destroy(&p->mtx);
 }
 
@@ -40,9 +43,21 @@ void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t s
 	atomic_store(&p->end_position, end->position);
 }
 
-static size_t frame_cost(const struct frame *f)
+#define ENTRY_COST (sizeof(struct tail_entry) + sizeof(struct partition *))
+
+/* A frame is held whole as long as one entry lies in it. */
+static void pool_pin(struct tail_pool *pool, struct frame *f)
 {
-	return sizeof *f + f->cap + PAD_BYTES + sizeof(struct tail_entry);
+	pool->bytes += ENTRY_COST;
+	if (f->pins++ == 0)
+		pool->bytes += sizeof *f + f->cap + PAD_BYTES;
+}
+
+static void pool_unpin(struct tail_pool *pool, struct frame *f)
+{
+	pool->bytes -= ENTRY_COST;
+	if (--f->pins == 0)
+		pool->bytes -= sizeof *f + f->cap + PAD_BYTES;
 }
 
 void tail_pool_fini(struct tail_pool *pool)
@@ -50,7 +65,7 @@ void tail_pool_fini(struct tail_pool *pool)
 	free(pool->fifo);
 }
 
-static void pool_push(struct tail_pool *pool, struct partition *p, const struct frame *f)
+static void pool_push(struct tail_pool *pool, struct partition *p, struct frame *f)
 {
 	if (pool->count == pool->cap) {
 		size_t cap = pool->cap ? 2 * pool->cap : 1024;
@@ -63,7 +78,7 @@ static void pool_push(struct tail_pool *pool, struct partition *p, const struct 
 		pool->cap = cap;
 	}
 	pool->fifo[(pool->first + pool->count++) & (pool->cap - 1)] = p;
-	pool->bytes += frame_cost(f);
+	pool_pin(pool, f);
 }
 
 void tail_pool_trim(struct tail_pool *pool)
@@ -78,7 +93,7 @@ void tail_pool_trim(struct tail_pool *pool)
 		p->tail_first = (p->tail_first + 1) & (p->tail_cap - 1);
 		p->tail_count--;
 		pthread_mutex_unlock(&p->mtx);
-		pool->bytes -= frame_cost(f);
+		pool_unpin(pool, f);
 		frame_unref(f);
 	}
 }
@@ -135,8 +150,38 @@ void partition_published(struct partition *p, struct log_end *end)
 
 void partition_publish_start(struct partition *p, int64_t offset, uint64_t position)
 {
+	pthread_mutex_lock(&p->mtx);
 	atomic_store(&p->start_position, position);
 	atomic_store(&p->log_start_offset, offset);
+	pthread_mutex_unlock(&p->mtx);
+}
+
+void partition_set_cleaned(struct partition *p, const struct cleaned *c)
+{
+	pthread_mutex_lock(&p->mtx);
+	p->cleaned = *c;
+	pthread_mutex_unlock(&p->mtx);
+	atomic_store(&p->holes_below, c->holes_below);
+}
+
+struct cleaned partition_cleaned(struct partition *p)
+{
+	pthread_mutex_lock(&p->mtx);
+	struct cleaned c = p->cleaned;
+	int64_t start = atomic_load(&p->log_start_offset);
+	uint64_t position = atomic_load(&p->start_position);
+	pthread_mutex_unlock(&p->mtx);
+
+	c.partition_id = p->id;
+	if (c.offset > start)
+		return c;
+	c.offset = start;
+	c.max_timestamp = -1;
+	c.position = position;
+	c.shift = c.removed_clean = 0;
+	if (c.holes_below < start)
+		c.holes_below = start;
+	return c;
 }
 
 void partition_wake(struct partition *p)
@@ -168,9 +213,7 @@ bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, stru
 	return true;
 }
 
-/* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
- * the tail. */
-static size_t tail_find(const struct partition *p, int64_t offset)
+size_t partition_tail_find(const struct partition *p, int64_t offset)
 {
 	size_t low = 0, high = p->tail_count;
 
@@ -186,19 +229,20 @@ static size_t tail_find(const struct partition *p, int64_t offset)
 	return low;
 }
 
-/* References to the frames from the one that holds offset on: one, or more while they are small. */
+/* References to the entries from the one that holds offset on: one, or more while they are small. */
 static size_t tail_take(struct partition *p, int64_t offset, size_t max_bytes,
-			struct frame *frames[GATHER_FRAMES])
+			struct tail_entry entries[GATHER_ENTRIES])
 {
 	size_t count = 0, bytes = 0;
 
 	pthread_mutex_lock(&p->mtx);
-	for (size_t i = tail_find(p, offset); i < p->tail_count && count < GATHER_FRAMES; i++) {
-		struct frame *f = p->tail[(p->tail_first + i) & (p->tail_cap - 1)].frame;
-		bytes += f->len;
+	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES; i++) {
+		const struct tail_entry *e = &p->tail[(p->tail_first + i) & (p->tail_cap - 1)];
+		bytes += e->bytes.len;
 		if (count > 0 && bytes > max_bytes)
 			break;
-		frames[count++] = frame_ref(f);
+		frame_ref(e->frame);
+		entries[count++] = *e;
 		if (bytes >= GATHER_BELOW_BYTES)
 			break;
 	}
@@ -206,37 +250,43 @@ static size_t tail_take(struct partition *p, int64_t offset, size_t max_bytes,
 	return count;
 }
 
+/* One frame with what first has and all of the entries behind it; their references are released. */
+static struct frame *gather(struct slice first, const struct tail_entry *entries, size_t count)
+{
+	size_t bytes = first.len;
+
+	for (size_t i = 1; i < count; i++)
+		bytes += entries[i].bytes.len;
+	struct frame *f = frame_new(bytes);
+	memcpy(f->data, first.data, first.len);
+	f->len = first.len;
+	for (size_t i = 1; i < count; i++) {
+		memcpy(f->data + f->len, entries[i].bytes.data, entries[i].bytes.len);
+		f->len += entries[i].bytes.len;
+	}
+	for (size_t i = 0; i < count; i++)
+		frame_unref(entries[i].frame);
+	return f;
+}
+
 enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_bytes,
 				struct chunk *out)
 {
-	struct frame *frames[GATHER_FRAMES];
-	size_t count = tail_take(p, offset, max_bytes, frames);
+	struct tail_entry entries[GATHER_ENTRIES];
+	size_t count = tail_take(p, offset, max_bytes, entries);
 	struct slice first;
 
 	if (count == 0)
 		return ERR_NOT_FOUND;
-	bool is_well = batches_select(slice_of(frames[0]->data, frames[0]->len), offset, max_bytes,
-				      &first);
+	bool is_well = batches_select(entries[0].bytes, offset, max_bytes, &first);
 	assert(is_well && "the shard walked these batches before");
-	if (count == 1 || first.data + first.len < frames[0]->data + frames[0]->len) {
+	if (count == 1 || first.data + first.len < entries[0].bytes.data + entries[0].bytes.len) {
 		for (size_t i = 1; i < count; i++)
-			frame_unref(frames[i]);
-		*out = (struct chunk){frames[0], first, true};
+			frame_unref(entries[i].frame);
+		*out = (struct chunk){entries[0].frame, first, true};
 		return ERR_NONE;
 	}
-
-	size_t bytes = first.len;
-	for (size_t i = 1; i < count; i++)
-		bytes += frames[i]->len;
-	struct frame *gathered = frame_new(bytes);
-	memcpy(gathered->data, first.data, first.len);
-	gathered->len = first.len;
-	for (size_t i = 1; i < count; i++) {
-		memcpy(gathered->data + gathered->len, frames[i]->data, frames[i]->len);
-		gathered->len += frames[i]->len;
-	}
-	for (size_t i = 0; i < count; i++)
-		frame_unref(frames[i]);
+	struct frame *gathered = gather(first, entries, count);
 	*out = (struct chunk){gathered, slice_of(gathered->data, gathered->len), true};
 	return ERR_NONE;
 }
@@ -294,6 +344,11 @@ int64_t partition_next_start_offset(const struct partition *p)
 int64_t partition_high_watermark(const struct partition *p)
 {
 	return atomic_load(&p->high_watermark);
+}
+
+uint64_t partition_end_position(const struct partition *p)
+{
+	return atomic_load(&p->end_position);
 }
 
 uint64_t partition_size_bytes(const struct partition *p)

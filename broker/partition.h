@@ -4,9 +4,9 @@
  * calls partition_publish when the write has returned. What readers see, the high watermark and the
  * tail, changes there and only there.
  *
- * The tail is the last stretch of the log as the very frames that were appended, without a gap up
- * to the high watermark. All tails together are bounded by the pool; the oldest frame of all goes
- * first.
+ * The tail is the last stretch of the log as the very bytes that were appended, without a gap up
+ * to the high watermark. All tails together are bounded by the pool, which counts every frame that
+ * an entry lies in, whole, once; the oldest entry of all goes first.
  */
 #ifndef BROKER_PARTITION_H
 #define BROKER_PARTITION_H
@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "broker/keys.h"
+#include "txn/producer_table.h"
 
 /* Where the log of a partition stands. */
 struct log_end {
@@ -27,7 +29,15 @@ struct log_end {
 
 struct tail_entry {
 	struct frame *frame; /* holds one reference */
+	struct slice bytes;  /* whole batches, within the frame */
 	int64_t base_offset, last_offset;
+};
+
+/* The batch with the latest timestamp, as far as somebody has looked. */
+struct latest {
+	int64_t timestamp, batch_offset; /* -1: none yet */
+	int64_t scanned_to;
+	int64_t clean_offset; /* compaction had come so far; what it takes later may be this batch */
 };
 
 struct partition {
@@ -39,6 +49,7 @@ struct partition {
 	/* owner: shard */
 	struct log_end end;
 	size_t pending; /* 1 + its place in the group under construction; 0: not in it */
+	struct producer_map producers;
 
 	/* Written by the shard, read by anyone; the end's three change together under mtx. */
 	_Atomic(int64_t) log_start_offset, high_watermark, max_timestamp;
@@ -46,6 +57,12 @@ struct partition {
 	/* Records below are about to go: their absence is no damage. At least the log start offset.
 	 */
 	_Atomic(int64_t) trim_announced;
+	/* Batches below may be missing, compaction took them. Announced as a trim is. */
+	_Atomic(int64_t) holes_below;
+
+	/* owner: compaction. The high watermark when all but the last batch was clean. */
+	int64_t clean_up_to;
+	bool is_uncleanable; /* damaged: said once, and left alone */
 
 	/* shared, under mtx */
 	pthread_mutex_t mtx;
@@ -53,6 +70,8 @@ struct partition {
 	size_t tail_first, tail_count, tail_cap;
 	struct waiter **waiters;
 	size_t waiter_count, waiter_cap;
+	struct cleaned cleaned; /* what the store says; written by the shard */
+	struct latest latest;
 };
 
 /* In place; start: where the log starts, end: where it stands. */
@@ -62,14 +81,20 @@ void partition_fini(struct partition *p);
 void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t start_position,
 		       const struct log_end *end);
 
-/* All tail frames of all partitions, oldest first. owner: shard. */
+/* Before the partition is shared, and later on the shard's thread: how far compaction has come. */
+void partition_set_cleaned(struct partition *p, const struct cleaned *c);
+/* Any thread: a copy that fits the log as it stands: one that was trimmed beyond what is clean is clean
+ * up to its start. */
+struct cleaned partition_cleaned(struct partition *p);
+
+/* All tail entries of all partitions, oldest first. owner: shard. */
 struct tail_pool {
-	struct partition **fifo; /* ring; whose oldest frame it is */
+	struct partition **fifo; /* ring; whose oldest entry it is */
 	size_t first, count, cap;
 	size_t bytes, bytes_max;
 };
 void tail_pool_fini(struct tail_pool *pool);
-/* Drops the oldest frames until the pool is within its bound. */
+/* Drops the oldest entries until the pool is within its bound. */
 void tail_pool_trim(struct tail_pool *pool);
 
 /* Shard. The entries, which follow each other, are durable: takes over their references, moves the
@@ -87,6 +112,10 @@ void partition_wake(struct partition *p);
  * offset. */
 enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_bytes,
 				struct chunk *out);
+
+/* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
+ * the tail. */
+size_t partition_tail_find(const struct partition *p, int64_t offset);
 
 /* Of consecutive batches: skips those that end below offset and takes as many as fit into
  * max_bytes, at least one. false: malformed, or none is left. */

@@ -5,12 +5,20 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/producers.h"
 
-enum command_type { COMMAND_APPEND, COMMAND_COMMIT, COMMAND_CALL };
+/* A sleep for a tick that is further away looks at the clock in between. */
+#define DOZE_NS_MAX    INT64_C(3600000000000)
+
+/* What is larger is not carried out by a sender, who has other things to do. */
+#define LENT_BYTES_MAX 65536
+
+enum command_type { COMMAND_APPEND, COMMAND_COMMIT, COMMAND_CALL, COMMAND_TASK };
 
 struct command {
 	void *body;
@@ -42,13 +50,19 @@ struct shard {
 	pthread_cond_t arrived, room;
 	struct commands queue;
 	size_t queue_bytes; /* queued or in the group under way */
-	bool is_idle;       /* the shard sleeps */
+	bool is_heavy;      /* something that is queued is not to be carried out by a sender */
+	bool is_idle;       /* the thread sleeps and nobody has woken it */
+	bool is_lent;       /* a sender plays the shard */
+	bool has_knocked;   /* the thread woke up meanwhile, and waits */
 	bool is_stopping;
+	pthread_t player;          /* the thread, or the sender */
 	uint64_t tickets, serving; /* senders are let in in the order in which they came */
+	struct tick *ticks;        /* only grows; what is in it is the shard's */
 
 	/* owner: shard */
 	struct commands taken; /* from taken_next on they are not yet in a group */
 	size_t taken_next;
+	struct tick *ticks_taken;
 	struct group group;
 	struct tail_pool tails;
 	uint64_t batch_index;
@@ -59,6 +73,7 @@ struct shard {
 	_Atomic(bool) has_failed;
 	_Atomic(uint64_t) groups_written, commands_done, bytes_appended;
 	_Atomic(int64_t) last_write_ns;
+	struct tally write_ns, write_bytes, group_commands;
 };
 
 static void push(struct commands *q, const struct command *c)
@@ -70,6 +85,15 @@ static void push(struct commands *q, const struct command *c)
 	q->items[q->count++] = *c;
 }
 
+/* Under mtx. One call, however many commands follow. */
+static void wake(struct shard *s)
+{
+	if (!s->is_idle)
+		return;
+	s->is_idle = false;
+	pthread_cond_signal(&s->arrived);
+}
+
 /* Waits, under mtx, until all who came before are in and there is room. A command larger than the
  * whole queue is let in when the queue is empty. */
 static void enter_queue(struct shard *s, size_t bytes)
@@ -77,30 +101,49 @@ static void enter_queue(struct shard *s, size_t bytes)
 	size_t max = s->broker->options.queue_bytes_max;
 	uint64_t ticket = s->tickets++;
 
-	while (ticket != s->serving || (s->queue_bytes > 0 && s->queue_bytes + bytes > max))
+	while (ticket != s->serving || (s->queue_bytes > 0 && s->queue_bytes + bytes > max)) {
+		wake(s);
 		pthread_cond_wait(&s->room, &s->mtx);
+	}
 	s->serving++;
 	if (s->serving != s->tickets)
 		pthread_cond_broadcast(&s->room);
 }
 
-/* The shard's own thread, in a callback, never waits for itself. */
-static void submit(struct shard *s, enum command_type type, void *body, size_t bytes)
+/* Under mtx. Whoever plays the shard, and sends something in a callback, never waits for itself. */
+static void enqueue(struct shard *s, enum command_type type, void *body, size_t bytes)
 {
-	pthread_mutex_lock(&s->mtx);
+	bool is_player = pthread_equal(pthread_self(), s->player);
+
 	assert(!s->is_stopping && "nothing is sent while the broker closes");
-	if (!pthread_equal(pthread_self(), s->thread))
+	assert((type != COMMAND_CALL || !is_player) && "it would wait for itself");
+	if (!is_player)
 		enter_queue(s, bytes);
 	s->queue_bytes += bytes;
 	push(&s->queue, &(struct command){body, bytes, type, ERR_NONE});
-	if (s->is_idle)
-		pthread_cond_signal(&s->arrived);
+}
+
+static void submit(struct shard *s, enum command_type type, void *body, size_t bytes)
+{
+	pthread_mutex_lock(&s->mtx);
+	enqueue(s, type, body, bytes);
+	s->is_heavy = true;
+	wake(s);
 	pthread_mutex_unlock(&s->mtx);
 }
 
 void shard_append(struct shard *s, struct append *a)
 {
-	submit(s, COMMAND_APPEND, a, a->batches->len);
+	submit(s, COMMAND_APPEND, a, a->batches.len);
+}
+
+void shard_append_queue(struct shard *s, struct append *a)
+{
+	pthread_mutex_lock(&s->mtx);
+	enqueue(s, COMMAND_APPEND, a, a->batches.len);
+	if (a->acks == ACKS_ALL)
+		s->is_heavy = true;
+	pthread_mutex_unlock(&s->mtx);
 }
 
 void shard_commit(struct shard *s, struct commit *c)
@@ -114,11 +157,15 @@ void shard_commit(struct shard *s, struct commit *c)
 	submit(s, COMMAND_COMMIT, c, bytes);
 }
 
+void shard_task(struct shard *s, struct task *t, size_t bytes)
+{
+	submit(s, COMMAND_TASK, t, bytes);
+}
+
 enum ks_err shard_call(struct shard *s, struct call *c)
 {
 	struct waiting w = {.is_done = false};
 
-	assert(!pthread_equal(pthread_self(), s->thread));
 	pthread_mutex_init(&w.mtx, NULL);
 	pthread_cond_init(&w.done, NULL);
 	c->waiting = &w;
@@ -133,50 +180,159 @@ enum ks_err shard_call(struct shard *s, struct call *c)
 	return w.err;
 }
 
-/* Waits for commands. false: the shard is to stop and none is left. */
+/* --- ticks --- */
+
+void shard_tick_add(struct shard *s, struct tick *t)
+{
+	t->due_ns = INT64_MIN;
+	pthread_mutex_lock(&s->mtx);
+	t->next = s->ticks;
+	s->ticks = t;
+	wake(s);
+	pthread_mutex_unlock(&s->mtx);
+}
+
+void shard_tick_by(struct tick *t, int64_t due_ns)
+{
+	if (due_ns < t->due_ns)
+		t->due_ns = due_ns;
+}
+
+/* Under mtx, by who plays the shard. When the first tick is due. */
+static int64_t first_due(const struct shard *s)
+{
+	int64_t due = INT64_MAX;
+
+	for (const struct tick *t = s->ticks; t; t = t->next)
+		if (t->due_ns < due)
+			due = t->due_ns;
+	return due;
+}
+
+/* Under mtx. Nanoseconds until a tick is due; INT64_MAX: none will be. */
+static int64_t until_due(struct shard *s)
+{
+	int64_t due = first_due(s);
+
+	if (due == INT64_MAX)
+		return INT64_MAX;
+	int64_t now = clock_monotonic_ns(&s->broker->clock);
+	return due <= now ? 0 : due - now;
+}
+
+/* Under mtx. Sleeps until something arrives, at most ns. */
+static void doze(struct shard *s, int64_t ns)
+{
+	struct timespec until;
+
+	if (ns == INT64_MAX) {
+		pthread_cond_wait(&s->arrived, &s->mtx);
+		return;
+	}
+	if (ns > DOZE_NS_MAX)
+		ns = DOZE_NS_MAX;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ns += until.tv_nsec;
+	until.tv_sec += (time_t)(ns / 1000000000);
+	until.tv_nsec = (long)(ns % 1000000000);
+	pthread_cond_timedwait(&s->arrived, &s->mtx, &until);
+}
+
+/* Under mtx. Until there is something to do for the thread. */
+static void wait_for_work(struct shard *s)
+{
+	int64_t ns = 0;
+
+	while (s->is_lent || (!s->queue.count && !s->is_stopping && (ns = until_due(s)) > 0)) {
+		s->is_idle = !s->is_lent;
+		s->has_knocked = s->is_lent;
+		doze(s, s->is_lent ? INT64_MAX : ns);
+	}
+	s->is_idle = s->has_knocked = false;
+}
+
+/* Under mtx. What was taken before is done with. */
+static void take_queue(struct shard *s)
+{
+	struct commands empty = s->taken;
+
+	empty.count = 0;
+	s->taken = s->queue;
+	s->taken_next = 0;
+	s->queue = empty;
+	s->is_heavy = false;
+}
+
+/* Waits for commands, or until a tick is due. false: the shard is to stop and nothing is left. */
 static bool take(struct shard *s)
 {
 	if (s->taken_next < s->taken.count)
 		return true; /* the last group was full before all were in it */
-	s->taken.count = s->taken_next = 0;
 
 	pthread_mutex_lock(&s->mtx);
-	s->is_idle = true;
-	while (!s->queue.count && !s->is_stopping)
-		pthread_cond_wait(&s->arrived, &s->mtx);
-	s->is_idle = false;
-	struct commands empty = s->taken;
-	s->taken = s->queue;
-	s->queue = empty;
+	wait_for_work(s);
+	s->ticks_taken = s->ticks;
+	bool is_over = s->is_stopping && !s->queue.count;
+	take_queue(s);
 	pthread_mutex_unlock(&s->mtx);
-	return s->taken.count > 0;
+	return !is_over;
+}
+
+/* A batch that is in the log already is answered as it was the first time; with acks all, once it
+ * is surely on the disk. */
+static void answer_again(struct append *a, const struct producer_batch *duplicate, struct group *g)
+{
+	a->base_offset = duplicate->base_offset;
+	if (a->log_append_time >= 0)
+		a->log_append_time = duplicate->append_ms;
+	if (a->acks == ACKS_ALL)
+		g->needs_sync = g->needs_write = true;
+}
+
+/* Whether the batches may be appended; *duplicate: NULL, or what they repeat. */
+static enum ks_err append_check(const struct append *a, struct group *g,
+				const struct producer_batch **duplicate)
+{
+	struct topic *t = partition_topic(a->partition);
+	int64_t producer_id;
+
+	*duplicate = NULL;
+	if (topic_is_gone(t))
+		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	enum ks_err err =
+		group_check(a->batches, (size_t)t->config.max_message_bytes, &producer_id);
+	if (err || producer_id < 0)
+		return err;
+	return group_check_producer(g, a->partition, a->batches, group_offset_next(g, a->partition),
+				    duplicate);
 }
 
 static enum ks_err append_apply(struct append *a, struct group *g)
 {
 	struct topic *t = partition_topic(a->partition);
-	struct frame *f = a->batches;
-	enum ks_err err = ERR_NONE;
+	struct frame *f = a->frame;
+	const struct producer_batch *duplicate;
+	enum ks_err err = append_check(a, g, &duplicate);
 
-	a->batches = NULL;
-	if (topic_is_gone(t))
-		err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (!err)
-		err = group_check(f, (size_t)t->config.max_message_bytes);
-	if (err) {
-		frame_unref(f);
-		return err;
-	}
+	a->frame = NULL;
 	a->log_append_time = t->config.is_append_time ? g->now_ms : -1;
-	a->base_offset = group_append(g, a->partition, f, t->config.is_append_time);
-	if (a->acks == ACKS_ALL)
-		g->needs_sync = true;
-	return ERR_NONE;
+	if (!err && !duplicate) {
+		a->base_offset =
+			group_append(g, a->partition, f, a->batches, t->config.is_append_time);
+		if (a->acks == ACKS_ALL)
+			g->needs_sync = true;
+		return ERR_NONE;
+	}
+	if (duplicate)
+		answer_again(a, duplicate, g);
+	frame_unref(f);
+	return err;
 }
 
 static enum ks_err apply(struct shard *s, struct command *c)
 {
 	struct call *call;
+	struct task *task;
 
 	switch (c->type) {
 	case COMMAND_APPEND:
@@ -188,21 +344,31 @@ static enum ks_err apply(struct shard *s, struct command *c)
 		s->group.needs_sync = true;
 		call = c->body;
 		return call->apply(call, &s->group);
+	case COMMAND_TASK:
+		task = c->body;
+		task->apply(task, &s->group);
+		return ERR_NONE;
 	}
 	return ERR_UNKNOWN_SERVER_ERROR;
 }
 
-/* The store has failed: the command is not looked at, its frames are released. */
+/* The store has failed: the command is not looked at, its frames are released. A task sees for
+ * itself. */
 static enum ks_err drop(struct shard *s, struct command *c)
 {
 	struct append *a;
 	struct call *call;
+	struct task *task;
 
 	switch (c->type) {
 	case COMMAND_APPEND:
 		a = c->body;
-		frame_unref(a->batches);
-		a->batches = NULL;
+		frame_unref(a->frame);
+		a->frame = NULL;
+		break;
+	case COMMAND_TASK:
+		task = c->body;
+		task->apply(task, &s->group);
 		break;
 	case COMMAND_COMMIT:
 		commit_drop(c->body);
@@ -230,12 +396,18 @@ static void forget_puts(struct shard *s)
 	s->group.write = store_write_new(s->broker->store);
 }
 
+static void begin_group(struct shard *s)
+{
+	group_clear(&s->group, clock_now_ms(&s->broker->clock));
+	s->group.failed = s->failed;
+}
+
 /* Applies taken commands until the group is full. Returns the end of the group in taken. */
 static size_t collect(struct shard *s)
 {
 	size_t first = s->taken_next, i = first;
 
-	group_clear(&s->group, clock_now_ms(&s->broker->clock));
+	begin_group(s);
 	while (i < s->taken.count && group_bytes(&s->group) < s->broker->options.group_bytes_max) {
 		struct command *c = &s->taken.items[i];
 		bool is_alone = wants_to_be_alone(c);
@@ -280,9 +452,12 @@ static enum ks_err write_group(struct shard *s)
 
 	group_finish(g, s->batch_index + 1);
 	FP("shard-write");
+	size_t bytes = group_bytes(g);
 	int64_t start = clock_monotonic_ns(&s->broker->clock);
 	enum ks_err err = store_commit(store, g->write, sync, &why);
-	atomic_store(&s->last_write_ns, clock_monotonic_ns(&s->broker->clock) - start);
+	int64_t took = clock_monotonic_ns(&s->broker->clock) - start;
+	atomic_store(&s->last_write_ns, took);
+	tally_add(&s->write_ns, (uint64_t)took);
 	if (!err) {
 		FP("shard-written");
 		if (sync)
@@ -295,6 +470,7 @@ static enum ks_err write_group(struct shard *s)
 	s->batch_index++;
 	atomic_fetch_add(&s->groups_written, 1);
 	atomic_fetch_add(&s->bytes_appended, g->log_bytes);
+	tally_add(&s->write_bytes, bytes);
 	FP("shard-mark");
 	return ERR_NONE;
 }
@@ -308,8 +484,13 @@ static void reply(struct command *c)
 	switch (c->type) {
 	case COMMAND_APPEND:
 		a = c->body;
+		if (c->err)
+			a->base_offset = -1;
+		a->log_start_offset = partition_log_start_offset(a->partition);
 		a->done(a, c->err);
 		break;
+	case COMMAND_TASK:
+		break; /* its answers are among what comes after the group */
 	case COMMAND_COMMIT:
 		commit = c->body;
 		commit->done(commit, c->err);
@@ -345,9 +526,21 @@ static void leave_queue(struct shard *s, size_t bytes)
 	pthread_mutex_unlock(&s->mtx);
 }
 
-static bool has_writes(const struct group *g)
+/* Writes the group, when there is anything to write, and shows it. first, end: its commands. */
+static enum ks_err settle(struct shard *s, size_t first, size_t end)
 {
-	return g->piece_count > 0 || store_write_count(g->write) > 0;
+	if (s->failed) { /* tasks may have put something */
+		store_write_clear(s->group.write);
+		return s->failed;
+	}
+	if (!group_has_writes(&s->group))
+		return ERR_NONE;
+	enum ks_err err = write_group(s);
+	if (err)
+		fail_group(s, first, end);
+	else
+		publish(s, first, end);
+	return err;
 }
 
 static void run_group(struct shard *s)
@@ -356,14 +549,11 @@ static void run_group(struct shard *s)
 
 	FP("shard-collect");
 	size_t first = s->taken_next, end = collect(s);
-	if (has_writes(&s->group)) {
-		if (write_group(s))
-			fail_group(s, first, end);
-		else
-			publish(s, first, end);
-	}
+	enum ks_err err = settle(s, first, end);
 	atomic_fetch_add(&s->commands_done, end - first);
+	tally_add(&s->group_commands, end - first);
 	FP("shard-reply");
+	group_run_afters(&s->group, err);
 	group_clear(&s->group, 0);
 	for (size_t i = first; i < end; i++) {
 		bytes += s->taken.items[i].bytes;
@@ -373,30 +563,95 @@ static void run_group(struct shard *s)
 	leave_queue(s, bytes);
 }
 
+/* Under mtx. Nothing else is going on and what is queued is short work. */
+static bool may_be_lent(const struct shard *s)
+{
+	return s->is_idle && !s->is_heavy && s->queue_bytes <= LENT_BYTES_MAX;
+}
+
+void shard_append_run(struct shard *s)
+{
+	pthread_mutex_lock(&s->mtx);
+	if (!s->queue.count || !may_be_lent(s)) {
+		if (s->queue.count)
+			wake(s);
+		pthread_mutex_unlock(&s->mtx);
+		return;
+	}
+	s->is_lent = true;
+	s->is_idle = false;
+	s->player = pthread_self();
+	int64_t due_ns = first_due(s);
+	take_queue(s);
+	pthread_mutex_unlock(&s->mtx);
+
+	while (s->taken_next < s->taken.count)
+		run_group(s);
+
+	pthread_mutex_lock(&s->mtx);
+	s->is_lent = false;
+	s->is_idle = true;
+	s->player = s->thread;
+	if (s->queue.count || s->has_knocked || s->is_stopping || first_due(s) < due_ns)
+		wake(s);
+	pthread_mutex_unlock(&s->mtx);
+}
+
+static void run_tick(struct shard *s, struct tick *t, int64_t now_ns)
+{
+	begin_group(s);
+	t->due_ns = INT64_MAX;
+	shard_tick_by(t, t->run(t->arg, &s->group, now_ns));
+	group_run_afters(&s->group, settle(s, 0, 0));
+	group_clear(&s->group, 0);
+}
+
+static void run_ticks(struct shard *s)
+{
+	if (!s->ticks_taken)
+		return;
+	int64_t now_ns = clock_monotonic_ns(&s->broker->clock);
+	for (struct tick *t = s->ticks_taken; t; t = t->next)
+		if (t->due_ns <= now_ns)
+			run_tick(s, t, now_ns);
+}
+
 static void *run(void *arg)
 {
 	struct shard *s = arg;
 
-	while (take(s))
-		run_group(s);
+	pthread_setname_np(pthread_self(), "shard"); /* for top and perf */
+	while (take(s)) {
+		run_ticks(s);
+		if (s->taken_next < s->taken.count)
+			run_group(s);
+	}
 	return NULL;
 }
 
 struct shard *shard_start(struct broker *b, uint64_t batch_index)
 {
 	struct shard *s = xcalloc(1, sizeof *s);
+	pthread_condattr_t attr;
 
 	s->broker = b;
 	s->batch_index = batch_index;
+	s->write_ns.first_bits = TALLY_NS_BITS;
+	s->write_bytes.first_bits = 6;
+	s->group_commands.first_bits = 1;
 	s->tails.bytes_max = b->options.tail_bytes;
 	group_init(&s->group, b->store);
 	pthread_mutex_init(&s->mtx, NULL);
-	pthread_cond_init(&s->arrived, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->arrived, &attr);
+	pthread_condattr_destroy(&attr);
 	pthread_cond_init(&s->room, NULL);
 	/* Under the lock, so that the new thread finds its own id. */
 	pthread_mutex_lock(&s->mtx);
 	int failed = pthread_create(&s->thread, NULL, run, s);
 	assert(!failed && "no thread for the shard");
+	s->player = s->thread;
 	pthread_mutex_unlock(&s->mtx);
 	return s;
 }
@@ -407,7 +662,7 @@ void shard_stop(struct shard *s)
 		return;
 	pthread_mutex_lock(&s->mtx);
 	s->is_stopping = true;
-	pthread_cond_signal(&s->arrived);
+	wake(s);
 	pthread_mutex_unlock(&s->mtx);
 	pthread_join(s->thread, NULL);
 
@@ -433,5 +688,16 @@ void shard_stats(struct shard *s, struct broker_stats *out)
 		.commands = atomic_load(&s->commands_done),
 		.bytes_appended = atomic_load(&s->bytes_appended),
 		.last_write_ns = atomic_load(&s->last_write_ns),
+		.write_ns = &s->write_ns,
+		.write_bytes = &s->write_bytes,
+		.group_commands = &s->group_commands,
 	};
+}
+
+bool shard_is_asleep(struct shard *s)
+{
+	pthread_mutex_lock(&s->mtx);
+	bool is_asleep = s->is_idle;
+	pthread_mutex_unlock(&s->mtx);
+	return is_asleep;
 }

@@ -7,8 +7,16 @@
  *                           publish: high watermarks, tails, topics; wake readers
  *                           answer
  *
+ * A thread is woken for every group, which for small appends costs more than the group. So a sender
+ * that finds the shard asleep may play it: shard_append_run carries out what is queued, when it is
+ * short and needs no sync. There is one player at a time. "The shard's thread" is whoever plays it.
+ *
  * It is a state machine: no socket, and time only from the broker's clock, once per group. The same
  * commands in the same groups write the same bytes.
+ *
+ * Besides commands that are waited for (struct call) there are tasks, which are not, and ticks, which
+ * are due at a time. Both run on the shard's thread, may put into the group's write and say with
+ * group_after what is to happen once it is written.
  *
  * When a write fails its outcome is unknown. The shard then answers everything, that group and
  * all that follows, with the error and writes nothing more.
@@ -38,13 +46,46 @@ struct call {
 	struct waiting *waiting;
 };
 
+/* A change that nobody waits for; embedded in what it needs to know. */
+struct task {
+	/* On the shard's thread, in the order in which tasks were sent. May put into g->write; sets
+	 * g->needs_sync when what it puts must be on the disk before it is answered (group_after).
+	 * From here on the shard does not touch t again. When g->failed is set the store has failed
+	 * and nothing that is put will be written; group_after tells the error then. */
+	void (*apply)(struct task *t, struct group *g);
+};
+
+/* Something that wants to run at certain times. */
+struct tick {
+	/* On the shard's thread, in a group of its own, as a task's apply. now_ns and the answer,
+	 * when to run next, are of the monotonic clock; INT64_MAX: not before shard_tick_by. It runs
+	 * soon after that time, never before. */
+	int64_t (*run)(void *arg, struct group *g, int64_t now_ns);
+	void *arg;
+
+	/* the shard's */
+	int64_t due_ns;
+	struct tick *next;
+};
+
 struct shard *shard_start(struct broker *b, uint64_t batch_index);
 /* Carries out what is queued, then ends. s may be NULL. */
 void shard_stop(struct shard *s);
 
 void shard_append(struct shard *s, struct append *a);
+/* See broker_append_queue. */
+void shard_append_queue(struct shard *s, struct append *a);
+void shard_append_run(struct shard *s);
+bool shard_is_asleep(struct shard *s); /* for tests: nobody plays it, nothing was sent */
 void shard_commit(struct shard *s, struct commit *c);
 enum ks_err shard_call(struct shard *s, struct call *c);
+/* Any thread. bytes: what it holds while it waits; senders block when the queue is full, except the
+ * shard's own thread. */
+void shard_task(struct shard *s, struct task *t, size_t bytes);
+/* Any thread; t lives until shard_stop. Runs for the first time at once. */
+void shard_tick_add(struct shard *s, struct tick *t);
+/* The shard's thread: the tick runs at due_ns, or earlier when it was due earlier. */
+void shard_tick_by(struct tick *t, int64_t due_ns);
 
 const char *shard_failure(struct shard *s);
 void shard_stats(struct shard *s, struct broker_stats *out);

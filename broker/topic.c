@@ -1,4 +1,4 @@
-/* topic.c - see topic.h; and broker.h's functions about topics. */
+/* topic.c - see topic.h; and what broker.h has for looking at topics. Changing them: topic_change.c. */
 #include "broker/topic.h"
 
 #include <assert.h>
@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "base/suggest.h"
 #include "broker/core.h"
-#include "broker/groups.h"
-#include "broker/shard.h"
 
 /* --- the table --- */
 
@@ -21,11 +20,15 @@ void topics_init(struct topics *ts)
 
 static void topic_free(struct topic *t)
 {
-	if (!t)
-		return;
-	for (int32_t i = 0; i < t->partition_count; i++)
-		partition_fini(&t->partitions[i]);
-	free(t->partitions);
+	for (size_t i = 0; i < t->part_count; i++) {
+		for (uint32_t j = 0; j < t->parts[i].extent.count; j++)
+			partition_fini(&t->parts[i].partitions[j]);
+		free(t->parts[i].partitions);
+	}
+	for (size_t i = 0; i < t->outgrown_count; i++)
+		free(t->outgrown[i]);
+	free(atomic_load(&t->slots));
+	free(t->parts);
 	config_fini(&t->config);
 	pthread_mutex_destroy(&t->mtx);
 	free(t->name);
@@ -34,16 +37,74 @@ static void topic_free(struct topic *t)
 
 void topics_fini(struct topics *ts)
 {
-	for (size_t i = 0; i < ts->id_count; i++)
-		topic_free(ts->by_id[i]);
-	free(ts->by_id);
+	for (size_t i = 0; i < ts->all_count; i++)
+		topic_free(ts->all[i]);
+	free(ts->all);
+	free(ts->ranges);
 	free(ts->by_name);
+	free(ts->by_uuid);
 	pthread_rwlock_destroy(&ts->lock);
 }
 
-/* Takes the configuration over. */
-static struct topic *topic_new(struct broker *b, const struct topic_record *r,
-			       struct topic_config *config)
+/* Slots for count partitions. Readers that have the old array go on with it. */
+static struct partition **slots_reserve(struct topic *t, size_t count)
+{
+	struct partition **slots = atomic_load(&t->slots);
+	size_t used = (size_t)atomic_load(&t->partition_count), cap = t->slot_cap;
+
+	if (count <= cap)
+		return slots;
+	while (cap < count)
+		cap = cap ? 2 * cap : count;
+	struct partition **grown = xmalloc(cap * sizeof(*grown));
+	if (used)
+		memcpy(grown, slots, used * sizeof(*grown));
+	if (slots) {
+		assert(t->outgrown_count < sizeof t->outgrown / sizeof *t->outgrown);
+		t->outgrown[t->outgrown_count++] = slots;
+	}
+	t->slot_cap = cap;
+	atomic_store_explicit(&t->slots, grown, memory_order_release);
+	return grown;
+}
+
+static void topic_add_part(struct topic *t, const struct extent *e)
+{
+	int32_t first = atomic_load(&t->partition_count);
+	struct partition **slots = slots_reserve(t, (size_t)first + e->count);
+	struct partition *partitions = xcalloc(e->count, sizeof *partitions);
+
+	for (uint32_t i = 0; i < e->count; i++) {
+		partition_init(&partitions[i], t, e->first_id + i, first + (int32_t)i);
+		slots[(uint32_t)first + i] = &partitions[i];
+	}
+	t->parts = xrealloc(t->parts, (t->part_count + 1) * sizeof *t->parts);
+	t->parts[t->part_count++] = (struct topic_part){*e, first, partitions};
+	atomic_store_explicit(&t->partition_count, first + (int32_t)e->count, memory_order_release);
+}
+
+void topic_set_config(struct topic *t, struct topic_config *config)
+{
+	pthread_mutex_lock(&t->mtx);
+	struct topic_config old = t->config;
+	t->config = *config;
+	pthread_mutex_unlock(&t->mtx);
+	*config = old;
+
+	const struct topic_config *c = &t->config;
+	/* The old name counts where the new one says nothing. */
+	int64_t before = c->timestamp_before_max_ms < INT64_MAX ? c->timestamp_before_max_ms
+								: c->timestamp_difference_max_ms;
+	atomic_store(&t->timestamp_before_max_ms, before);
+	atomic_store(&t->timestamp_after_max_ms, c->timestamp_after_max_ms);
+	atomic_store(&t->max_message_bytes, c->max_message_bytes);
+	atomic_store(&t->min_insync_replicas, c->min_insync_replicas);
+	atomic_store(&t->is_append_time, c->is_append_time);
+	atomic_store(&t->is_compacted, c->is_compacted);
+	atomic_store(&t->codec, c->is_recompressed ? (int)c->codec : -1);
+}
+
+struct topic *topic_new(struct broker *b, const struct topic_record *r, struct topic_config *config)
 {
 	struct topic *t = xcalloc(1, sizeof *t);
 
@@ -52,15 +113,15 @@ static struct topic *topic_new(struct broker *b, const struct topic_record *r,
 	memcpy(t->name, r->name.data, r->name.len);
 	t->name[r->name.len] = 0;
 	t->id = r->topic_id;
-	t->first_partition_id = r->first_partition_id;
-	t->partition_count = (int32_t)r->partition_count;
+	memcpy(t->uuid.bytes, r->uuid, sizeof t->uuid.bytes);
 	t->is_internal = r->is_internal;
 	t->created_ms = r->created_ms;
-	t->config = *config;
 	pthread_mutex_init(&t->mtx, NULL);
-	t->partitions = xcalloc(r->partition_count, sizeof(*t->partitions));
-	for (int32_t i = 0; i < t->partition_count; i++)
-		partition_init(&t->partitions[i], t, r->first_partition_id + (uint32_t)i, i);
+	topic_set_config(t, config);
+	for (size_t i = 0; i < extent_count(r->extents); i++) {
+		struct extent e = extent_at(r->extents, i);
+		topic_add_part(t, &e);
+	}
 	return t;
 }
 
@@ -79,41 +140,103 @@ static size_t place(const struct topics *ts, const char *name)
 	return low;
 }
 
-static struct topic *find(struct topics *ts, const char *name)
+/* Under lock. NULL: none. */
+static struct topic *find(const struct topics *ts, const char *name)
 {
 	size_t at = place(ts, name);
 	return at < ts->count && strcmp(ts->by_name[at]->name, name) == 0 ? ts->by_name[at] : NULL;
 }
 
-static void insert(struct topics *ts, struct topic *t)
+/* Under lock, as place. */
+static size_t place_uuid(const struct topics *ts, const struct topic_uuid *uuid)
+{
+	size_t low = 0, high = ts->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (memcmp(&ts->by_uuid[middle]->uuid, uuid, sizeof *uuid) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Under lock. Ids only count up, so a new range goes to the end; at opening, topics that grew come
+ * in another order. */
+static void insert_range(struct topics *ts, const struct id_range *r)
+{
+	if (ts->range_count == ts->range_cap) {
+		ts->range_cap = ts->range_cap ? 2 * ts->range_cap : 16;
+		ts->ranges = xrealloc(ts->ranges, ts->range_cap * sizeof *ts->ranges);
+	}
+	size_t at = ts->range_count++;
+	for (; at > 0 && ts->ranges[at - 1].extent.first_id > r->extent.first_id; at--)
+		ts->ranges[at] = ts->ranges[at - 1];
+	ts->ranges[at] = *r;
+}
+
+static void insert_part(struct topics *ts, struct topic *t, const struct topic_part *part)
+{
+	insert_range(ts, &(struct id_range){part->extent, t, part->first_index});
+	ts->partitions += part->extent.count;
+}
+
+static void insert_at(struct topic **list, size_t count, size_t at, struct topic *t)
+{
+	memmove(&list[at + 1], &list[at], (count - at) * sizeof(*list));
+	list[at] = t;
+}
+
+static void remove_at(struct topic **list, size_t count, size_t at)
+{
+	memmove(&list[at], &list[at + 1], (count - 1 - at) * sizeof(*list));
+}
+
+void topics_insert(struct topics *ts, struct topic *t)
 {
 	pthread_rwlock_wrlock(&ts->lock);
 	if (ts->count == ts->cap) {
 		ts->cap = ts->cap ? 2 * ts->cap : 16;
 		ts->by_name = xrealloc(ts->by_name, ts->cap * sizeof(*ts->by_name));
+		ts->by_uuid = xrealloc(ts->by_uuid, ts->cap * sizeof(*ts->by_uuid));
 	}
-	if (ts->id_count == ts->id_cap) {
-		ts->id_cap = ts->id_cap ? 2 * ts->id_cap : 16;
-		ts->by_id = xrealloc(ts->by_id, ts->id_cap * sizeof(*ts->by_id));
+	if (ts->all_count == ts->all_cap) {
+		ts->all_cap = ts->all_cap ? 2 * ts->all_cap : 16;
+		ts->all = xrealloc(ts->all, ts->all_cap * sizeof(*ts->all));
 	}
-	size_t at = place(ts, t->name);
-	memmove(&ts->by_name[at + 1], &ts->by_name[at], (ts->count - at) * sizeof(*ts->by_name));
-	ts->by_name[at] = t;
+	insert_at(ts->by_name, ts->count, place(ts, t->name), t);
+	insert_at(ts->by_uuid, ts->count, place_uuid(ts, &t->uuid), t);
 	ts->count++;
-	assert(ts->id_count == 0 ||
-	       ts->by_id[ts->id_count - 1]->first_partition_id < t->first_partition_id);
-	ts->by_id[ts->id_count++] = t;
-	ts->partitions += (size_t)t->partition_count;
+	ts->all[ts->all_count++] = t;
+	for (size_t i = 0; i < t->part_count; i++)
+		insert_part(ts, t, &t->parts[i]);
 	pthread_rwlock_unlock(&ts->lock);
 }
 
-static void take_out(struct topics *ts, struct topic *t)
+void topics_grow(struct topics *ts, struct topic *t, const struct extent *e)
+{
+	topic_add_part(t, e);
+	pthread_rwlock_wrlock(&ts->lock);
+	insert_part(ts, t, &t->parts[t->part_count - 1]);
+	pthread_rwlock_unlock(&ts->lock);
+}
+
+void topics_take_out(struct topics *ts, struct topic *t)
 {
 	pthread_rwlock_wrlock(&ts->lock);
-	size_t at = place(ts, t->name);
+	remove_at(ts->by_name, ts->count, place(ts, t->name));
+	remove_at(ts->by_uuid, ts->count, place_uuid(ts, &t->uuid));
 	ts->count--;
-	memmove(&ts->by_name[at], &ts->by_name[at + 1], (ts->count - at) * sizeof(*ts->by_name));
-	ts->partitions -= (size_t)t->partition_count;
+	ts->partitions -= (size_t)topic_partition_count(t);
+	pthread_rwlock_unlock(&ts->lock);
+}
+
+void topics_count(struct topics *ts, const char *name, bool *exists, size_t *partitions)
+{
+	pthread_rwlock_rdlock(&ts->lock);
+	*exists = find(ts, name);
+	*partitions = ts->partitions;
 	pthread_rwlock_unlock(&ts->lock);
 }
 
@@ -122,19 +245,19 @@ struct partition *topics_partition(struct topics *ts, uint32_t partition_id)
 	struct partition *p = NULL;
 
 	pthread_rwlock_rdlock(&ts->lock);
-	size_t low = 0, high = ts->id_count;
-	while (low < high) { /* the first topic that begins above the id */
+	size_t low = 0, high = ts->range_count;
+	while (low < high) { /* the first range that begins above the id */
 		size_t middle = (low + high) / 2;
-		if (ts->by_id[middle]->first_partition_id <= partition_id)
+		if (ts->ranges[middle].extent.first_id <= partition_id)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	if (low > 0) {
-		struct topic *t = ts->by_id[low - 1];
-		uint32_t index = partition_id - t->first_partition_id;
-		if (index < (uint32_t)t->partition_count && !topic_is_gone(t))
-			p = &t->partitions[index];
+		const struct id_range *r = &ts->ranges[low - 1];
+		uint32_t n = partition_id - r->extent.first_id;
+		if (n < r->extent.count && !topic_is_gone(r->topic))
+			p = topic_partition(r->topic, r->first_index + (int32_t)n);
 	}
 	pthread_rwlock_unlock(&ts->lock);
 	return p;
@@ -142,13 +265,26 @@ struct partition *topics_partition(struct topics *ts, uint32_t partition_id)
 
 /* --- loading --- */
 
+struct topic_uuid topic_uuid_new(void)
+{
+	struct topic_uuid u;
+
+	/* Written in base64, as Kafka's tools do, none begins with '-', which looks like an option. */
+	do
+		random_bytes(u.bytes, sizeof u.bytes);
+	while (u.bytes[0] >> 2 == 62);
+	u.bytes[6] = (uint8_t)((u.bytes[6] & 0x0f) | 0x40); /* version 4 */
+	u.bytes[8] = (uint8_t)((u.bytes[8] & 0x3f) | 0x80);
+	return u;
+}
+
 static enum ks_err load_one(struct broker *b, const struct topic_record *r, struct ks_why *why)
 {
 	struct topic_config config;
 	struct slice left = r->configs, key, value;
 	char k[256], v[CONFIG_VALUE_MAX + 1];
 
-	config_init(&config);
+	config_init(&config, &b->topic_defaults);
 	while (left.len && topic_record_config(&left, &key, &value)) {
 		if (key.len < sizeof k && value.len < sizeof v) {
 			memcpy(k, key.data, key.len);
@@ -163,7 +299,12 @@ static enum ks_err load_one(struct broker *b, const struct topic_record *r, stru
 			       (int)r->name.len, (const char *)r->name.data, (int)key.len,
 			       (const char *)key.data);
 	}
-	insert(&b->topics, topic_new(b, r, &config));
+	struct topic *t = topic_new(b, r, &config);
+	if (!r->has_uuid) {
+		t->uuid = topic_uuid_new();
+		t->lacks_record = true;
+	}
+	topics_insert(&b->topics, t);
 	return ERR_NONE;
 }
 
@@ -187,306 +328,6 @@ enum ks_err topics_load(struct broker *b, struct ks_why *why)
 	return err;
 }
 
-/* --- creating --- */
-
-static enum ks_err check_name(const char *name, struct ks_why *why)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len > BROKER_TOPIC_NAME_MAX)
-		return ks_fail(why, ERR_INVALID_TOPIC_EXCEPTION,
-			       "a topic's name has 1 to %d bytes, this one %zu",
-			       BROKER_TOPIC_NAME_MAX, len);
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return ks_fail(why, ERR_INVALID_TOPIC_EXCEPTION, "no topic is called \"%s\"", name);
-	for (const char *c = name; *c; c++)
-		if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') &&
-		    !(*c >= '0' && *c <= '9') && !strchr("._-", *c))
-			return ks_fail(why, ERR_INVALID_TOPIC_EXCEPTION,
-				       "topic \"%s\": only letters, digits, '.', '_' and '-' are "
-				       "allowed in a name",
-				       name);
-	return ERR_NONE;
-}
-
-/* Everything about a spec that does not depend on what exists. config: out, initialised on success.
- */
-static enum ks_err check_spec(const struct topic_spec *spec, struct topic_config *config,
-			      struct ks_why *why)
-{
-	enum ks_err err = check_name(spec->name, why);
-
-	if (err)
-		return err;
-	if (spec->partitions > BROKER_PARTITIONS_MAX)
-		return ks_fail(why, ERR_INVALID_PARTITIONS,
-			       "topic \"%s\": %d partitions are over the limit of %d", spec->name,
-			       spec->partitions, BROKER_PARTITIONS_MAX);
-	config_init(config);
-	for (size_t i = 0; i < spec->config_count && !err; i++)
-		err = config_set(config, spec->configs[i].key, spec->configs[i].value, why);
-	if (err)
-		config_fini(config);
-	return err;
-}
-
-static int32_t wanted_partitions(struct broker *b, const struct topic_spec *spec)
-{
-	return spec->partitions > 0 ? spec->partitions : b->options.default_partitions;
-}
-
-static enum ks_err check_room(struct broker *b, const struct topic_spec *spec, struct ks_why *why)
-{
-	size_t wanted = (size_t)wanted_partitions(b, spec);
-
-	pthread_rwlock_rdlock(&b->topics.lock);
-	bool exists = find(&b->topics, spec->name);
-	size_t have = b->topics.partitions;
-	pthread_rwlock_unlock(&b->topics.lock);
-	if (exists)
-		return ks_fail(why, ERR_TOPIC_ALREADY_EXISTS, "topic \"%s\" exists already",
-			       spec->name);
-	if (have + wanted > BROKER_PARTITIONS_MAX)
-		return ks_fail(why, ERR_INVALID_PARTITIONS,
-			       "topic \"%s\": with its %zu partitions there would be %zu, over the "
-			       "limit of %d",
-			       spec->name, wanted, have + wanted, BROKER_PARTITIONS_MAX);
-	return ERR_NONE;
-}
-
-struct create {
-	struct call call;
-	const struct topic_spec *spec;
-	struct topic_config config; /* taken by publish */
-	struct topic_record record;
-	struct ids ids; /* after it */
-};
-
-static void put_topic(struct group *g, struct topic_record *r, const struct topic_config *config)
-{
-	struct buf configs = {0}, value = {0};
-	struct key_id key = key_topic(r->topic_id);
-
-	r->config_count = config_encode(config, &configs);
-	r->configs = buf_slice(&configs);
-	topic_record_encode(&value, r);
-	store_put(g->write, CF_TOPICS, KEY_SLICE(key), buf_slice(&value));
-	buf_fini(&configs);
-	buf_fini(&value);
-}
-
-static enum ks_err create_apply(struct call *call, struct group *g)
-{
-	struct create *c = (struct create *)call;
-	struct broker *b = call->broker;
-	enum ks_err err = check_room(b, c->spec, call->why);
-
-	if (err)
-		return err;
-	uint32_t partitions = (uint32_t)wanted_partitions(b, c->spec);
-	if (b->ids.topic == UINT32_MAX || b->ids.partition > UINT32_MAX - 1 - partitions)
-		return ks_fail(call->why, ERR_INVALID_PARTITIONS,
-			       "all partition numbers are used up");
-	c->record = (struct topic_record){
-		.topic_id = b->ids.topic,
-		.first_partition_id = b->ids.partition,
-		.partition_count = partitions,
-		.is_internal = c->spec->is_internal,
-		.created_ms = g->now_ms,
-		.name = slice_str(c->spec->name),
-	};
-	c->ids = b->ids;
-	c->ids.topic++;
-	c->ids.partition += partitions;
-	struct value_ids ids = value_ids(&c->ids);
-	store_put(g->write, CF_META, key_ids, KEY_SLICE(ids));
-	put_topic(g, &c->record, &c->config);
-	return ERR_NONE;
-}
-
-static void create_publish(struct call *call)
-{
-	struct create *c = (struct create *)call;
-	struct broker *b = call->broker;
-
-	b->ids = c->ids;
-	insert(&b->topics, topic_new(b, &c->record, &c->config));
-	c->config = (struct topic_config){0};
-}
-
-enum ks_err broker_topic_create(struct broker *b, const struct topic_spec *spec, struct ks_why *why)
-{
-	struct create c = {
-		.call = {.apply = create_apply,
-			 .publish = create_publish,
-			 .is_alone = true,
-			 .broker = b,
-			 .why = why},
-		.spec = spec,
-	};
-	enum ks_err err = check_spec(spec, &c.config, why);
-
-	if (err)
-		return err;
-	err = shard_call(b->shard, &c.call);
-	config_fini(&c.config);
-	return err;
-}
-
-enum ks_err broker_topic_validate(struct broker *b, const struct topic_spec *spec,
-				  struct ks_why *why)
-{
-	struct topic_config config;
-	enum ks_err err = check_spec(spec, &config, why);
-
-	if (err)
-		return err;
-	config_fini(&config);
-	return check_room(b, spec, why);
-}
-
-/* --- deleting --- */
-
-struct delete
-{
-	struct call call;
-	const char *name;
-	struct topic *topic;
-};
-
-/* The partitions of a topic are neighbours: one range in each column family, however many they are. */
-static void delete_logs(struct group *g, const struct topic *t)
-{
-	uint32_t first = t->first_partition_id, after = first + (uint32_t)t->partition_count;
-	struct key_log log_from = key_log(first, 0), log_to = key_log(after, 0);
-	struct key_index from = key_index(first, INT64_MIN, 0), to = key_index(after, INT64_MIN, 0);
-	struct key_id start_from = key_log_start(first), start_to = key_log_start(after);
-
-	store_delete_range(g->write, CF_LOG, KEY_SLICE(log_from), KEY_SLICE(log_to));
-	store_delete_range(g->write, CF_INDEX, KEY_SLICE(from), KEY_SLICE(to));
-	store_delete_range(g->write, CF_TOPICS, KEY_SLICE(start_from), KEY_SLICE(start_to));
-}
-
-static enum ks_err topic_not_found(struct broker *b, const char *name, struct ks_why *why)
-{
-	char *near = broker_topic_suggest(b, name);
-
-	if (near)
-		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			"there is no topic \"%s\"; did you mean \"%s\"?", name, near);
-	else
-		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "there is no topic \"%s\"", name);
-	free(near);
-	return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-}
-
-static enum ks_err delete_apply(struct call *call, struct group *g)
-{
-	struct delete *d = (struct delete *)call;
-	struct broker *b = call->broker;
-
-	d->topic = broker_topic_find(b, d->name);
-	if (!d->topic)
-		return topic_not_found(b, d->name, call->why);
-	enum ks_err err =
-		offsets_delete_partitions(b->store, g->write, d->topic->first_partition_id,
-					  (uint32_t)d->topic->partition_count, call->why);
-	if (err)
-		return err;
-	struct key_id key = key_topic(d->topic->id);
-	store_delete(g->write, CF_TOPICS, KEY_SLICE(key));
-	delete_logs(g, d->topic);
-	atomic_store_explicit(&d->topic->is_gone, true, memory_order_release);
-	return ERR_NONE;
-}
-
-static void delete_publish(struct call *call)
-{
-	struct delete *d = (struct delete *)call;
-
-	take_out(&call->broker->topics, d->topic);
-	for (int32_t i = 0; i < d->topic->partition_count; i++)
-		partition_wake(&d->topic->partitions[i]);
-}
-
-enum ks_err broker_topic_delete(struct broker *b, const char *name, struct ks_why *why)
-{
-	struct delete d = {
-		.call = {.apply = delete_apply,
-			 .publish = delete_publish,
-			 .is_alone = true,
-			 .broker = b,
-			 .why = why},
-		.name = name,
-	};
-	return shard_call(b->shard, &d.call);
-}
-
-/* --- altering --- */
-
-struct alter {
-	struct call call;
-	const char *name;
-	const struct config_entry *configs;
-	size_t count;
-	struct topic *topic;
-	struct topic_config config; /* swapped with the topic's by publish */
-};
-
-static enum ks_err alter_apply(struct call *call, struct group *g)
-{
-	struct alter *a = (struct alter *)call;
-	enum ks_err err = ERR_NONE;
-
-	a->topic = broker_topic_find(call->broker, a->name);
-	if (!a->topic)
-		return topic_not_found(call->broker, a->name, call->why);
-	config_copy(&a->config, &a->topic->config);
-	for (size_t i = 0; i < a->count && !err; i++)
-		err = config_set(&a->config, a->configs[i].key, a->configs[i].value, call->why);
-	if (err)
-		return err;
-	struct topic_record r = {
-		.topic_id = a->topic->id,
-		.first_partition_id = a->topic->first_partition_id,
-		.partition_count = (uint32_t)a->topic->partition_count,
-		.is_internal = a->topic->is_internal,
-		.created_ms = a->topic->created_ms,
-		.name = slice_str(a->topic->name),
-	};
-	put_topic(g, &r, &a->config);
-	return ERR_NONE;
-}
-
-static void alter_publish(struct call *call)
-{
-	struct alter *a = (struct alter *)call;
-	struct topic_config old = a->topic->config;
-
-	pthread_mutex_lock(&a->topic->mtx);
-	a->topic->config = a->config;
-	pthread_mutex_unlock(&a->topic->mtx);
-	a->config = old;
-}
-
-enum ks_err broker_topic_alter(struct broker *b, const char *name,
-			       const struct config_entry *configs, size_t count, struct ks_why *why)
-{
-	struct alter a = {
-		.call = {.apply = alter_apply,
-			 .publish = alter_publish,
-			 .is_alone = true,
-			 .broker = b,
-			 .why = why},
-		.name = name,
-		.configs = configs,
-		.count = count,
-	};
-	enum ks_err err = shard_call(b->shard, &a.call);
-	config_fini(&a.config);
-	return err;
-}
-
 /* --- finding --- */
 
 struct topic *broker_topic_find(struct broker *b, const char *name)
@@ -494,6 +335,19 @@ struct topic *broker_topic_find(struct broker *b, const char *name)
 	pthread_rwlock_rdlock(&b->topics.lock);
 	struct topic *t = find(&b->topics, name);
 	pthread_rwlock_unlock(&b->topics.lock);
+	return t;
+}
+
+struct topic *broker_topic_find_uuid(struct broker *b, const struct topic_uuid *uuid)
+{
+	struct topics *ts = &b->topics;
+
+	pthread_rwlock_rdlock(&ts->lock);
+	size_t at = place_uuid(ts, uuid);
+	struct topic *t = at < ts->count ? ts->by_uuid[at] : NULL;
+	if (t && memcmp(&t->uuid, uuid, sizeof *uuid) != 0)
+		t = NULL;
+	pthread_rwlock_unlock(&ts->lock);
 	return t;
 }
 
@@ -511,6 +365,19 @@ struct topic *broker_topic_find_or_create(struct broker *b, const char *name, st
 	if (err && err != ERR_TOPIC_ALREADY_EXISTS)
 		return NULL;
 	return broker_topic_find(b, name);
+}
+
+enum ks_err topic_not_found(struct broker *b, const char *name, struct ks_why *why)
+{
+	char *near = broker_topic_suggest(b, name);
+
+	if (near)
+		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
+			"there is no topic \"%s\"; did you mean \"%s\"?", name, near);
+	else
+		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "there is no topic \"%s\"", name);
+	free(near);
+	return ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 struct topic **broker_topics(struct broker *b, size_t *count)
@@ -557,29 +424,72 @@ bool topic_is_internal(const struct topic *t)
 
 int32_t topic_partition_count(const struct topic *t)
 {
-	return t->partition_count;
+	return atomic_load_explicit(&t->partition_count, memory_order_acquire);
 }
 
 struct partition *topic_partition(struct topic *t, int32_t index)
 {
-	assert(index >= 0 && index < t->partition_count);
-	return &t->partitions[index];
+	assert(index >= 0 && index < topic_partition_count(t));
+	return atomic_load_explicit(&t->slots, memory_order_acquire)[index];
+}
+
+struct topic_uuid topic_uuid(const struct topic *t)
+{
+	return t->uuid;
+}
+
+int32_t topic_max_message_bytes(const struct topic *t)
+{
+	return atomic_load_explicit(&t->max_message_bytes, memory_order_relaxed);
+}
+
+bool topic_wants_keys(const struct topic *t)
+{
+	return atomic_load_explicit(&t->is_compacted, memory_order_relaxed);
+}
+
+enum batch_timestamp_type topic_timestamp_type(const struct topic *t)
+{
+	return atomic_load_explicit(&t->is_append_time, memory_order_relaxed)
+		       ? BATCH_LOG_APPEND_TIME
+		       : BATCH_CREATE_TIME;
+}
+
+int64_t topic_timestamp_before_max_ms(const struct topic *t)
+{
+	return atomic_load_explicit(&t->timestamp_before_max_ms, memory_order_relaxed);
+}
+
+int64_t topic_timestamp_after_max_ms(const struct topic *t)
+{
+	return atomic_load_explicit(&t->timestamp_after_max_ms, memory_order_relaxed);
+}
+
+bool topic_codec(const struct topic *t, enum codec *codec)
+{
+	int c = atomic_load_explicit(&t->codec, memory_order_relaxed);
+
+	if (c >= 0)
+		*codec = (enum codec)c;
+	return c >= 0;
+}
+
+int32_t topic_min_insync_replicas(const struct topic *t)
+{
+	return atomic_load_explicit(&t->min_insync_replicas, memory_order_relaxed);
 }
 
 struct topic_config_row *topic_configs(struct topic *t, size_t *count)
 {
-	struct topic_config_row *table = xcalloc(CONFIG_KEYS, sizeof *table);
-
 	pthread_mutex_lock(&t->mtx);
-	for (size_t i = 0; i < CONFIG_KEYS; i++) {
-		const char *value = config_value(&t->config, i);
-		table[i].key = config_key(i);
-		table[i].is_default = !t->config.set[i];
-		memcpy(table[i].value, value, strlen(value) + 1);
-	}
+	struct topic_config_row *rows = config_rows(&t->config, count);
 	pthread_mutex_unlock(&t->mtx);
-	*count = CONFIG_KEYS;
-	return table;
+	return rows;
+}
+
+struct topic_config_row *broker_configs(struct broker *b, size_t *count)
+{
+	return config_defaults_rows(&b->topic_defaults, count);
 }
 
 struct topic_retention topic_retention(struct topic *t)
@@ -592,4 +502,19 @@ struct topic_retention topic_retention(struct topic *t)
 	};
 	pthread_mutex_unlock(&t->mtx);
 	return r;
+}
+
+struct topic_cleanup topic_cleanup(struct topic *t)
+{
+	pthread_mutex_lock(&t->mtx);
+	struct topic_cleanup c = {
+		.segment_ms = t->config.segment_ms,
+		.segment_bytes = t->config.segment_bytes,
+		.min_lag_ms = t->config.min_compaction_lag_ms,
+		.max_lag_ms = t->config.max_compaction_lag_ms,
+		.delete_retention_ms = t->config.delete_retention_ms,
+		.min_dirty_ratio = t->config.min_dirty_ratio,
+	};
+	pthread_mutex_unlock(&t->mtx);
+	return c;
 }

@@ -1,11 +1,16 @@
-/* waiter.c - a thread that waits for any of several partitions.
+/* waiter.c - a thread, or a callback, that waits for any of several partitions.
  *
  * The ticket counts what happened. A thread takes the ticket, looks at its partitions, finds
  * nothing and waits for the ticket to become stale: what happened between looking and waiting is
- * not missed.
+ * not missed. A callback does the same with a flag: armed before the look, taken down by the first
+ * thing that happens, so that many events are one call.
+ *
+ * A partition wakes under its lock, and waiter_free takes that lock to leave its list; so no
+ * callback runs once it has returned.
  */
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -13,6 +18,11 @@
 #include "broker/partition.h"
 
 struct waiter {
+	/* immutable; NULL: a thread waits */
+	void (*wake)(void *arg);
+	void *arg;
+	_Atomic(bool) is_armed;
+
 	pthread_mutex_t mtx;
 	pthread_cond_t happened;
 	uint64_t events; /* shared, under mtx */
@@ -35,6 +45,21 @@ struct waiter *waiter_new(void)
 	return w;
 }
 
+struct waiter *waiter_new_callback(void (*wake)(void *arg), void *arg)
+{
+	struct waiter *w = waiter_new();
+
+	w->wake = wake;
+	w->arg = arg;
+	return w;
+}
+
+void waiter_arm(struct waiter *w)
+{
+	assert(w->wake);
+	atomic_store(&w->is_armed, true);
+}
+
 void waiter_free(struct waiter *w)
 {
 	if (!w)
@@ -55,6 +80,17 @@ void waiter_watch(struct waiter *w, struct partition *p)
 	}
 	w->watched[w->count++] = p;
 	partition_add_waiter(p, w);
+}
+
+void waiter_unwatch(struct waiter *w, struct partition *p)
+{
+	size_t i = 0;
+
+	while (i < w->count && w->watched[i] != p)
+		i++;
+	assert(i < w->count && "only what is watched can be unwatched");
+	w->watched[i] = w->watched[--w->count];
+	partition_remove_waiter(p, w);
 }
 
 uint64_t waiter_ticket(struct waiter *w)
@@ -85,6 +121,12 @@ void waiter_wait(struct waiter *w, uint64_t ticket, int timeout_ms)
 
 void waiter_wake(struct waiter *w)
 {
+	if (w->wake) {
+		/* The load spares the common case, a waiter that was woken already. */
+		if (atomic_load(&w->is_armed) && atomic_exchange(&w->is_armed, false))
+			w->wake(w->arg);
+		return;
+	}
 	pthread_mutex_lock(&w->mtx);
 	w->events++;
 	pthread_cond_broadcast(&w->happened);

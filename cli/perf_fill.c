@@ -84,7 +84,7 @@ static void send_lane(struct perf_feed *f, struct lane *l)
 	batch_writer_finish(&l->writer, CODEC_NONE, &f->scratch);
 	l->is_open = false;
 	a->partition = l->partition;
-	a->batches = frame_copy(buf_slice(&l->bytes));
+	a->frame = frame_copy(buf_slice(&l->bytes));
 	a->acks = f->acks;
 	a->done = written;
 	a->cookie = f;

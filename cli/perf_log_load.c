@@ -126,7 +126,7 @@ void log_append(struct log_appender *a, int64_t first, int64_t count, int64_t be
 		struct log_slot *s = take_slot(a);
 		s->append = (struct append){
 			.partition = topic_partition(a->topic, (int32_t)(k % l->partitions)),
-			.batches = frame_copy(slice_of(f->data, f->len)),
+			.frame = frame_copy(slice_of(f->data, f->len)),
 			.acks = a->acks,
 			.done = answered,
 			.cookie = a,

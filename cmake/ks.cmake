@@ -53,10 +53,14 @@ function(ks_test name)
 endfunction()
 
 # ks_fuzz(name LINK ks_x): a libFuzzer target with -DKS_FUZZ=ON; otherwise the same driver replays the
-# corpus tests/fuzz/corpus/<name> as a test.
+# corpus tests/fuzz/corpus/<name> as a test. SOURCES: instead of fuzz_<name>.c; DEFINES: macros for them.
 function(ks_fuzz name)
-	cmake_parse_arguments(A "" "" "LINK" ${ARGN})
-	add_executable(fuzz_${name} fuzz_${name}.c)
+	cmake_parse_arguments(A "" "" "SOURCES;DEFINES;LINK" ${ARGN})
+	if(NOT A_SOURCES)
+		set(A_SOURCES fuzz_${name}.c)
+	endif()
+	add_executable(fuzz_${name} ${A_SOURCES})
+	target_compile_definitions(fuzz_${name} PRIVATE ${A_DEFINES})
 	set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${KS_TEST_OUTPUT_DIRECTORY})
 	target_link_libraries(fuzz_${name} PRIVATE ${A_LINK})
 	ks_flags(fuzz_${name})

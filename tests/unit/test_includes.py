@@ -8,7 +8,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ["base", "wire", "store", "txn", "broker", "client", "streams", "lua", "cli"]
+FOLDERS = ["base", "wire", "store", "txn", "groups", "broker", "server", "client", "streams", "lua", "cli"]
 # Who alone may include a foreign header.
 ALONE = {
     "rocksdb/c.h": {"store/rocks.c", "store/rocks_options.c"},

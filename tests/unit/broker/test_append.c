@@ -155,7 +155,7 @@ static void close_gate(struct rig *r, struct gate *g, struct partition *p)
 	pthread_cond_init(&g->changed, NULL);
 	g->is_closed = true;
 	g->append = (struct append){.partition = p,
-				    .batches = rig_frame(1, 0, 0, START_MS),
+				    .frame = rig_frame(1, 0, 0, START_MS),
 				    .acks = ACKS_ALL,
 				    .done = hold,
 				    .cookie = g};
@@ -184,7 +184,7 @@ static void commands_that_wait_share_one_write_and_one_value(void **state)
 	broker_stats(r->b, &before);
 	for (int i = 0; i < 50; i++) {
 		appends[i] = (struct append){.partition = p,
-					     .batches = rig_frame(1, i + 1, 0, START_MS),
+					     .frame = rig_frame(1, i + 1, 0, START_MS),
 					     .acks = i % 2 ? ACKS_ALL : ACKS_LEADER,
 					     .done = count_done,
 					     .cookie = &g};
@@ -195,6 +195,7 @@ static void commands_that_wait_share_one_write_and_one_value(void **state)
 	broker_stats(r->b, &after);
 
 	assert_int_equal(after.groups_written - before.groups_written, 1);
+	assert_true(p->tail_count < 10); /* they lie together */
 	for (int i = 0; i < 50; i++) {
 		assert_int_equal(appends[i].base_offset, i + 1);
 		assert_int_equal(rig_number_at(p, i + 1), i + 1);
@@ -232,6 +233,101 @@ static void one_frame_may_be_larger_than_a_value(void **state)
 	store_iter_free(it);
 	buf_fini(&out);
 	buf_fini(&got);
+}
+
+/* --- slices of one frame --- */
+
+/* What a request looks like: batches of several partitions, and other bytes around them. */
+struct request {
+	struct frame *frame;
+	struct slice batches[3];
+	size_t len;
+};
+
+static struct request make_request(size_t value_bytes)
+{
+	struct buf out = {0};
+	struct request q;
+	size_t ends[4];
+
+	buf_append_str(&out, "head");
+	for (int i = 0; i < 3; i++) {
+		ends[i] = out.len;
+		rig_batch(&out, 2, 10 * i, value_bytes, START_MS);
+		if (i == 1) /* two batches in one stretch */
+			rig_batch(&out, 1, 12, value_bytes, START_MS);
+		ends[i + 1] = out.len;
+		buf_append_str(&out, i == 2 ? "tail" : "");
+	}
+	q.frame = frame_copy(buf_slice(&out));
+	q.len = out.len;
+	for (int i = 0; i < 3; i++)
+		q.batches[i] = slice_of(q.frame->data + ends[i], ends[i + 1] - ends[i]);
+	buf_fini(&out);
+	return q;
+}
+
+static void append_slices(struct rig *r, struct topic *t, const struct request *q,
+			  struct append appends[3])
+{
+	struct gate g = {.done = 0};
+
+	pthread_mutex_init(&g.mtx, NULL);
+	pthread_cond_init(&g.changed, NULL);
+	for (int i = 0; i < 3; i++) {
+		appends[i] = (struct append){.partition = topic_partition(t, i),
+					     .frame = frame_ref(q->frame),
+					     .batches = q->batches[i],
+					     .acks = ACKS_LEADER,
+					     .done = count_done,
+					     .cookie = &g};
+		broker_append(r->b, &appends[i]);
+	}
+	wait_done(&g, 3);
+}
+
+static void slices_of_one_frame_go_to_different_partitions(void **state)
+{
+	struct rig *r = *state;
+	struct topic *t = rig_topic(r, "t", 3);
+	struct request q = make_request(0);
+	struct append appends[3];
+
+	rig_append(r, topic_partition(t, 2), 1, 19);
+	append_slices(r, t, &q, appends);
+	assert_memory_equal(q.frame->data, "head", 4);
+	assert_memory_equal(q.frame->data + q.len - 4, "tail", 4);
+	assert_int_equal(q.frame->refs, 1); /* the tails have copies of what is small */
+	frame_unref(q.frame);
+	assert_int_equal(appends[0].base_offset, 0);
+	assert_int_equal(appends[1].base_offset, 0);
+	assert_int_equal(appends[2].base_offset, 1);
+	assert_int_equal(appends[2].log_start_offset, 0);
+	assert_int_equal(partition_high_watermark(topic_partition(t, 0)), 2);
+	assert_int_equal(partition_high_watermark(topic_partition(t, 1)), 3);
+	assert_int_equal(rig_number_at(topic_partition(t, 0), 1), 1);
+	assert_int_equal(rig_number_at(topic_partition(t, 1), 2), 12);
+	assert_int_equal(rig_number_at(topic_partition(t, 2), 2), 21);
+}
+
+static void a_frame_of_slices_counts_whole_while_one_is_held(void **state)
+{
+	struct rig *r = *state;
+	struct append appends[3];
+
+	broker_close(r->b);
+	r->options.tail_bytes = 1000000;
+	rig_open(r);
+	struct topic *t = rig_topic(r, "t", 3);
+	for (int i = 0; i < 40; i++) { /* each about 420 KB: two fit, three do not */
+		struct request q = make_request(60000);
+		append_slices(r, t, &q, appends);
+		frame_unref(q.frame);
+	}
+	size_t held = 0;
+	for (int i = 0; i < 3; i++)
+		held += topic_partition(t, i)->tail_count;
+	assert_true(held > 3 && held <= 6);
 }
 
 /* --- what may be appended --- */
@@ -491,6 +587,8 @@ int main(void)
 		BOTH(many_threads_get_offsets_in_their_order),
 		BOTH(commands_that_wait_share_one_write_and_one_value),
 		BOTH(one_frame_may_be_larger_than_a_value),
+		BOTH(slices_of_one_frame_go_to_different_partitions),
+		MEMORY(a_frame_of_slices_counts_whole_while_one_is_held),
 		BOTH(a_batch_over_max_message_bytes_is_refused),
 		BOTH(damaged_and_control_batches_are_refused),
 		BOTH(log_append_time_is_the_brokers_clock),

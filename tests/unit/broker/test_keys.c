@@ -71,6 +71,9 @@ static void values_are_decoded_whole_or_not_at_all(void **state)
 	struct value_index e = value_index(1);
 	struct key_index ikey = key_index(1, 2, 3);
 	struct index_entry entry;
+	struct cleaned cleaned = {.offset = 1, .holes_below = 2};
+	struct value_cleaned f = value_cleaned(&cleaned);
+	struct key_id ckey = key_cleaned(5);
 	uint64_t index;
 	uint32_t epoch;
 	int64_t offset, time;
@@ -78,22 +81,31 @@ static void values_are_decoded_whole_or_not_at_all(void **state)
 	(void)state;
 	assert_strict(KEY_SLICE(a), ids_decode(v, &ids));
 	assert_strict(KEY_SLICE(b), batch_index_decode(v, &index, &epoch));
+	struct value_producer_ids p = value_producer_ids(INT64_C(1) << 40);
+	int64_t next;
+	assert_strict(KEY_SLICE(p), producer_ids_decode(v, &next));
+	assert_true(producer_ids_decode(KEY_SLICE(p), &next));
+	assert_int_equal(next, INT64_C(1) << 40);
 	assert_strict(KEY_SLICE(c), value_offset_decode(v, &offset, &time));
 	assert_strict(KEY_SLICE(d), log_start_decode(KEY_SLICE(key), v, &start));
 	assert_strict(KEY_SLICE(e), index_decode(KEY_SLICE(ikey), v, &entry));
+	assert_strict(KEY_SLICE(f), cleaned_decode(KEY_SLICE(ckey), v, &cleaned));
 	assert_strict(KEY_SLICE(key), log_start_decode(v, KEY_SLICE(d), &start));
 }
 
 static void topic_records_are_decoded_whole_or_not_at_all(void **state)
 {
-	struct buf configs = {0}, value = {0};
+	struct buf configs = {0}, extents = {0}, value = {0};
+	struct extent first = {9, 3}, second = {20, 2};
 	struct key_id key = key_topic(77);
 	struct slice k, c;
 
 	(void)state;
 	buf_append(&configs, "\0\3abc\0\1d", 8);
-	struct topic_record r = {.first_partition_id = 9,
-				 .partition_count = 3,
+	extent_append(&extents, &first);
+	extent_append(&extents, &second);
+	struct topic_record r = {.uuid = "0123456789abcde",
+				 .extents = buf_slice(&extents),
 				 .is_internal = true,
 				 .created_ms = 12,
 				 .name = slice_str("orders"),
@@ -104,8 +116,12 @@ static void topic_records_are_decoded_whole_or_not_at_all(void **state)
 	assert_strict(buf_slice(&value), topic_record_decode(KEY_SLICE(key), v, &got));
 	assert_true(topic_record_decode(KEY_SLICE(key), buf_slice(&value), &got));
 	assert_int_equal(got.topic_id, 77);
-	assert_int_equal(got.first_partition_id, 9);
-	assert_int_equal(got.partition_count, 3);
+	assert_true(got.has_uuid);
+	assert_memory_equal(got.uuid, "0123456789abcde", 16);
+	assert_int_equal(got.partition_count, 5);
+	assert_int_equal(extent_count(got.extents), 2);
+	assert_int_equal(extent_at(got.extents, 1).first_id, 20);
+	assert_int_equal(extent_at(got.extents, 1).count, 2);
 	assert_true(got.is_internal);
 	assert_int_equal(got.created_ms, 12);
 	assert_true(slice_equal(got.name, slice_str("orders")));
@@ -114,7 +130,83 @@ static void topic_records_are_decoded_whole_or_not_at_all(void **state)
 	assert_true(slice_equal(c, slice_str("d")));
 	assert_false(topic_record_config(&got.configs, &k, &c));
 	buf_fini(&configs);
+	buf_fini(&extents);
 	buf_fini(&value);
+}
+
+static void records_of_the_first_version_are_read(void **state)
+{
+	static const uint8_t old[] = "\1\1\0\0\0\0\0\0\0\14" /* internal, made at 12 ms */
+				     "\0\0\0\11\0\0\0\3"     /* 3 partitions from 9 on */
+				     "\0\6orders\0\0";
+	struct key_id key = key_topic(77);
+	struct topic_record got;
+
+	(void)state;
+	assert_strict(slice_of(old, sizeof old - 1), topic_record_decode(KEY_SLICE(key), v, &got));
+	assert_true(topic_record_decode(KEY_SLICE(key), slice_of(old, sizeof old - 1), &got));
+	assert_false(got.has_uuid);
+	assert_int_equal(got.partition_count, 3);
+	assert_int_equal(extent_count(got.extents), 1);
+	assert_int_equal(extent_at(got.extents, 0).first_id, 9);
+	assert_int_equal(got.created_ms, 12);
+	assert_true(slice_equal(got.name, slice_str("orders")));
+}
+
+static void how_far_compaction_came_is_told_in_full(void **state)
+{
+	struct cleaned c = {.offset = 1,
+			    .max_timestamp = -2,
+			    .holes_below = 3,
+			    .position = 4,
+			    .shift = 5,
+			    .removed_clean = 6,
+			    .removed_dirty = 7},
+		       got;
+	struct key_id key = key_cleaned(9);
+	struct value_cleaned value = value_cleaned(&c);
+
+	(void)state;
+	assert_true(cleaned_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
+	assert_int_equal(got.partition_id, 9);
+	assert_int_equal(got.offset, 1);
+	assert_int_equal(got.max_timestamp, -2);
+	assert_int_equal(got.holes_below, 3);
+	assert_int_equal(got.position, 4);
+	assert_int_equal(got.shift, 5);
+	assert_int_equal(got.removed_clean, 6);
+	assert_int_equal(got.removed_dirty, 7);
+	c.holes_below = 0; /* below what is clean */
+	value = value_cleaned(&c);
+	assert_false(cleaned_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
+}
+
+static bool takes_extents(const struct extent *all, size_t count)
+{
+	struct buf extents = {0}, value = {0};
+	struct key_id key = key_topic(1);
+	struct topic_record got;
+
+	for (size_t i = 0; i < count; i++)
+		extent_append(&extents, &all[i]);
+	struct topic_record r = {.name = slice_str("t"), .extents = buf_slice(&extents)};
+	topic_record_encode(&value, &r);
+	bool taken = topic_record_decode(KEY_SLICE(key), buf_slice(&value), &got);
+	buf_fini(&extents);
+	buf_fini(&value);
+	return taken;
+}
+
+static void extents_rise_and_are_not_empty(void **state)
+{
+	(void)state;
+	assert_true(takes_extents((struct extent[]){{0, 1}, {1, 1}}, 2));
+	assert_false(takes_extents(NULL, 0));
+	assert_false(takes_extents((struct extent[]){{0, 0}}, 1));
+	assert_false(takes_extents((struct extent[]){{5, 2}, {6, 2}}, 2));
+	assert_false(takes_extents((struct extent[]){{5, 2}, {1, 2}}, 2));
+	assert_false(takes_extents((struct extent[]){{UINT32_MAX, 1}}, 1));
+	assert_false(takes_extents((struct extent[]){{0, 0x7fffffff}, {0x7fffffff, 1}}, 2));
 }
 
 static void offset_keys_keep_groups_apart(void **state)
@@ -143,6 +235,9 @@ int main(void)
 		cmocka_unit_test(index_keys_sort_by_time_even_before_1970),
 		cmocka_unit_test(values_are_decoded_whole_or_not_at_all),
 		cmocka_unit_test(topic_records_are_decoded_whole_or_not_at_all),
+		cmocka_unit_test(records_of_the_first_version_are_read),
+		cmocka_unit_test(how_far_compaction_came_is_told_in_full),
+		cmocka_unit_test(extents_rise_and_are_not_empty),
 		cmocka_unit_test(offset_keys_keep_groups_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

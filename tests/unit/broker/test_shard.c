@@ -73,14 +73,25 @@ static void dump(struct rig *r, struct buf *out)
 	}
 }
 
+/* With a uuid that is the same each time. */
+static void make_topic(struct rig *r, const char *name, int32_t partitions, const char *key,
+		       const char *value)
+{
+	struct config_entry config = {key, value};
+	struct topic_uuid uuid = {{(uint8_t)name[0]}};
+	struct topic_spec spec = {name, &uuid, partitions, &config, key ? 1 : 0, false};
+
+	assert_ok(broker_topic_create(r->b, &spec, why));
+}
+
 static void play(struct rig *r)
 {
 	struct job_session *s;
 	int64_t start;
 
-	rig_topic_with(r, "a", 3, "message.timestamp.type", "LogAppendTime");
-	rig_topic_with(r, "b", 1, "retention.ms", "5000");
-	rig_topic(r, "c", 1);
+	make_topic(r, "a", 3, "message.timestamp.type", "LogAppendTime");
+	make_topic(r, "b", 1, "retention.ms", "5000");
+	make_topic(r, "c", 1, NULL, NULL);
 	for (int i = 0; i < 40; i++) {
 		r->now_ms += 100;
 		rig_append(r, topic_partition(broker_topic_find(r->b, "a"), i % 3), 2, i);

@@ -56,14 +56,14 @@ static void a_topic_is_made_once(void **state)
 
 static const char *config_of(struct rig *r, const char *topic, const char *key, bool *is_default)
 {
-	static char value[64];
+	static char value[1024];
 	size_t count;
 	struct topic_config_row *rows = topic_configs(broker_topic_find(r->b, topic), &count);
 
 	value[0] = 0;
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(rows[i].key, key) == 0) {
-			memcpy(value, rows[i].value, sizeof value);
+			snprintf(value, sizeof value, "%s", rows[i].value);
 			*is_default = rows[i].is_default;
 		}
 	free(rows);
@@ -204,6 +204,160 @@ static void a_deleted_topic_leaves_nothing_behind(void **state)
 	assert_int_equal(partition_high_watermark(topic_partition(again, 1)), 0);
 }
 
+static void a_topic_is_found_by_its_uuid(void **state)
+{
+	struct rig *r = *state;
+	struct topic_uuid first = topic_uuid(rig_topic(r, "t", 1)), nobody = {{1}};
+	struct topic_uuid other = topic_uuid(rig_topic(r, "u", 1));
+
+	assert_int_equal(first.bytes[6] >> 4, 4); /* version 4 */
+	assert_int_equal(first.bytes[8] >> 6, 2);
+	assert_memory_not_equal(&first, &other, sizeof first);
+	assert_ptr_equal(broker_topic_find_uuid(r->b, &first), broker_topic_find(r->b, "t"));
+	assert_ptr_equal(broker_topic_find_uuid(r->b, &other), broker_topic_find(r->b, "u"));
+	assert_null(broker_topic_find_uuid(r->b, &nobody));
+
+	assert_ok(broker_topic_delete(r->b, "t", why));
+	assert_null(broker_topic_find_uuid(r->b, &first));
+	struct topic_uuid again = topic_uuid(rig_topic(r, "t", 1));
+	assert_memory_not_equal(&first, &again, sizeof first);
+}
+
+static void uuids_outlive_a_restart(void **state)
+{
+	struct rig *r = *state;
+	struct topic_uuid uuid = topic_uuid(rig_topic(r, "t", 1));
+
+	assert_ok(
+		broker_topic_alter(r->b, "t", &(struct config_entry){"retention.ms", "9"}, 1, why));
+	rig_reopen(r);
+	assert_ptr_equal(broker_topic_find_uuid(r->b, &uuid), broker_topic_find(r->b, "t"));
+}
+
+/* The record of topic 0 as the first version wrote it: 2 partitions from 0 on, retention.ms = 9. */
+static void put_old_record(struct rig *r)
+{
+	static const uint8_t old[] = "\1\0\0\0\0\0\0\0\0\14\0\0\0\0\0\0\0\2\0\1t"
+				     "\0\1\0\14retention.ms\0\1"
+				     "9";
+	struct store_write *w = store_write_new(broker_store(r->b));
+	struct key_id key = key_topic(0);
+
+	store_put(w, CF_TOPICS, KEY_SLICE(key), slice_of(old, sizeof old - 1));
+	assert_ok(store_commit(broker_store(r->b), w, true, why));
+	store_write_free(w);
+}
+
+static void a_topic_from_before_uuids_gets_one_and_keeps_it(void **state)
+{
+	struct rig *r = *state;
+	bool is_default;
+
+	rig_topic_with(r, "t", 2, "retention.ms", "9");
+	rig_append(r, rig_partition(r, "t"), 1, 5);
+	put_old_record(r);
+	rig_reopen(r);
+	struct topic_uuid uuid = topic_uuid(broker_topic_find(r->b, "t"));
+	assert_int_equal(uuid.bytes[6] >> 4, 4);
+	rig_reopen(r);
+	struct topic *t = broker_topic_find_uuid(r->b, &uuid);
+	assert_non_null(t);
+	assert_int_equal(topic_partition_count(t), 2);
+	assert_int_equal(rig_number_at(topic_partition(t, 0), 0), 5);
+	assert_string_equal(config_of(r, "t", "retention.ms", &is_default), "9");
+}
+
+static void partitions_are_added_behind_those_that_are_there(void **state)
+{
+	struct rig *r = *state;
+	struct topic *t = rig_topic(r, "t", 2);
+	struct partition *first = topic_partition(t, 0);
+	struct ks_why said;
+
+	rig_topic(r, "u", 3); /* takes the numbers behind t's */
+	rig_append(r, first, 1, 10);
+	assert_int_equal(broker_topic_check_partitions(r->b, "t", 5, &said), 0);
+	assert_int_equal(topic_partition_count(t), 2);
+	for (int32_t n = 3; n <= 9; n += 2)
+		assert_ok(broker_topic_add_partitions(r->b, "t", n, why));
+	assert_int_equal(topic_partition_count(t), 9);
+	assert_ptr_equal(topic_partition(t, 0), first);
+	for (int32_t i = 0; i < 9; i++) {
+		struct partition *p = topic_partition(t, i);
+		assert_int_equal(partition_index(p), i);
+		assert_ptr_equal(topics_partition(&r->b->topics, p->id), p);
+		if (i)
+			assert_int_equal(rig_append(r, p, 1, 10 + i), 0);
+	}
+	for (int32_t i = 0; i < 9; i++)
+		assert_int_equal(rig_number_at(topic_partition(t, i), 0), 10 + i);
+
+	assert_int_equal(broker_topic_add_partitions(r->b, "t", 9, &said), ERR_INVALID_PARTITIONS);
+	assert_string_equal(said.text, "topic \"t\" has 9 partitions already, and 9 are not more");
+	assert_int_equal(broker_topic_add_partitions(r->b, "t", -1, &said), ERR_INVALID_PARTITIONS);
+	assert_int_equal(broker_topic_add_partitions(r->b, "t", BROKER_PARTITIONS_MAX - 2, &said),
+			 ERR_INVALID_PARTITIONS);
+	assert_string_equal(said.text, "topic \"t\": with 99998 partitions of it there would be "
+				       "100001, over the limit of 100000");
+	assert_int_equal(broker_topic_check_partitions(r->b, "tt", 9, &said),
+			 ERR_UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+static void added_partitions_outlive_a_restart(void **state)
+{
+	struct rig *r = *state;
+
+	rig_topic(r, "t", 1);
+	for (int32_t n = 2; n <= 5; n++) {
+		char other[2] = {(char)('a' + n), 0};
+		rig_topic(r, other, 1);
+		assert_ok(broker_topic_add_partitions(r->b, "t", n, why));
+	}
+	for (int32_t i = 0; i < 5; i++)
+		rig_append(r, topic_partition(broker_topic_find(r->b, "t"), i), 1, 10 + i);
+	rig_reopen(r);
+	struct topic *t = broker_topic_find(r->b, "t");
+	assert_int_equal(topic_partition_count(t), 5);
+	for (int32_t i = 0; i < 5; i++) {
+		struct partition *p = topic_partition(t, i);
+		assert_int_equal(rig_number_at(p, 0), 10 + i);
+		assert_ptr_equal(topics_partition(&r->b->topics, p->id), p);
+	}
+	/* Numbers go on where they were. */
+	assert_int_equal(topic_partition(rig_topic(r, "z", 1), 0)->id, 9);
+
+	assert_ok(broker_topic_delete(r->b, "t", why));
+	assert_int_equal(keys_in(r, CF_LOG), 0);
+	rig_reopen(r);
+	assert_null(broker_topic_find(r->b, "t"));
+	assert_non_null(broker_topic_find(r->b, "d"));
+}
+
+static void *watch_growth(void *arg)
+{
+	struct topic *t = arg;
+	int32_t seen = 0;
+
+	while (seen < 40) {
+		seen = topic_partition_count(t);
+		for (int32_t i = 0; i < seen; i++)
+			assert_int_equal(partition_index(topic_partition(t, i)), i);
+	}
+	return NULL;
+}
+
+static void readers_may_look_while_a_topic_grows(void **state)
+{
+	struct rig *r = *state;
+	struct topic *t = rig_topic(r, "t", 1);
+	pthread_t watcher;
+
+	assert_int_equal(pthread_create(&watcher, NULL, watch_growth, t), 0);
+	for (int32_t n = 2; n <= 40; n++)
+		assert_ok(broker_topic_add_partitions(r->b, "t", n, why));
+	pthread_join(watcher, NULL);
+}
+
 static void topics_are_listed_by_name_and_suggested(void **state)
 {
 	struct rig *r = *state;
@@ -252,6 +406,12 @@ int main(void)
 		MEMORY(a_wrong_configuration_is_explained),
 		BOTH(altering_changes_all_or_nothing),
 		BOTH(a_deleted_topic_leaves_nothing_behind),
+		MEMORY(a_topic_is_found_by_its_uuid),
+		ROCKS(uuids_outlive_a_restart),
+		ROCKS(a_topic_from_before_uuids_gets_one_and_keeps_it),
+		BOTH(partitions_are_added_behind_those_that_are_there),
+		ROCKS(added_partitions_outlive_a_restart),
+		MEMORY(readers_may_look_while_a_topic_grows),
 		MEMORY(topics_are_listed_by_name_and_suggested),
 		BOTH(topics_are_made_by_themselves_only_where_allowed),
 	};

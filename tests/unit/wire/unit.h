@@ -14,7 +14,13 @@
 #include "base/mem.h"
 
 /* A string literal with all its bytes, zeros included. */
-#define BYTES(literal)           slice_of(literal, sizeof(literal) - 1)
+#define BYTES(literal) slice_of(literal, sizeof(literal) - 1)
+
+/* The same, for tables. */
+#define BYTES_INIT(literal)                                                                        \
+	{                                                                                          \
+		(const uint8_t *)(literal), sizeof(literal) - 1                                    \
+	}
 
 #define assert_slice_equal(a, b) assert_true(slice_equal(a, b))
 

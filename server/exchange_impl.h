@@ -1,0 +1,23 @@
+/* exchange_impl.h - what the connection knows of its exchanges, beyond exchange.h. Loop's thread. */
+#ifndef SERVER_EXCHANGE_IMPL_H
+#define SERVER_EXCHANGE_IMPL_H
+
+#include "server/exchange.h"
+
+struct loop;
+
+/* A whole request has come: takes the frame, whose memory is charged. NULL: it is no request, and why (static) says so;
+ * the frame is still the caller's. */
+struct exchange *exchange_new(struct connection *c, struct frame *frame, const char **why);
+/* Decodes the request and runs its handler. */
+void exchange_start(struct exchange *x);
+void exchange_free(struct exchange *x);
+void exchange_free_spares(struct loop *l);
+
+/* --- dispatch.c --- */
+
+void dispatch(struct exchange *x);
+/* The answer to a version of ApiVersions that we do not speak: in version 0, with the error. */
+void dispatch_unknown_version(struct exchange *x);
+
+#endif

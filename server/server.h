@@ -1,0 +1,58 @@
+/* server.h - the Kafka protocol on sockets: listeners, loops, connections, handlers.
+ *
+ *   loop thread (one per core)                           elsewhere
+ *   accept, read frames, decode, dispatch  --handler-->  shard, worker threads, parked fetches
+ *   encode in order, write                 <--reply---
+ *
+ * A server serves one broker (broker.h) that somebody else opened and closes after it.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "broker/broker.h"
+
+struct server;
+
+struct server_listener {
+	const char *host;            /* to bind; "" or "0.0.0.0": all */
+	uint16_t port;               /* 0: the kernel's choice, told by server_port */
+	const char *advertised_host; /* NULL: host */
+	uint16_t advertised_port;    /* 0: the bound one */
+};
+
+/* What a server needs to know; strings are borrowed until server_stop. Zero means the default. */
+struct server_options {
+	struct broker *broker;
+	const struct server_listener *listeners;
+	size_t listener_count;
+	int32_t node_id;             /* broker.id / node.id; default 1 */
+	const char *rack;            /* NULL: none */
+	int loops;                   /* network threads; 0: one per core */
+	size_t request_bytes_max;    /* socket.request.max.bytes; 100 MiB */
+	size_t request_memory_bytes; /* queued.max.request.bytes: of all requests under way; 256 MiB */
+	size_t answer_memory_bytes; /* of record batches on their way to consumers; 256 MiB */
+	size_t fetch_bytes_max;     /* fetch.max.bytes; 55 MiB */
+	int connections_max;        /* max.connections; 16384 */
+	int connections_per_ip_max; /* max.connections.per.ip; no limit */
+	int64_t idle_ms;            /* connections.max.idle.ms; 600000 */
+	int fetch_sessions_max;     /* max.incremental.fetch.session.cache.slots; 1000 */
+	bool auto_create_topics;
+	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread; must not
+	 * block or stop the server itself. May be NULL. */
+	void (*failed)(void *cookie);
+	void *failed_cookie;
+};
+
+enum ks_err server_start(const struct server_options *options, struct server **out,
+			 struct ks_why *why);
+/* The port that a listener is bound to. */
+uint16_t server_port(const struct server *s, size_t listener);
+/* Takes no more connections, lets requests under way finish (at most timeout_ms), closes. s may be NULL. */
+void server_stop(struct server *s, int timeout_ms);
+
+/* For handlers. */
+struct broker *server_broker(struct server *s);
+const struct server_options *server_options_of(const struct server *s);
+const char *server_cluster_id(const struct server *s); /* 22 characters, kept in the store */
+
+#endif

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/broker_http.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
 #include "server/server.h"
@@ -18,29 +19,11 @@ const struct option broker_options_table[] = {
 	 .arg = "HOST:PORT",
 	 .fallback = "localhost:9092",
 	 .help = "where to listen"},
+	BROKER_HTTP_OPTION,
 	{0},
 };
 
-/* "host:port", "[::1]:port" or ":port"; host is written into text's copy. */
-static bool split_address(char *text, struct server_listener *out)
-{
-	char *colon = strrchr(text, ':'), *end;
-
-	if (!colon)
-		return false;
-	long port = strtol(colon + 1, &end, 10);
-	if (end == colon + 1 || *end || port < 0 || port > 65535)
-		return false;
-	*colon = 0;
-	if (*text == '[' && colon > text && colon[-1] == ']') {
-		colon[-1] = 0;
-		text++;
-	}
-	*out = (struct server_listener){.host = text, .port = (uint16_t)port};
-	return true;
-}
-
-static int serve(struct broker *b, const struct server_listener *listener)
+static int serve(struct broker *b, const struct server_listener *listener, struct http *h)
 {
 	struct server_options so = {.broker = b,
 				    .listeners = listener,
@@ -53,33 +36,52 @@ static int serve(struct broker *b, const struct server_listener *listener)
 
 	if (err)
 		return say_failure(err, &why);
+	if (h)
+		http_show(h, s, NULL);
 	printf("ready: listening on %s:%u\n", listener->host, server_port(s, 0));
 	fflush(stdout);
 	while (poll(&stop, 1, -1) < 0)
 		continue;
+	if (h)
+		http_show(h, NULL, "stopping");
 	server_stop(s, STOP_TIMEOUT_MS);
 	return EXIT_DONE;
+}
+
+static int open_and_serve(struct broker_options *bo, const struct server_listener *listener,
+			  struct http *h)
+{
+	struct broker *b = NULL;
+	struct ks_why why = {""};
+
+	if (h)
+		http_show(h, NULL, "recovering");
+	enum ks_err err = broker_open(bo, &b, &why);
+	int code = err ? say_failure(err, &why) : serve(b, listener, h);
+	broker_close(b);
+	return code;
 }
 
 int verb_broker(const struct options *o)
 {
 	struct broker_options bo = verb_broker_options(o, true);
-	char *address = xstrdup(options_text(o, "listen"));
-	struct server_listener listener;
-	struct broker *b = NULL;
-	struct ks_why why = {""};
+	char *address = xstrdup(options_text(o, "listen")), *host;
+	struct server_listener listener = {0};
+	struct http *h = NULL;
 	int code;
 
-	if (!split_address(address, &listener)) {
+	if (!address_split(address, &host, &listener.port)) {
 		code = say_usage("--listen \"%s\": it is HOST:PORT", options_text(o, "listen"));
 		free(address);
 		return code;
 	}
+	listener.host = host;
 	signals_start();
 	bo.auto_create_topics = true;
-	enum ks_err err = broker_open(&bo, &b, &why);
-	code = err ? say_failure(err, &why) : serve(b, &listener);
-	broker_close(b);
+	code = broker_http_open(o, &h);
+	if (code == EXIT_DONE)
+		code = open_and_serve(&bo, &listener, h);
+	http_stop(h);
 	free(address);
 	return code;
 }

@@ -11,7 +11,8 @@
 #define DEFAULT(field, value) ((field) ? (field) : (value))
 
 /* Jobs that wait for the disk or the shard; those that compute. */
-#define WORKERS_MAX           16
+#define WORKERS_MAX 16
+#define READERS_MAX 64 /* of consumers that catch up, kept between their requests */
 
 static struct server_options fill_in(const struct server_options *o)
 {
@@ -22,6 +23,7 @@ static struct server_options fill_in(const struct server_options *o)
 	all.loops = DEFAULT(o->loops, cores > 0 ? (int)cores : 1);
 	all.request_bytes_max = DEFAULT(o->request_bytes_max, 100 * 1024 * 1024);
 	all.request_memory_bytes = DEFAULT(o->request_memory_bytes, 256 * 1024 * 1024);
+	all.answer_memory_bytes = DEFAULT(o->answer_memory_bytes, 256 * 1024 * 1024);
 	all.fetch_bytes_max = DEFAULT(o->fetch_bytes_max, 55 * 1024 * 1024);
 	all.connections_max = DEFAULT(o->connections_max, 16384);
 	all.idle_ms = DEFAULT(o->idle_ms, 600000);
@@ -33,7 +35,9 @@ static void free_server(struct server *s)
 {
 	for (int i = 0; i < s->loop_count; i++)
 		loop_fini(&s->loops[i]);
+	fetch_sessions_free(s->sessions);
 	pool_fini(&s->request_memory);
+	pool_fini(&s->answer_memory);
 	pthread_cond_destroy(&s->emptied);
 	pthread_mutex_destroy(&s->mtx);
 	free(s->loops);
@@ -78,6 +82,10 @@ static struct server *new_server(const struct server_options *options)
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&s->mtx, NULL);
 	pool_init(&s->request_memory, s->options.request_memory_bytes);
+	pool_init(&s->answer_memory, s->options.answer_memory_bytes);
+	s->sessions = fetch_sessions_new(s->options.fetch_sessions_max);
+	s->readers = readers_new(READERS_MAX);
+	server_init_upkeep(s);
 	s->workers = workers_new(WORKERS_MAX);
 	s->compute_workers = workers_new(s->options.loops);
 	s->endpoints = xcalloc(options->listener_count, sizeof *s->endpoints);
@@ -168,6 +176,7 @@ void server_stop(struct server *s, int timeout_ms)
 		loop_stop(&s->loops[i]);
 	workers_free(s->workers);
 	workers_free(s->compute_workers);
+	readers_free(s->readers); /* before the broker is closed */
 	if (s->spare_fd >= 0)
 		close(s->spare_fd);
 	server_unref(s);

@@ -9,6 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log_limit.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
 static _Atomic(int) threshold = LOG_INFO; /* shared */
 static enum log_format format_used = LOG_TEXT;
 
@@ -82,34 +86,17 @@ static void put_str(struct line *l, const char *s)
 	put(l, s, strlen(s));
 }
 
-/* How many bytes of well-formed UTF-8 are at p; 0: it is none. */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-	size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : 4;
-
-	if (n == 1)
-		return 1;
-	if (*p < 0xc2 || *p > 0xf4 || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	bool is_overlong = (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xf0 && p[1] < 0x90);
-	bool is_beyond = (*p == 0xed && p[1] >= 0xa0) || (*p == 0xf4 && p[1] >= 0x90);
-	/* Control characters of ISO 8859-1 are some terminals' escapes. */
-	bool is_control = *p == 0xc2 && p[1] < 0xa0;
-	return is_overlong || is_beyond || is_control ? 0 : n;
-}
-
 /* One character, in a form that can neither end the line nor the quotes. */
 static size_t put_character(struct line *l, const uint8_t *p, size_t left, bool is_quoted)
 {
-	size_t n = utf8_length(p, left);
+	size_t n = utf8_sequence(p, p + left);
+	/* These of ISO 8859-1 are escapes to some terminals. */
+	bool is_control = n == 2 && *p == 0xc2 && p[1] < 0xa0;
 	char escaped[8];
 
-	if (n == 0) {
+	if (n == 0 || is_control) {
 		put_str(l, "\xef\xbf\xbd");
-		return 1;
+		return n ? n : 1;
 	}
 	if (is_quoted && (*p == '"' || *p == '\\')) {
 		put(l, (char[]){'\\', (char)*p}, 2);
@@ -168,11 +155,11 @@ static void put_field(struct line *l, const struct log_field *f)
 		put_str(l, f->key);
 		put_str(l, "=");
 	}
-	if (f->kind == LOG_FIELD_NUMBER) {
+	if (f->is_number) {
 		put(l, number, (size_t)snprintf(number, sizeof number, "%" PRId64, f->number));
 		return;
 	}
-	put_value(l, slice_of(f->text.data, f->text.len < FIELD_BYTES ? f->text.len : FIELD_BYTES));
+	put_value(l, slice_of(f->text, f->text_len < FIELD_BYTES ? f->text_len : FIELD_BYTES));
 }
 
 static void put_time(struct line *l)
@@ -211,7 +198,7 @@ static void put_head(struct line *l, enum log_level level, const char *module, s
 
 static bool is_told(const struct log_field *f)
 {
-	return f->kind == LOG_FIELD_NUMBER || f->text.data;
+	return f->is_number || f->text;
 }
 
 /* Returns how many were put. */

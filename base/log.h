@@ -14,6 +14,7 @@
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
@@ -31,47 +32,30 @@ bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const char *module, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-#ifndef __cplusplus /* a shim in C++ has no fields to tell */
-
-#include <stdatomic.h>
-
-#include "base/mem.h"
-
 /* Something a line says beside its message, so that it can be searched for. A null text is left out. */
 struct log_field {
-	const char *key; /* snake_case */
-	enum { LOG_FIELD_TEXT, LOG_FIELD_NUMBER } kind;
-	struct slice text; /* at most 256 bytes of it are told */
+	const char *key;  /* snake_case */
+	const void *text; /* at most 256 bytes of it are told */
+	size_t text_len;
+	bool is_number;
 	int64_t number;
 };
 #define LOG_SLICE(name, slice)                                                                     \
 	{                                                                                          \
-		.key = (name), .text = (slice)                                                     \
+		.key = (name), .text = (slice).data, .text_len = (slice).len                       \
 	}
 #define LOG_STRING(name, string)                                                                   \
 	{                                                                                          \
-		.key = (name), .text = slice_str(string)                                           \
+		.key = (name), .text = (string), .text_len = strlen(string)                        \
 	}
 #define LOG_NUMBER(name, value)                                                                    \
 	{                                                                                          \
-		.key = (name), .kind = LOG_FIELD_NUMBER, .number = (value)                         \
+		.key = (name), .is_number = true, .number = (value)                                \
 	}
 
 /* The same, with fields. */
 void log_write_fields(enum log_level level, const char *module, const struct log_field *fields,
 		      size_t count, const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-/* A bound on lines that a peer can provoke: so many per second, and then a count of those that were
- * left out. Zero-initialise; thread-safe. */
-struct log_limit {
-	_Atomic(int64_t) second;
-	_Atomic(uint32_t) used, missed;
-};
-#define LOG_LIMIT_PER_SECOND 10
-/* Whether one more may be written now; *missed: how many were not since the last one. */
-bool log_limit_pass(struct log_limit *l, int64_t now_ns, uint32_t *missed);
-
-#endif
 
 #define log_debug(module, ...) log_write(LOG_DEBUG, module, __VA_ARGS__)
 #define log_info(module, ...)  log_write(LOG_INFO, module, __VA_ARGS__)

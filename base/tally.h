@@ -14,7 +14,7 @@
 
 /* In place: {.first_bits = n}, else zeros. */
 struct tally {
-	unsigned first_bits; /* 13 for nanoseconds: from 8 us to 69 s */
+	unsigned first_bits; /* from 1 on; 13 for nanoseconds: from 8 us to 69 s */
 	_Atomic(uint64_t) counts[TALLY_BUCKETS + 1];
 	_Atomic(uint64_t) sum;
 };

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/tally.h"
 #include "store/store.h"
 #include "wire/batch.h"
 
@@ -74,6 +75,12 @@ struct broker_options {
 	size_t producers_max;   /* that partitions remember, in all; above it the one that was
 			       * quiet for longest is forgotten; 0: default 100,000 */
 	int retention_check_ms; /* between two looks at retention; 0: default 30 s */
+	/* Compaction: the longest pause between two looks (log.cleaner.backoff.ms; 0: default 15 s; shorter
+	 * where topics ask for less), memory for keys (log.cleaner.dedupe.buffer.size; 0: default
+	 * 128 MiB, taken as far as it is needed), and whether there is none (log.cleaner.enable). */
+	int compaction_check_ms;
+	size_t compaction_map_bytes;
+	bool no_compaction;
 	struct group_options groups;
 	/* What topics have that say nothing else, under the broker's names (log.retention.hours, ...);
 	 * borrowed until broker_open returns, which refuses what broker_default_check would. */
@@ -267,7 +274,9 @@ struct reader;
 struct reader *reader_new(struct partition *p);
 void reader_free(struct reader *r);
 /* The batches from the one that holds offset on, about max_bytes (at least one batch; more than
- * max_bytes only when the first is larger). The first batch may begin below offset. ERR_EMPTY
+ * max_bytes only when the first is larger). The first batch may begin below offset; in a compacted log
+ * also above it, batches may have fewer records than offsets, even none, and offsets between two
+ * batches may be missing: go on behind the last batch's last offset. ERR_EMPTY
  * offset is the high watermark: wait ERR_OFFSET_OUT_OF_RANGE  below the log start offset or above
  * the high watermark ERR_CORRUPTION, ERR_IO   why has the place */
 enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, struct chunk *out,
@@ -278,7 +287,8 @@ enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestam
 					   int64_t *found_timestamp);
 
 /* The record with the latest timestamp of all, the first if there are several. ERR_NOT_FOUND: the
- * log is empty or no record has a timestamp. */
+ * log is empty or no record has a timestamp. Cheap, unless the latest record ever was trimmed or
+ * compacted away and later ones are older: then the log is read once. */
 enum ks_err partition_max_timestamp_offset(struct partition *p, int64_t *offset,
 					   int64_t *timestamp);
 
@@ -470,6 +480,9 @@ struct broker_stats {
 	uint64_t commands;
 	uint64_t bytes_appended;
 	int64_t last_write_ns;
+	/* Of each write: how long it took with its sync, what it wrote, and how many commands shared it
+	 * (or a turn that wrote nothing). Valid until broker_close. */
+	struct tally *write_ns, *write_bytes, *group_commands;
 };
 void broker_stats(struct broker *b, struct broker_stats *out);
 

@@ -73,6 +73,7 @@ struct shard {
 	_Atomic(bool) has_failed;
 	_Atomic(uint64_t) groups_written, commands_done, bytes_appended;
 	_Atomic(int64_t) last_write_ns;
+	struct tally write_ns, write_bytes, group_commands;
 };
 
 static void push(struct commands *q, const struct command *c)
@@ -451,9 +452,12 @@ static enum ks_err write_group(struct shard *s)
 
 	group_finish(g, s->batch_index + 1);
 	FP("shard-write");
+	size_t bytes = group_bytes(g);
 	int64_t start = clock_monotonic_ns(&s->broker->clock);
 	enum ks_err err = store_commit(store, g->write, sync, &why);
-	atomic_store(&s->last_write_ns, clock_monotonic_ns(&s->broker->clock) - start);
+	int64_t took = clock_monotonic_ns(&s->broker->clock) - start;
+	atomic_store(&s->last_write_ns, took);
+	tally_add(&s->write_ns, (uint64_t)took);
 	if (!err) {
 		FP("shard-written");
 		if (sync)
@@ -466,6 +470,7 @@ static enum ks_err write_group(struct shard *s)
 	s->batch_index++;
 	atomic_fetch_add(&s->groups_written, 1);
 	atomic_fetch_add(&s->bytes_appended, g->log_bytes);
+	tally_add(&s->write_bytes, bytes);
 	FP("shard-mark");
 	return ERR_NONE;
 }
@@ -546,6 +551,7 @@ static void run_group(struct shard *s)
 	size_t first = s->taken_next, end = collect(s);
 	enum ks_err err = settle(s, first, end);
 	atomic_fetch_add(&s->commands_done, end - first);
+	tally_add(&s->group_commands, end - first);
 	FP("shard-reply");
 	group_run_afters(&s->group, err);
 	group_clear(&s->group, 0);
@@ -630,6 +636,9 @@ struct shard *shard_start(struct broker *b, uint64_t batch_index)
 
 	s->broker = b;
 	s->batch_index = batch_index;
+	s->write_ns.first_bits = TALLY_NS_BITS;
+	s->write_bytes.first_bits = 6;
+	s->group_commands.first_bits = 1;
 	s->tails.bytes_max = b->options.tail_bytes;
 	group_init(&s->group, b->store);
 	pthread_mutex_init(&s->mtx, NULL);
@@ -679,6 +688,9 @@ void shard_stats(struct shard *s, struct broker_stats *out)
 		.commands = atomic_load(&s->commands_done),
 		.bytes_appended = atomic_load(&s->bytes_appended),
 		.last_write_ns = atomic_load(&s->last_write_ns),
+		.write_ns = &s->write_ns,
+		.write_bytes = &s->write_bytes,
+		.group_commands = &s->group_commands,
 	};
 }
 

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cli/broker_http.h"
 #include "cli/serve.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
@@ -25,6 +26,7 @@ const struct option broker_options_table[] = {
 	 .type = OPTION_LIST,
 	 .arg = "KEY=VALUE",
 	 .help = "one of the keys that may stand in the file"},
+	BROKER_HTTP_OPTION,
 	{0},
 };
 
@@ -53,7 +55,8 @@ static int wait_for_end(struct broker *b, int failed_fd)
 	return EXIT_FAILED;
 }
 
-static int serve(struct server_options *so)
+/* h may be NULL. */
+static int serve(struct server_options *so, struct http *h)
 {
 	int failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct server *s = NULL;
@@ -66,13 +69,30 @@ static int serve(struct server_options *so)
 		close(failed_fd);
 		return say_failure(err, &why);
 	}
+	if (h)
+		http_show(h, s, NULL);
 	char *addresses = serve_addresses(s);
 	printf("ready: listening on %s\n", addresses);
 	fflush(stdout);
 	free(addresses);
 	int code = wait_for_end(so->broker, failed_fd);
+	if (h)
+		http_show(h, NULL, "stopping");
 	server_stop(s, SERVE_STOP_MS);
 	close(failed_fd);
+	return code;
+}
+
+static int open_and_serve(const struct broker_options *bo, struct server_options *so,
+			  struct http *h)
+{
+	struct ks_why why = {""};
+
+	if (h)
+		http_show(h, NULL, "recovering");
+	enum ks_err err = broker_open(bo, &so->broker, &why);
+	int code = err ? say_failure(err, &why) : serve(so, h);
+	broker_close(so->broker);
 	return code;
 }
 
@@ -81,17 +101,18 @@ int verb_broker(const struct options *o)
 	struct settings *settings = NULL;
 	struct server_options so;
 	struct broker_options bo;
-	struct ks_why why = {""};
+	struct http *h = NULL;
 	int code = serve_settings(o, true, &settings);
 
 	if (code == EXIT_DONE)
 		code = serve_options(o, settings, &so, &bo);
 	if (code == EXIT_DONE) {
 		signals_start();
-		enum ks_err err = broker_open(&bo, &so.broker, &why);
-		code = err ? say_failure(err, &why) : serve(&so);
-		broker_close(so.broker);
+		code = broker_http_open(o, &h);
 	}
+	if (code == EXIT_DONE)
+		code = open_and_serve(&bo, &so, h);
+	http_stop(h);
 	settings_free(settings);
 	return code;
 }

@@ -81,6 +81,7 @@ void connection_open(struct loop *l, int fd, const struct endpoint *e, const str
 	int failed = uv_poll_init(&l->uv, &c->poll, fd);
 	assert(!failed && "the socket is new and not blocking");
 	c->poll.data = c;
+	counter_add(&l->metrics.connections_opened, 1);
 	c->last_sign_ms = timers_now_ms(&l->timers);
 	TAILQ_INSERT_TAIL(&l->fresh, c, in_loop);
 	loop_watch_silence(l);
@@ -167,6 +168,7 @@ void connection_kill(struct connection *c)
 	if (c->is_dead)
 		return;
 	c->is_dead = c->is_ending = true;
+	counter_add(&l->metrics.connections_closed, 1);
 	if (c->is_dirty)
 		TAILQ_REMOVE(&l->dirty, c, in_dirty);
 	c->is_dirty = false;
@@ -180,11 +182,28 @@ void connection_kill(struct connection *c)
 	server_connection_closed(l->server, &c->ip);
 }
 
+static void log_refusal(const struct connection *c, const char *why)
+{
+	const struct exchange *x = c->first && c->first->is_aborted ? c->first : NULL;
+	struct log_field fields[4];
+	size_t n = 0;
+
+	fields[n++] = (struct log_field)LOG_STRING("client", c->peer + 1);
+	if (*c->client_id)
+		fields[n++] = (struct log_field)LOG_STRING("client_id", c->client_id);
+	if (x) {
+		fields[n++] = (struct log_field)LOG_STRING("api", x->api->name);
+		fields[n++] = (struct log_field)LOG_NUMBER("version", x->header.api_version);
+	}
+	server_log_fields(c->loop->server, fields, n, "connection closed: %s", why);
+}
+
 void connection_refuse(struct connection *c, const char *why)
 {
 	if (c->is_dead)
 		return;
-	server_log(c->loop->server, "the connection of %s is closed: %s", c->peer + 1, why);
+	counter_add(&c->loop->metrics.connections_refused, 1);
+	log_refusal(c, why);
 	connection_kill(c);
 }
 
@@ -233,6 +252,10 @@ static void start_next(struct connection *c)
 void connection_add(struct connection *c, struct exchange *x)
 {
 	if (!c->has_spoken) {
+		struct slice id = x->header.client_id;
+		if (id.len)
+			snprintf(c->client_id, sizeof c->client_id, "%.*s", (int)id.len,
+				 (const char *)id.data);
 		TAILQ_REMOVE(&c->loop->fresh, c, in_loop);
 		TAILQ_INSERT_TAIL(&c->loop->known, c, in_loop);
 		c->has_spoken = true;

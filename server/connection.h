@@ -28,6 +28,7 @@ struct connection {
 	struct in6_addr ip;
 	char peer[64];       /* "/127.0.0.1" */
 	char local_host[64]; /* the address at which the peer reached us */
+	char client_id[64];  /* of its first request; cut when longer */
 
 	uv_poll_t poll;
 	int watched; /* UV_READABLE, UV_WRITABLE: what poll waits for */
@@ -65,7 +66,7 @@ struct connection {
 void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip);
 /* Closes the socket now; its exchanges live until they are answered, and then it is freed. */
 void connection_kill(struct connection *c);
-/* The same, with a reason in the log. */
+/* The same, with a reason in the log, which has at most so many such lines in a second. */
 void connection_refuse(struct connection *c, const char *why);
 /* Nothing was heard of it for too long. May find that it merely waits. */
 void connection_close_silent(struct connection *c);

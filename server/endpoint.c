@@ -161,7 +161,8 @@ static void deal_out(struct endpoint *e, int fd, const struct sockaddr_storage *
  * again. */
 static void turn_away(struct server *s, int listener)
 {
-	log_warn("server", "no file descriptor is left for another connection");
+	counter_add(&s->loops[0].metrics.connections_refused, 1);
+	server_log(s, "no file descriptor is left for another connection");
 	close(s->spare_fd);
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)

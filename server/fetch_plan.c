@@ -103,8 +103,7 @@ static void put_slot(struct fetch_session *s, const struct fetch_topic_key *k,
 	slot->leader_epoch = p->current_leader_epoch;
 }
 
-static void change_session(struct fetch *f, struct fetch_session *s,
-			   const struct fetch_request *request)
+static void put_all(struct fetch *f, struct fetch_session *s, const struct fetch_request *request)
 {
 	for (int32_t i = 0; i < request->topics.n; i++) {
 		const struct fetch_request_topic *t = &request->topics.v[i];
@@ -112,6 +111,11 @@ static void change_session(struct fetch *f, struct fetch_session *s,
 		for (int32_t j = 0; j < t->partitions.n; j++)
 			put_slot(s, &k, &t->partitions.v[j]);
 	}
+}
+
+static void drop_forgotten(struct fetch *f, struct fetch_session *s,
+			   const struct fetch_request *request)
+{
 	for (int32_t i = 0; i < request->forgotten_topics_data.n; i++) {
 		const struct fetch_request_forgotten_topics_data *t =
 			&request->forgotten_topics_data.v[i];
@@ -154,7 +158,8 @@ static enum ks_err continue_session(struct fetch *f, struct fetch_session *s,
 		return ERR_FETCH_SESSION_TOPIC_ID_ERROR;
 	if (s->epoch != request->session_epoch)
 		return ERR_INVALID_FETCH_SESSION_EPOCH;
-	change_session(f, s, request);
+	put_all(f, s, request);
+	drop_forgotten(f, s, request);
 	s->epoch = f->session_epoch = epoch_after(s->epoch);
 	*count = s->count;
 	plan_by_session(f, s);
@@ -237,7 +242,7 @@ static void make_session(struct fetch *f)
 		return;
 	f->session = s;
 	pthread_mutex_lock(&s->mtx);
-	change_session(f, s, request);
+	put_all(f, s, request); /* a new session has forgotten nothing */
 	for (size_t i = 0; i < f->count; i++) {
 		struct fetch_part *part = &f->parts[i];
 		struct session_part *slot = fetch_session_find(s, &part->topic, part->index);

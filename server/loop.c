@@ -213,6 +213,7 @@ void loop_fini(struct loop *l)
 {
 	timers_fini(&l->timers);
 	exchange_free_spares(l);
+	metrics_fini(&l->metrics);
 	pthread_mutex_destroy(&l->mtx);
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "server/letter.h"
+#include "server/metrics.h"
 #include "server/timers.h"
 
 struct connection;
@@ -50,6 +51,8 @@ struct loop {
 
 	struct exchange *spare; /* with their memory, for the next requests */
 	int spare_count;
+
+	struct loop_metrics metrics;
 
 	uint8_t scratch[LOOP_SCRATCH_BYTES];
 

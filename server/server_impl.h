@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+#include "base/log.h"
+#include "base/log_limit.h"
 #include "server/connection.h"
 #include "server/fetch_session.h"
 #include "server/ip_counts.h"
@@ -54,11 +56,10 @@ struct server {
 	_Atomic(int) connection_count;
 	_Atomic(int) refs; /* connections, and server_stop's own */
 	_Atomic(bool) is_stopping, has_failed;
+	struct log_limit log_limit;
 	pthread_mutex_t mtx;
 	struct ip_counts ips;   /* under mtx; kept only when max.connections.per.ip is set */
 	pthread_cond_t emptied; /* connection_count fell to 0 */
-	int64_t log_window_ms; /* under mtx: when it began, how many lines were written and left out in it */
-	int log_lines, log_left_out;
 };
 
 /* Accepting: loop 0's thread. */
@@ -71,8 +72,10 @@ enum ks_err endpoint_bind(struct endpoint *e, struct ks_why *why);
  * once. From any thread. */
 void server_store_failed(struct exchange *x);
 
-/* A line about what a peer did, at most so many of them in a while. From any thread. */
+/* A line about what a peer did, at most LOG_LIMIT_PER_SECOND of them; fewer than 8 fields. From any thread. */
 void server_log(struct server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void server_log_fields(struct server *s, const struct log_field *fields, size_t count,
+		       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Sees to it that readers that wait for nobody are freed, some seconds from now. From any thread. */
 void server_expire_readers(struct server *s);

@@ -1,6 +1,7 @@
 /* upkeep.c - what a server does now and then, and only when there is something to do: closing the slow when memory is
  * short, freeing readers that wait for nobody, keeping the log short.
  */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -128,42 +129,44 @@ void server_init_upkeep(struct server *s)
 
 /* --- the log --- */
 
-#define LOG_WINDOW_MS 10000
-#define LOG_LINES_MAX 20
+#define LOG_FIELDS 8
 
-/* Whether one more line may be written; left_out: how many could not before it. */
-static bool may_log(struct server *s, int *left_out)
+static void log_within_limit(struct server *s, const struct log_field *fields, size_t count,
+			     const char *text)
 {
-	int64_t now = now_ms(s);
+	struct log_field all[LOG_FIELDS];
+	uint32_t missed;
 
-	pthread_mutex_lock(&s->mtx);
-	*left_out = 0;
-	if (now - s->log_window_ms >= LOG_WINDOW_MS) {
-		*left_out = s->log_left_out;
-		s->log_window_ms = now;
-		s->log_lines = s->log_left_out = 0;
-	}
-	bool may = s->log_lines < LOG_LINES_MAX;
-	if (may)
-		s->log_lines++;
-	else
-		s->log_left_out++;
-	pthread_mutex_unlock(&s->mtx);
-	return may;
+	assert(count < LOG_FIELDS);
+	if (!log_limit_pass(&s->log_limit, clock_monotonic_ns(broker_clock(s->options.broker)),
+			    &missed))
+		return;
+	if (count)
+		memcpy(all, fields, count * sizeof *fields);
+	if (missed)
+		all[count++] = (struct log_field)LOG_NUMBER("left_out", missed);
+	log_write_fields(LOG_INFO, "server", all, count, "%s", text);
 }
 
 void server_log(struct server *s, const char *format, ...)
 {
 	char text[1200];
 	va_list args;
-	int left_out;
 
-	if (!may_log(s, &left_out))
-		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	if (left_out)
-		log_info("server", "%d lines like the next one were left out", left_out);
-	log_info("server", "%s", text);
+	log_within_limit(s, NULL, 0, text);
+}
+
+void server_log_fields(struct server *s, const struct log_field *fields, size_t count,
+		       const char *format, ...)
+{
+	char text[1200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	log_within_limit(s, fields, count, text);
 }

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/log_limit.h"
+#include "base/mem.h"
 
 /* What the last line was; stderr goes into a file meanwhile. */
 static char line[32768];
@@ -109,8 +111,7 @@ static void what_a_peer_sent_can_neither_end_a_line_nor_reach_the_terminal(void 
 		"a\nb\x1b[2J\x7f\"\\\x80\xc3\xa9\xe2\x82\xac\xed\xa0\x80\xc2\x9b\xff";
 	const struct log_field field = LOG_SLICE("id", slice_of(hostile, sizeof hostile - 1));
 	const char *safe = "a\\nb\\u001b[2J\\u007f\\\"\\\\\xef\xbf\xbd\xc3\xa9\xe2\x82\xac"
-			   "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
-			   "\xef\xbf\xbd";
+			   "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd";
 	char expected[256];
 
 	(void)state;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "broker/coordinator.h"
 #include "broker/core.h"
 #include "broker/producers.h"
 #include "broker/retention.h"
@@ -165,7 +166,9 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 static void free_broker(struct broker *b)
 {
 	retention_stop(b->retention);
+	bool has_failed = b->shard && shard_failure(b->shard);
 	shard_stop(b->shard);
+	coordinator_free(b->coordinator, has_failed);
 	producer_table_free(b->producers);
 	free(b->producer_expiry);
 	topics_fini(&b->topics);
@@ -220,6 +223,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 		err = recover_all(b, why);
 	if (!err)
 		err = producers_load(b, why);
+	if (!err)
+		err = coordinator_open(b, &b->coordinator, why);
 	if (err) {
 		free_broker(b);
 		return err;
@@ -233,6 +238,7 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	}
 	if (!options->store.read_only) {
 		producers_watch_expiry(b);
+		coordinator_start(b->coordinator);
 		b->retention = retention_start(b);
 	}
 	*out = b;

@@ -21,6 +21,7 @@ struct broker {
 	struct store *store;
 	struct shard *shard;
 	struct retention *retention;
+	struct coordinator *coordinator; /* what is in it: owner: shard */
 
 	struct topics topics;
 	struct job_table *jobs;

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/suggest.h"
+#include "wire/compress.h"
 #include "txn/value.h"
 
 enum kind {
@@ -45,6 +46,7 @@ enum used {
 	MAX_LAG,
 	DELETE_RETENTION,
 	DIRTY_RATIO,
+	COMPRESSION_TYPE,
 };
 
 struct row {
@@ -66,7 +68,7 @@ static const struct row rows[] = {
 	{"cleanup.policy", "delete", CHOICES, CLEANUP_POLICY, WORDS("delete compact")},
 	{"compression.gzip.level", "-1", WHOLE, 0, -1, 9, NULL},
 	{"compression.lz4.level", "9", WHOLE, 0, 1, 17, NULL},
-	{"compression.type", "producer", CHOICE, 0,
+	{"compression.type", "producer", CHOICE, COMPRESSION_TYPE,
 	 WORDS("producer uncompressed none gzip snappy lz4 zstd")},
 	{"compression.zstd.level", "3", WHOLE, 0, -131072, 22, NULL},
 	{"delete.retention.ms", "86400000", LONG, DELETE_RETENTION, FROM(0)},
@@ -156,6 +158,11 @@ static const struct broker_row broker_rows[] = {
 
 _Static_assert(sizeof broker_rows / sizeof *broker_rows == CONFIG_BROKER,
 	       "the broker's table and its size differ");
+
+const char *broker_default_key(size_t i)
+{
+	return i < CONFIG_BROKER ? broker_rows[i].key : NULL;
+}
 
 /* CONFIG_KEYS: there is none. */
 static size_t find_row(const char *key)
@@ -365,6 +372,9 @@ static void apply(struct topic_config *c, const struct row *r, const char *value
 		break;
 	case TIMESTAMP_TYPE:
 		c->is_append_time = strcmp(value, "LogAppendTime") == 0;
+		break;
+	case COMPRESSION_TYPE:
+		c->is_recompressed = codec_from_name(value, &c->codec);
 		break;
 	case CLEANUP_POLICY:
 		c->is_deleted_by_age = list_has(value, "delete");

@@ -42,6 +42,8 @@ struct topic_config {
 	int64_t delete_retention_ms;
 	double min_dirty_ratio;
 	int32_t max_message_bytes, min_insync_replicas;
+	bool is_recompressed; /* compression.type names a codec, this one: */
+	enum codec codec;
 	bool is_append_time;
 	bool is_deleted_by_age; /* cleanup.policy has "delete": retention applies */
 	bool is_compacted;      /* it has "compact" */

@@ -134,7 +134,7 @@ static void become_classic(struct step *s, struct coordinated *x)
 	coordinator_delete_records(s, x);
 	consumer_free(x->consumer);
 	x->consumer = NULL;
-	x->classic = classic_new(&c->classic_options, &c->timers, x, generation);
+	x->classic = classic_new(&c->classic_options, &c->deadlines, x, generation);
 	if (had_record)
 		coordinator_put_classic(s, x);
 }

@@ -78,7 +78,7 @@ static void become_consumer(struct step *s, struct coordinated *x)
 	coordinator_delete_records(s, x);
 	classic_free(x->classic);
 	x->classic = NULL;
-	x->consumer = consumer_new(&c->consumer_options, &c->timers, x, epoch);
+	x->consumer = consumer_new(&c->consumer_options, &c->deadlines, x, epoch);
 }
 
 static bool is_busy_classic(const struct coordinated *x)

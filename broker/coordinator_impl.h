@@ -42,9 +42,9 @@ struct coordinator {
 
 	/* owner: shard */
 	struct tick tick;
-	struct timers timers; /* ms of the monotonic clock; owner: a struct coordinated */
-	struct sorted groups; /* struct coordinated */
-	size_t bytes;         /* of all groups */
+	struct deadlines deadlines; /* ms of the monotonic clock; owner: a struct coordinated */
+	struct sorted groups;       /* struct coordinated */
+	size_t bytes;               /* of all groups */
 	bool is_ending;
 	struct expressions *expressions;
 

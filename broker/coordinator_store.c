@@ -107,7 +107,7 @@ static bool load_classic(struct coordinator *c, struct coordinated *x, struct sl
 	arena_reset(&c->arena);
 	if (x->classic || x->consumer || !classic_record_decode(value, &c->arena, &r))
 		return false;
-	x->classic = classic_new(&c->classic_options, &c->timers, x, 0);
+	x->classic = classic_new(&c->classic_options, &c->deadlines, x, 0);
 	return classic_restore(x->classic, &r, at);
 }
 
@@ -118,7 +118,7 @@ static bool load_consumer(struct coordinator *c, struct coordinated *x, struct s
 	arena_reset(&c->arena);
 	if (x->classic || x->consumer || !consumer_group_record_decode(value, &c->arena, &r))
 		return false;
-	x->consumer = consumer_new(&c->consumer_options, &c->timers, x, 0);
+	x->consumer = consumer_new(&c->consumer_options, &c->deadlines, x, 0);
 	return consumer_restore(x->consumer, &r);
 }
 

@@ -16,16 +16,21 @@
 struct broker {
 	/* immutable after start */
 	struct broker_options options; /* defaults filled in */
+	char *dir;                     /* NULL: in memory */
 	struct config_defaults topic_defaults;
 	struct clock clock;
 	struct store *store;
 	struct shard *shard;
 	struct retention *retention;
 	struct coordinator *coordinator; /* what is in it: owner: shard */
+	struct compaction *compaction;
 
 	struct topics topics;
 	struct job_table *jobs;
 	struct producer_table *producers;
+
+	/* What compaction has left in files since space was last given back. */
+	_Atomic(uint64_t) garbage_bytes;
 
 	/* owner: shard */
 	struct ids ids;

@@ -8,13 +8,14 @@
 
 /* A read of the tail that would give less than this gathers several entries into a new frame: single
  * records would otherwise travel one by one. */
-#define GATHER_BELOW_BYTES 16384
-#define GATHER_ENTRIES     64
+#define GATHER_BELOW_BYTES 65536
+#define GATHER_ENTRIES     256
 
 void partition_init(struct partition *p, struct topic *t, uint32_t id, int32_t index)
 {
 	*p = (struct partition){.topic = t, .id = id, .index = index};
 	p->end.max_timestamp = -1;
+	p->latest.batch_offset = -1;
 	producer_map_init(&p->producers, id);
 	atomic_init(&p->max_timestamp, -1);
 	pthread_mutex_init(&p->mtx, NULL);
@@ -149,8 +150,38 @@ void partition_published(struct partition *p, struct log_end *end)
 
 void partition_publish_start(struct partition *p, int64_t offset, uint64_t position)
 {
+	pthread_mutex_lock(&p->mtx);
 	atomic_store(&p->start_position, position);
 	atomic_store(&p->log_start_offset, offset);
+	pthread_mutex_unlock(&p->mtx);
+}
+
+void partition_set_cleaned(struct partition *p, const struct cleaned *c)
+{
+	pthread_mutex_lock(&p->mtx);
+	p->cleaned = *c;
+	pthread_mutex_unlock(&p->mtx);
+	atomic_store(&p->holes_below, c->holes_below);
+}
+
+struct cleaned partition_cleaned(struct partition *p)
+{
+	pthread_mutex_lock(&p->mtx);
+	struct cleaned c = p->cleaned;
+	int64_t start = atomic_load(&p->log_start_offset);
+	uint64_t position = atomic_load(&p->start_position);
+	pthread_mutex_unlock(&p->mtx);
+
+	c.partition_id = p->id;
+	if (c.offset > start)
+		return c;
+	c.offset = start;
+	c.max_timestamp = -1;
+	c.position = position;
+	c.shift = c.removed_clean = 0;
+	if (c.holes_below < start)
+		c.holes_below = start;
+	return c;
 }
 
 void partition_wake(struct partition *p)
@@ -182,9 +213,7 @@ bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, stru
 	return true;
 }
 
-/* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
- * the tail. */
-static size_t tail_find(const struct partition *p, int64_t offset)
+size_t partition_tail_find(const struct partition *p, int64_t offset)
 {
 	size_t low = 0, high = p->tail_count;
 
@@ -207,7 +236,7 @@ static size_t tail_take(struct partition *p, int64_t offset, size_t max_bytes,
 	size_t count = 0, bytes = 0;
 
 	pthread_mutex_lock(&p->mtx);
-	for (size_t i = tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES; i++) {
+	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES; i++) {
 		const struct tail_entry *e = &p->tail[(p->tail_first + i) & (p->tail_cap - 1)];
 		bytes += e->bytes.len;
 		if (count > 0 && bytes > max_bytes)
@@ -315,6 +344,11 @@ int64_t partition_next_start_offset(const struct partition *p)
 int64_t partition_high_watermark(const struct partition *p)
 {
 	return atomic_load(&p->high_watermark);
+}
+
+uint64_t partition_end_position(const struct partition *p)
+{
+	return atomic_load(&p->end_position);
 }
 
 uint64_t partition_size_bytes(const struct partition *p)

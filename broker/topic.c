@@ -101,6 +101,7 @@ void topic_set_config(struct topic *t, struct topic_config *config)
 	atomic_store(&t->min_insync_replicas, c->min_insync_replicas);
 	atomic_store(&t->is_append_time, c->is_append_time);
 	atomic_store(&t->is_compacted, c->is_compacted);
+	atomic_store(&t->codec, c->is_recompressed ? (int)c->codec : -1);
 }
 
 struct topic *topic_new(struct broker *b, const struct topic_record *r, struct topic_config *config)
@@ -467,6 +468,15 @@ int64_t topic_timestamp_after_max_ms(const struct topic *t)
 	return atomic_load_explicit(&t->timestamp_after_max_ms, memory_order_relaxed);
 }
 
+bool topic_codec(const struct topic *t, enum codec *codec)
+{
+	int c = atomic_load_explicit(&t->codec, memory_order_relaxed);
+
+	if (c >= 0)
+		*codec = (enum codec)c;
+	return c >= 0;
+}
+
 int32_t topic_min_insync_replicas(const struct topic *t)
 {
 	return atomic_load_explicit(&t->min_insync_replicas, memory_order_relaxed);
@@ -495,4 +505,19 @@ struct topic_retention topic_retention(struct topic *t)
 	};
 	pthread_mutex_unlock(&t->mtx);
 	return r;
+}
+
+struct topic_cleanup topic_cleanup(struct topic *t)
+{
+	pthread_mutex_lock(&t->mtx);
+	struct topic_cleanup c = {
+		.segment_ms = t->config.segment_ms,
+		.segment_bytes = t->config.segment_bytes,
+		.min_lag_ms = t->config.min_compaction_lag_ms,
+		.max_lag_ms = t->config.max_compaction_lag_ms,
+		.delete_retention_ms = t->config.delete_retention_ms,
+		.min_dirty_ratio = t->config.min_dirty_ratio,
+	};
+	pthread_mutex_unlock(&t->mtx);
+	return c;
 }

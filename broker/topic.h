@@ -51,6 +51,7 @@ struct topic {
 	_Atomic(int64_t) timestamp_before_max_ms, timestamp_after_max_ms;
 	_Atomic(int32_t) max_message_bytes, min_insync_replicas;
 	_Atomic(bool) is_append_time, is_compacted;
+	_Atomic(int) codec; /* enum codec; -1: the producer's */
 
 	/* written by the shard alone, under mtx; others read under mtx */
 	pthread_mutex_t mtx;
@@ -117,5 +118,14 @@ struct topic_retention {
 	bool is_deleted_by_age;
 };
 struct topic_retention topic_retention(struct topic *t);
+
+/* And of those that matter for compaction. */
+struct topic_cleanup {
+	int64_t segment_ms, segment_bytes;
+	int64_t min_lag_ms, max_lag_ms; /* max: INT64_MAX, none */
+	int64_t delete_retention_ms;
+	double min_dirty_ratio;
+};
+struct topic_cleanup topic_cleanup(struct topic *t);
 
 #endif

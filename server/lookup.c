@@ -65,8 +65,7 @@ enum ks_err lookup_check_epoch(int32_t leader_epoch)
 {
 	if (leader_epoch == -1 || leader_epoch == LEADER_EPOCH_NOW)
 		return ERR_NONE;
-	return leader_epoch > LEADER_EPOCH_NOW ? ERR_UNKNOWN_LEADER_EPOCH
-					       : ERR_FENCED_LEADER_EPOCH;
+	return leader_epoch > LEADER_EPOCH_NOW ? ERR_UNKNOWN_LEADER_EPOCH : ERR_FENCED_LEADER_EPOCH;
 }
 
 int16_t wire_code(enum ks_err err)

@@ -1,9 +1,19 @@
-/* produce.c - Produce: from a request's batches to the shard, one append for each partition. */
+/* produce.c - Produce: from a request's batches to the shard, one append for each partition.
+ *
+ *   loop: find the partitions --small--> check the batches --> appends --> shard
+ *                             --large--> worker: the same, while the connection's next requests wait
+ *   shard: done, the last of them --> loop: answer
+ *
+ * Batches are not copied: they are stamped where they lie in the request's frame, and the shard and later
+ * readers share it.
+ */
+#include <inttypes.h>
 #include <stdatomic.h>
 
 #include "server/handlers.h"
-#include "server/server.h"
-#include "wire/batch.h"
+#include "server/lookup.h"
+#include "server/produce_check.h"
+#include "server/server_impl.h"
 
 struct produce;
 
@@ -26,36 +36,60 @@ struct produce {
 		left; /* appends that the shard has not answered, and one until all were sent */
 };
 
+/* --- the answer --- */
+
+/* Nobody listens to an answer with acks=0; that the connection ends is how the producer learns. */
+static void answer_nobody(struct produce *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct produce_part *part = &p->parts[i];
+		if (!part->err)
+			continue;
+		struct slice why = exchange_printf(
+			p->x, "a batch produced with acks=0, for partition %" PRId32 ": %s",
+			part->out->index, ks_err_text(part->err));
+		exchange_abort(p->x, (const char *)why.data);
+		return;
+	}
+	exchange_finish_silently(p->x);
+}
+
+/* On the loop's thread. */
 static void answer(struct exchange *x)
 {
 	struct produce *p = x->state;
-	bool has_failed = false;
 
 	for (size_t i = 0; i < p->count; i++) {
 		struct produce_part *part = &p->parts[i];
-		part->out->error_code = (int16_t)part->err;
-		part->out->base_offset = -1;
-		has_failed |= part->err != ERR_NONE;
+		part->out->error_code = wire_code(part->err);
 		if (part->err)
 			continue;
 		part->out->base_offset = part->append.base_offset;
 		part->out->log_append_time_ms = part->append.log_append_time;
-		part->out->log_start_offset = partition_log_start_offset(part->partition);
+		part->out->log_start_offset = part->append.log_start_offset;
 	}
-	if (p->acks != ACKS_NONE)
-		exchange_reply(x);
-	else if (has_failed)
-		exchange_abort(x, "a batch that nobody wanted acknowledged (acks=0) was refused");
+	if (p->acks == ACKS_NONE)
+		answer_nobody(p);
 	else
-		exchange_finish_silently(x);
+		exchange_reply(x);
 }
 
+/* The shard's answers and the sending of the appends may end in any order. */
 static void one_less(struct produce *p)
 {
-	if (atomic_fetch_sub(&p->left, 1) == 1)
-		exchange_post(p->x, answer);
+	struct exchange *x = p->x;
+
+	if (atomic_fetch_sub(&p->left, 1) != 1)
+		return;
+	for (size_t i = 0; i < p->count; i++)
+		if (p->parts[i].err < ERR_UNKNOWN_SERVER_ERROR) {
+			server_store_failed(x);
+			return;
+		}
+	exchange_post(x, answer);
 }
 
+/* On the shard's thread. */
 static void on_appended(struct append *a, enum ks_err err)
 {
 	struct produce_part *part = a->cookie;
@@ -64,52 +98,154 @@ static void on_appended(struct append *a, enum ks_err err)
 	one_less(part->produce);
 }
 
-static void send_all(struct produce *p)
+/* --- checking and sending: on the loop's thread or a worker --- */
+
+static void report(struct produce_part *part, const struct produce_check *c)
 {
+	struct produce_response_partition_response *out = part->out;
+
+	if (c->message)
+		out->error_message = slice_str(c->message);
+	if (!c->rejected_count)
+		return;
+	out->error_message = slice_str(c->rejected_why);
+	out->record_errors.n = c->rejected_count;
+	out->record_errors.v =
+		exchange_alloc(c->x, (size_t)c->rejected_count, sizeof *out->record_errors.v);
+	for (int i = 0; i < c->rejected_count; i++)
+		out->record_errors.v[i] = (struct produce_response_record_error){
+			c->rejected[i], slice_str(c->rejected_why)};
+}
+
+static void check_part(struct produce_part *part, int64_t now_ms, struct buf *scratch)
+{
+	struct exchange *x = part->produce->x;
+	struct produce_check c = {.x = x,
+				  .partition = part->partition,
+				  .records = part->records,
+				  .now_ms = now_ms,
+				  .scratch = scratch};
+
+	enum ks_err err = produce_check(&c);
+	part->err = err ? (enum ks_err)wire_code(err) : ERR_NONE;
+	if (err) {
+		frame_unref(c.frame);
+		report(part, &c);
+		return;
+	}
+	part->append = (struct append){
+		.partition = part->partition,
+		.frame = c.frame ? c.frame : frame_ref(x->frame),
+		.batches = c.frame ? SLICE_NULL : part->records,
+		.acks = part->produce->acks,
+		.done = on_appended,
+		.cookie = part,
+	};
+}
+
+static void check_and_send(struct exchange *x)
+{
+	struct produce *p = x->state;
+	struct broker *b = server_broker(x->server);
+	int64_t now_ms = clock_now_ms(broker_clock(b));
 	struct buf scratch = {0};
-	struct batch b;
 
 	atomic_init(&p->left, p->count + 1);
+	for (size_t i = 0; i < p->count; i++)
+		if (!p->parts[i].err)
+			check_part(&p->parts[i], now_ms, &scratch);
+	buf_fini(&scratch);
+	/* From the first append on the shard may answer: errors of ours are all told before. */
 	for (size_t i = 0; i < p->count; i++) {
 		struct produce_part *part = &p->parts[i];
-		if (!part->err)
-			part->err = batch_validate(part->records, 256 << 20, &scratch, &b);
-		if (part->err) {
+		if (part->append.done)
+			broker_append(b, &part->append);
+		else
 			atomic_fetch_sub(&p->left, 1);
-			continue;
-		}
-		part->append = (struct append){.partition = part->partition,
-					       .frame = frame_ref(p->x->frame),
-					       .batches = part->records,
-					       .acks = p->acks,
-					       .done = on_appended,
-					       .cookie = part};
-		broker_append(server_broker(p->x->server), &part->append);
 	}
-	buf_fini(&scratch);
 	one_less(p);
 }
 
-static void add_part(struct produce *p, const struct produce_request_topic_data *t,
+/* --- the request --- */
+
+/* Errors of the request as a whole, told to each partition. */
+static enum ks_err check_request(const struct produce_request *request, const char **message)
+{
+	if (request->acks < ACKS_ALL || request->acks > ACKS_LEADER)
+		return ERR_INVALID_REQUIRED_ACKS;
+	if (request->transactional_id.data) {
+		*message = "transactions are not served";
+		return ERR_INVALID_REQUEST;
+	}
+	return ERR_NONE;
+}
+
+static enum ks_err find_topic(struct exchange *x, const struct produce_request_topic_data *t,
+			      struct topic **out)
+{
+	if (x->header.api_version >= 13)
+		return lookup_topic_id(x, t->topic_id, out);
+	return lookup_topic(x, t->name, out);
+}
+
+static void add_part(struct produce *p, struct topic *t, enum ks_err err,
 		     const struct produce_request_partition_data *d,
 		     struct produce_response_partition_response *out)
 {
 	struct produce_part *part = &p->parts[p->count++];
 
-	*part = (struct produce_part){.produce = p, .out = out};
+	wire_defaults(produce_response_partition_response_desc(), out);
 	out->index = d->index;
-	out->log_append_time_ms = out->log_start_offset = -1;
-	part->err = find_partition(p->x, t->name, d->index, &part->partition);
-	if (!part->err && d->records.n != 1)
-		part->err = ERR_INVALID_RECORD;
-	if (d->records.n == 1)
+	out->base_offset = -1;
+	*part = (struct produce_part){.produce = p, .out = out, .err = err};
+	if (d->records.n > 0)
 		part->records = d->records.v[0].bytes;
+	if (!err)
+		part->err = lookup_partition_of(t, d->index, &part->partition);
+	if (!part->err && p->acks == ACKS_ALL && topic_min_insync_replicas(t) > 1)
+		part->err = ERR_NOT_ENOUGH_REPLICAS;
+}
+
+static void add_topic(struct produce *p, const struct produce_request_topic_data *t,
+		      struct produce_response_response *r, enum ks_err err, const char *message)
+{
+	struct topic *topic = NULL;
+
+	r->name = t->name;
+	r->topic_id = t->topic_id;
+	r->partition_responses.n = t->partition_data.n;
+	r->partition_responses.v =
+		exchange_alloc(p->x, (size_t)t->partition_data.n, sizeof *r->partition_responses.v);
+	if (!err)
+		err = find_topic(p->x, t, &topic);
+	for (int32_t i = 0; i < t->partition_data.n; i++) {
+		add_part(p, topic, err, &t->partition_data.v[i], &r->partition_responses.v[i]);
+		if (message)
+			r->partition_responses.v[i].error_message = slice_str(message);
+	}
+}
+
+static bool is_long(const struct produce *p)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct produce_part *part = &p->parts[i];
+		if (part->err)
+			continue;
+		if (produce_check_is_long(part->partition, part->records))
+			return true;
+		bytes += part->records.len;
+	}
+	return bytes >= PRODUCE_LONG_BYTES;
 }
 
 void handle_produce(struct exchange *x, const struct produce_request *request,
 		    struct produce_response *response)
 {
 	struct produce *p = exchange_alloc(x, 1, sizeof *p);
+	const char *message = NULL;
+	enum ks_err err = check_request(request, &message);
 	size_t count = 0;
 
 	for (int32_t i = 0; i < request->topic_data.n; i++)
@@ -121,16 +257,10 @@ void handle_produce(struct exchange *x, const struct produce_request *request,
 	response->responses.n = request->topic_data.n;
 	response->responses.v =
 		exchange_alloc(x, (size_t)request->topic_data.n, sizeof *response->responses.v);
-	for (int32_t i = 0; i < request->topic_data.n; i++) {
-		const struct produce_request_topic_data *t = &request->topic_data.v[i];
-		struct produce_response_response *r = &response->responses.v[i];
-		r->name = t->name;
-		r->topic_id = t->topic_id;
-		r->partition_responses.n = t->partition_data.n;
-		r->partition_responses.v = exchange_alloc(x, (size_t)t->partition_data.n,
-							  sizeof *r->partition_responses.v);
-		for (int32_t j = 0; j < t->partition_data.n; j++)
-			add_part(p, t, &t->partition_data.v[j], &r->partition_responses.v[j]);
-	}
-	send_all(p);
+	for (int32_t i = 0; i < request->topic_data.n; i++)
+		add_topic(p, &request->topic_data.v[i], &response->responses.v[i], err, message);
+	if (is_long(p))
+		exchange_offload_compute(x, check_and_send);
+	else
+		check_and_send(x);
 }

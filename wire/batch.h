@@ -54,6 +54,11 @@ static inline enum batch_timestamp_type batch_timestamp_type(const struct batch 
 {
 	return (b->attributes & 8) ? BATCH_LOG_APPEND_TIME : BATCH_CREATE_TIME;
 }
+/* ms; until when its tombstones stay; -1: a cleaner has not seen them yet. */
+static inline int64_t batch_delete_horizon(const struct batch *b)
+{
+	return (b->attributes & 0x40) ? b->base_timestamp : -1;
+}
 static inline int64_t batch_last_offset(const struct batch *b)
 {
 	return b->base_offset + b->last_offset_delta;

@@ -16,7 +16,12 @@ struct any_array {
 	int32_t n;
 };
 
+/* The way from a struct to the value of a field, once for reading and once for writing: a call per
+ * field would cost a third of the time. */
+#define INLINE           static inline __attribute__((always_inline))
+
 #define STRING_BYTES_MAX 32767
+#define FEW_ELEMENTS     16
 
 static size_t kind_size(const struct wire_field *f)
 {
@@ -72,12 +77,12 @@ static size_t left(const struct wire_reader *r)
 	return (size_t)(r->end - r->p);
 }
 
-/* The next n bytes, or NULL. */
+/* The next n bytes, or NULL; a failed reader has none left. */
 static const uint8_t *take(struct wire_reader *r, size_t n)
 {
 	const uint8_t *p = r->p;
 
-	if (r->err || left(r) < n) {
+	if (__builtin_expect(left(r) < n, 0)) {
 		fail(r, ERR_MALFORMED);
 		return NULL;
 	}
@@ -100,7 +105,7 @@ int32_t wire_read_int32(struct wire_reader *r)
 static uint32_t read_uvarint(struct wire_reader *r)
 {
 	uint32_t v = 0;
-	const uint8_t *p = r->err ? NULL : varint_read_u32(r->p, r->end, &v);
+	const uint8_t *p = varint_read_u32(r->p, r->end, &v);
 
 	if (!p) {
 		fail(r, ERR_MALFORMED);
@@ -201,7 +206,7 @@ static void read_uuid(struct wire_reader *r, struct wire_uuid *out)
 		memcpy(out->bytes, p, sizeof out->bytes);
 }
 
-static void read_one(struct wire_reader *r, const struct wire_field *f, bool is_nullable, void *out)
+INLINE void read_one(struct wire_reader *r, const struct wire_field *f, bool is_nullable, void *out)
 {
 	const uint8_t *p;
 
@@ -273,15 +278,22 @@ static size_t struct_size_min(const struct wire_reader *r, const struct wire_des
 	return size;
 }
 
+/* How many elements can be in the bytes that are left. Each has one byte or more; when they are few it
+ * is not worth finding out how many more. */
+static size_t elements_max(const struct wire_reader *r, const struct wire_field *f, int64_t n)
+{
+	if (n <= FEW_ELEMENTS)
+		return left(r);
+	return left(r) /
+	       (f->kind == WIRE_STRUCT ? struct_size_min(r, f->sub()) : field_size_min(r, f));
+}
+
 static void read_array(struct wire_reader *r, const struct wire_field *f, struct any_array *out)
 {
-	size_t element_min =
-		f->kind == WIRE_STRUCT ? struct_size_min(r, f->sub()) : field_size_min(r, f);
 	int64_t n = read_length(r, r->is_flexible, false);
 
-	assert(element_min > 0);
 	*out = (struct any_array){NULL, 0};
-	if (!length_is_usable(r, n, field_may_be_null(f, r->version), left(r) / element_min)) {
+	if (!length_is_usable(r, n, field_may_be_null(f, r->version), elements_max(r, f, n))) {
 		out->n = r->err ? 0 : -1;
 		return;
 	}
@@ -315,7 +327,7 @@ static void read_nested(struct wire_reader *r, const struct wire_field *f, void 
 		read_struct(r, f->sub(), *out);
 }
 
-static void read_field(struct wire_reader *r, const struct wire_field *f, void *msg)
+INLINE void read_field(struct wire_reader *r, const struct wire_field *f, void *msg)
 {
 	void *out = (uint8_t *)msg + f->offset;
 
@@ -371,15 +383,17 @@ static void default_field(const struct wire_field *f, void *msg)
 {
 	void *out = (uint8_t *)msg + f->offset;
 
-	if (!f->dflt)
-		return;
 	if (f->is_array) {
-		((struct any_array *)out)->n = (int32_t)f->dflt;
+		*(struct any_array *)out = (struct any_array){NULL, (int32_t)f->dflt};
+		return;
+	}
+	if (f->is_nested) {
+		*(void **)out = NULL;
 		return;
 	}
 	switch ((enum wire_kind)f->kind) {
 	case WIRE_BOOL:
-		*(bool *)out = true;
+		*(bool *)out = f->dflt;
 		break;
 	case WIRE_INT8:
 		*(int8_t *)out = (int8_t)f->dflt;
@@ -394,25 +408,25 @@ static void default_field(const struct wire_field *f, void *msg)
 		*(int64_t *)out = f->dflt;
 		break;
 	default:
+		memset(out, 0, kind_size(f));
 		break;
 	}
 }
 
 void wire_defaults(const struct wire_desc *d, void *msg)
 {
-	memset(msg, 0, d->size);
+	memset(msg, 0, d->size); /* the padding, too */
 	for (size_t i = 0; i < d->field_count; i++)
 		default_field(&d->fields[i], msg);
 }
 
 static void read_struct(struct wire_reader *r, const struct wire_desc *d, void *msg)
 {
-	wire_defaults(d, msg);
-	for (size_t i = 0; i < d->field_count && !r->err; i++) {
-		const struct wire_field *f = &d->fields[i];
+	for (const struct wire_field *f = d->fields; f < d->fields + d->field_count; f++)
 		if (!f->tag && field_lives(f, r->version))
 			read_field(r, f, msg);
-	}
+		else
+			default_field(f, msg);
 	if (r->is_flexible && !r->err)
 		read_tags(r, d, msg);
 	if (r->err && !*r->field)
@@ -431,17 +445,26 @@ enum ks_err wire_read(struct wire_reader *r, const struct wire_desc *d, void *ms
 
 /* --- writing --- */
 
+/* Writes at p, which lies in o->bytes: its length is brought up to date at the end, and whenever somebody
+ * else has to see it. */
 struct writer {
 	struct wire_out *o;
+	uint8_t *p, *end;
 	int16_t version;
 	bool is_flexible;
 };
+
+static void writer_settle(struct writer *w)
+{
+	w->o->bytes.len = (size_t)(w->p - w->o->bytes.data);
+}
 
 void wire_out_clear(struct wire_out *o)
 {
 	for (size_t i = 0; i < o->ref_count; i++)
 		frame_unref(o->refs[i].ref.frame);
 	o->ref_count = o->total = 0;
+	o->error_count = 0;
 	buf_clear(&o->bytes);
 }
 
@@ -453,36 +476,78 @@ void wire_out_fini(struct wire_out *o)
 	*o = (struct wire_out){0};
 }
 
-static void add_ref(struct wire_out *o, const struct wire_ref *ref)
+static void add_ref(struct writer *w, const struct wire_ref *ref)
 {
+	struct wire_out *o = w->o;
+
 	if (o->ref_count == o->ref_cap) {
 		o->ref_cap = o->ref_cap ? 2 * o->ref_cap : 8;
 		o->refs = xrealloc(o->refs, o->ref_cap * sizeof *o->refs);
 	}
+	writer_settle(w);
 	o->refs[o->ref_count++] =
 		(struct wire_out_ref){o->bytes.len, {frame_ref(ref->frame), ref->bytes}};
 	o->total += ref->bytes.len;
 }
 
-static void put(struct writer *w, const void *bytes, size_t n)
+static __attribute__((noinline)) void grow(struct writer *w, size_t n)
 {
-	if (n)
-		buf_append(&w->o->bytes, bytes, n);
-	w->o->total += n;
+	struct buf *b = &w->o->bytes;
+
+	if (w->p) /* else it begins */
+		writer_settle(w);
+	buf_reserve(b, n > 256 ? n : 256);
+	w->p = b->data + b->len;
+	w->end = b->data + b->cap;
 }
 
-static void put_int(struct writer *w, int64_t v, size_t n)
+/* Room for n bytes at w->p. */
+static inline void room(struct writer *w, size_t n)
 {
-	uint8_t bytes[8];
+	if (__builtin_expect((size_t)(w->end - w->p) < n, 0))
+		grow(w, n);
+}
 
-	put_u64be(bytes, (uint64_t)v);
-	put(w, bytes + 8 - n, n);
+static void put(struct writer *w, const void *bytes, size_t n)
+{
+	if (!n)
+		return;
+	room(w, n);
+	memcpy(w->p, bytes, n);
+	w->p += n;
+}
+
+static inline void put_int8(struct writer *w, int8_t v)
+{
+	room(w, 1);
+	*w->p++ = (uint8_t)v;
+}
+
+static inline void put_int16(struct writer *w, int16_t v)
+{
+	room(w, 2);
+	put_u16be(w->p, (uint16_t)v);
+	w->p += 2;
+}
+
+static inline void put_int32(struct writer *w, int32_t v)
+{
+	room(w, 4);
+	put_u32be(w->p, (uint32_t)v);
+	w->p += 4;
+}
+
+static inline void put_int64(struct writer *w, int64_t v)
+{
+	room(w, 8);
+	put_u64be(w->p, (uint64_t)v);
+	w->p += 8;
 }
 
 static void put_uvarint(struct writer *w, uint32_t v)
 {
-	uint8_t bytes[VARINT32_BYTES_MAX];
-	put(w, bytes, (size_t)(varint_write_u32(bytes, v) - bytes));
+	room(w, VARINT32_BYTES_MAX);
+	w->p = varint_write_u32(w->p, v);
 }
 
 /* n == -1: null. */
@@ -491,8 +556,10 @@ static void put_length(struct writer *w, int64_t n, bool is_short)
 	assert(n >= -1 && n <= (is_short ? STRING_BYTES_MAX : INT32_MAX - 1));
 	if (w->is_flexible)
 		put_uvarint(w, (uint32_t)(n + 1));
+	else if (is_short)
+		put_int16(w, (int16_t)n);
 	else
-		put_int(w, n, is_short ? 2 : 4);
+		put_int32(w, (int32_t)n);
 }
 
 static void put_bytes(struct writer *w, const struct slice *s, bool is_nullable, bool is_short)
@@ -519,7 +586,7 @@ static void put_records(struct writer *w, const struct wire_records *records, bo
 	for (int32_t i = 0; i < records->n; i++) {
 		const struct wire_ref *ref = &records->v[i];
 		if (ref->frame)
-			add_ref(w->o, ref);
+			add_ref(w, ref);
 		else
 			put(w, ref->bytes.data, ref->bytes.len);
 	}
@@ -527,23 +594,36 @@ static void put_records(struct writer *w, const struct wire_records *records, bo
 
 static void put_struct(struct writer *w, const struct wire_desc *d, const void *msg);
 
-static void put_one(struct writer *w, const struct wire_field *f, bool is_nullable, const void *in)
+static __attribute__((noinline)) void count_error(struct wire_out *o, int16_t code)
+{
+	for (int i = 0; i < o->error_count; i++)
+		if (o->errors[i].code == code) {
+			o->errors[i].count++;
+			return;
+		}
+	if (o->error_count < WIRE_OUT_ERRORS)
+		o->errors[o->error_count++] = (struct wire_out_error){code, 1};
+}
+
+INLINE void put_one(struct writer *w, const struct wire_field *f, bool is_nullable, const void *in)
 {
 	switch ((enum wire_kind)f->kind) {
 	case WIRE_BOOL:
-		put_int(w, *(const bool *)in, 1);
+		put_int8(w, *(const bool *)in);
 		break;
 	case WIRE_INT8:
-		put_int(w, *(const int8_t *)in, 1);
+		put_int8(w, *(const int8_t *)in);
 		break;
 	case WIRE_INT16:
-		put_int(w, *(const int16_t *)in, 2);
+		put_int16(w, *(const int16_t *)in);
+		if (__builtin_expect(f->is_error && *(const int16_t *)in, 0))
+			count_error(w->o, *(const int16_t *)in);
 		break;
 	case WIRE_INT32:
-		put_int(w, *(const int32_t *)in, 4);
+		put_int32(w, *(const int32_t *)in);
 		break;
 	case WIRE_INT64:
-		put_int(w, *(const int64_t *)in, 8);
+		put_int64(w, *(const int64_t *)in);
 		break;
 	case WIRE_UUID:
 		put(w, in, sizeof(struct wire_uuid));
@@ -580,7 +660,7 @@ static void put_array(struct writer *w, const struct wire_field *f, const struct
 static void put_nested(struct writer *w, const struct wire_field *f, const void *nested)
 {
 	if (field_may_be_null(f, w->version)) {
-		put_int(w, nested ? 1 : -1, 1);
+		put_int8(w, nested ? 1 : -1);
 		if (!nested)
 			return;
 	}
@@ -594,7 +674,7 @@ static void put_nested(struct writer *w, const struct wire_field *f, const void 
 	free(empty);
 }
 
-static void put_field(struct writer *w, const struct wire_field *f, const void *msg)
+INLINE void put_field(struct writer *w, const struct wire_field *f, const void *msg)
 {
 	const void *in = (const uint8_t *)msg + f->offset;
 
@@ -641,47 +721,48 @@ static bool is_default(const struct wire_field *f, const void *msg)
 	return number(f, in) == f->dflt;
 }
 
-/* Tag, size, value: the size is known last and pushed in between. */
+/* Tag, size, value. The size is known last: one byte is kept for it, which is enough nearly always. */
 static void put_tag(struct writer *w, const struct wire_field *f, const void *msg)
 {
-	struct buf *b = &w->o->bytes;
-	uint8_t bytes[VARINT32_BYTES_MAX];
 	size_t refs = w->o->ref_count;
 
 	put_uvarint(w, (uint32_t)(f->tag - 1));
-	size_t start = b->len;
+	put_int8(w, 0);
+	size_t start = (size_t)(w->p - w->o->bytes.data);
 	put_field(w, f, msg);
 	assert(w->o->ref_count == refs && "records are never tagged");
-	size_t size = b->len - start;
-	size_t n = (size_t)(varint_write_u32(bytes, (uint32_t)size) - bytes);
-	put(w, bytes, n);
-	memmove(b->data + start + n, b->data + start, size);
-	memcpy(b->data + start, bytes, n);
+	room(w, VARINT32_BYTES_MAX);
+	uint8_t *value = w->o->bytes.data + start;
+	size_t size = (size_t)(w->p - value), more = varint_size_u32((uint32_t)size) - 1;
+	if (more)
+		memmove(value + more, value, size);
+	varint_write_u32(value - 1, (uint32_t)size);
+	w->p += more;
+}
+
+static bool is_tag_set(const struct writer *w, const struct wire_field *f, const void *msg)
+{
+	return f->tag && field_lives(f, w->version) && !is_default(f, msg);
 }
 
 static void put_tags(struct writer *w, const struct wire_desc *d, const void *msg)
 {
+	const struct wire_field *end = d->fields + d->field_count;
 	uint32_t count = 0;
 
-	for (size_t i = 0; i < d->field_count; i++) {
-		const struct wire_field *f = &d->fields[i];
-		count += f->tag && field_lives(f, w->version) && !is_default(f, msg);
-	}
+	for (const struct wire_field *f = d->fields; f < end; f++)
+		count += is_tag_set(w, f, msg);
 	put_uvarint(w, count);
-	for (size_t i = 0; i < d->field_count && count; i++) {
-		const struct wire_field *f = &d->fields[i];
-		if (f->tag && field_lives(f, w->version) && !is_default(f, msg))
+	for (const struct wire_field *f = d->fields; f < end && count; f++)
+		if (is_tag_set(w, f, msg))
 			put_tag(w, f, msg);
-	}
 }
 
 static void put_struct(struct writer *w, const struct wire_desc *d, const void *msg)
 {
-	for (size_t i = 0; i < d->field_count; i++) {
-		const struct wire_field *f = &d->fields[i];
+	for (const struct wire_field *f = d->fields; f < d->fields + d->field_count; f++)
 		if (!f->tag && field_lives(f, w->version))
 			put_field(w, f, msg);
-	}
 	if (w->is_flexible)
 		put_tags(w, d, msg);
 }
@@ -689,6 +770,11 @@ static void put_struct(struct writer *w, const struct wire_desc *d, const void *
 void wire_write(struct wire_out *o, const struct wire_desc *d, const void *msg, int16_t version,
 		int16_t first_flexible)
 {
-	struct writer w = {o, version, version >= first_flexible};
+	size_t before = o->bytes.len;
+	struct writer w = {.o = o, .version = version, .is_flexible = version >= first_flexible};
+
+	grow(&w, 0);
 	put_struct(&w, d, msg);
+	writer_settle(&w);
+	o->total += o->bytes.len - before;
 }

@@ -29,7 +29,7 @@ struct client {
 struct world {
 	struct sim *sim;
 	struct classic_options options;
-	struct timers timers;
+	struct deadlines deadlines;
 	struct classic_group *g;
 	struct classic_effects fx;
 	struct moment at;
@@ -143,7 +143,7 @@ static void check_written(struct world *w)
 	struct arena arena = {0};
 	struct buf again = {0};
 	struct classic_record r;
-	struct classic_group *copy = classic_new(&w->options, &w->timers, w, 0);
+	struct classic_group *copy = classic_new(&w->options, &w->deadlines, w, 0);
 
 	sim_check(w->sim, classic_record_decode(buf_slice(&w->written), &arena, &r));
 	sim_check(w->sim, classic_restore(copy, &r, &w->at));
@@ -195,7 +195,7 @@ static void check_members(struct world *w)
 		sim_check(w->sim, !m->join_call || g->state == CLASSIC_PREPARING);
 		sim_check(w->sim, !m->sync_call || g->state == CLASSIC_COMPLETING);
 		/* Nobody stays for ever without a sign of life. */
-		sim_check(w->sim, timer_is_set(&m->session) || (m->join_call && !m->is_new) ||
+		sim_check(w->sim, deadline_is_set(&m->session) || (m->join_call && !m->is_new) ||
 					  m->sync_call);
 		sim_check(w->sim, g->state != CLASSIC_STABLE || m->assignment.data);
 		if (m->instance_id.data)
@@ -228,14 +228,15 @@ static void check(struct world *w)
 	sim_check(w->sim, g->generation >= w->told_generation);
 	sim_check(w->sim, (g->state == CLASSIC_EMPTY) ==
 				  (g->members.count == 0 && g->state != CLASSIC_PREPARING));
-	sim_check(w->sim, g->state != CLASSIC_PREPARING || timer_is_set(&g->rebalance));
-	sim_check(w->sim, g->state != CLASSIC_COMPLETING || timer_is_set(&g->rebalance));
-	sim_check(w->sim, g->state != CLASSIC_EMPTY || !timer_is_set(&g->rebalance));
+	sim_check(w->sim, g->state != CLASSIC_PREPARING || deadline_is_set(&g->rebalance));
+	sim_check(w->sim, g->state != CLASSIC_COMPLETING || deadline_is_set(&g->rebalance));
+	sim_check(w->sim, g->state != CLASSIC_EMPTY || !deadline_is_set(&g->rebalance));
 	if (g->state == CLASSIC_COMPLETING || g->state == CLASSIC_STABLE)
 		sim_check(w->sim, g->leader && member_find(g, g->leader->id) == g->leader);
 	for (size_t i = 0; i < g->pending.count; i++)
-		sim_check(w->sim,
-			  timer_is_set(&((struct classic_member *)g->pending.items[i])->session));
+		sim_check(
+			w->sim,
+			deadline_is_set(&((struct classic_member *)g->pending.items[i])->session));
 	w->stable_seen += g->state == CLASSIC_STABLE;
 }
 
@@ -364,11 +365,11 @@ static void go_on(struct world *w, int i)
 
 static void pass(struct world *w, int64_t ms)
 {
-	struct timer *t;
+	struct deadline *t;
 
 	w->at.ms += ms;
 	w->at.wall_ms += ms;
-	while ((t = timers_due(&w->timers, w->at.ms))) {
+	while ((t = deadlines_due(&w->deadlines, w->at.ms))) {
 		sim_check(w->sim, t->owner == w);
 		classic_expire(w->g, t, &w->at, &w->fx);
 		carry_out(w, SLICE_NULL);
@@ -387,8 +388,8 @@ static void restart(struct world *w)
 		do_disconnect(w, &w->clients[i], false);
 	carry_out(w, SLICE_NULL);
 	classic_free(w->g);
-	sim_check(w->sim, w->timers.count == 0);
-	w->g = classic_new(&w->options, &w->timers, w, 0);
+	sim_check(w->sim, w->deadlines.count == 0);
+	w->g = classic_new(&w->options, &w->deadlines, w, 0);
 	w->at.ms = 1 + sim_below(w->sim, 1000000); /* another boot, another monotonic clock */
 	w->at.wall_ms += sim_below(w->sim, 100000);
 	if (!w->has_written)
@@ -447,7 +448,7 @@ static void one_world(struct sim *s)
 	w->sim = s;
 	w->options = (struct classic_options){sim_chance(s, 50) ? 0 : 3000, 300000, 1000};
 	w->at = (struct moment){1, 1700000000000};
-	w->g = classic_new(&w->options, &w->timers, w, 0);
+	w->g = classic_new(&w->options, &w->deadlines, w, 0);
 	for (int i = 0; i < CLIENTS; i++) {
 		struct client *c = &w->clients[i];
 		c->is_static = sim_chance(s, 40);
@@ -466,8 +467,8 @@ static void one_world(struct sim *s)
 	for (int i = 1; i <= w->calls; i++)
 		sim_check(s, !w->call[i].is_open);
 	classic_free(w->g);
-	sim_check(s, w->timers.count == 0);
-	timers_fini(&w->timers);
+	sim_check(s, w->deadlines.count == 0);
+	deadlines_fini(&w->deadlines);
 	classic_effects_fini(&w->fx);
 	for (int i = 0; i < CLIENTS; i++)
 		forget_id(&w->clients[i]);

@@ -35,7 +35,7 @@ struct world {
 	struct sim *sim;
 	struct fake_topics topics;
 	struct consumer_options options;
-	struct timers timers;
+	struct deadlines deadlines;
 	struct consumer_group *g;
 	struct consumer_effects fx;
 	struct moment at;
@@ -236,9 +236,9 @@ static void check(struct world *w)
 	w->last_target_epoch = g->target_epoch;
 	for (size_t i = 0; i < g->members.count; i++) {
 		const struct consumer_member *m = g->members.items[i];
-		sim_check(w->sim, timer_is_set(&m->session));
-		sim_check(w->sim,
-			  timer_is_set(&m->rebalance) == (m->state == CONSUMER_MEMBER_UNREVOKED));
+		sim_check(w->sim, deadline_is_set(&m->session));
+		sim_check(w->sim, deadline_is_set(&m->rebalance) ==
+					  (m->state == CONSUMER_MEMBER_UNREVOKED));
 		sim_check(w->sim, m->epoch <= g->target_epoch);
 	}
 	if (strcmp(consumer_state_name(g), "Stable") != 0)
@@ -371,11 +371,11 @@ static void leave(struct world *w, struct client *c, bool for_good)
 
 static void pass(struct world *w, int64_t ms)
 {
-	struct timer *t;
+	struct deadline *t;
 
 	w->at.ms += ms;
 	w->at.wall_ms += ms;
-	while ((t = timers_due(&w->timers, w->at.ms))) {
+	while ((t = deadlines_due(&w->deadlines, w->at.ms))) {
 		sim_check(w->sim, t->owner == w);
 		consumer_expire(w->g, t, &w->at, &w->fx);
 		write_down(w);
@@ -409,8 +409,8 @@ static void restore_one(struct world *w, const struct record *r, enum group_reco
 static void restart(struct world *w)
 {
 	consumer_free(w->g);
-	sim_check(w->sim, w->timers.count == 0);
-	w->g = consumer_new(&w->options, &w->timers, w, 0);
+	sim_check(w->sim, w->deadlines.count == 0);
+	w->g = consumer_new(&w->options, &w->deadlines, w, 0);
 	w->at.ms = 1 + sim_below(w->sim, 1000000);
 	for (size_t i = 0; i < w->record_count; i++)
 		restore_one(w, &w->records[i], GROUP_RECORD_CONSUMER);
@@ -496,7 +496,7 @@ static void one_world(struct sim *s)
 	w->options = (struct consumer_options){SESSION_MS, 1000, slice_str("uniform"),
 					       &w->topics.source};
 	w->at = (struct moment){1, 1700000000000};
-	w->g = consumer_new(&w->options, &w->timers, w, 0);
+	w->g = consumer_new(&w->options, &w->deadlines, w, 0);
 	for (int i = 0; i < CLIENTS; i++) {
 		struct client *c = &w->clients[i];
 		c->is_static = sim_chance(s, 40);
@@ -511,8 +511,8 @@ static void one_world(struct sim *s)
 	settle(w);
 	sim_check(s, w->stable_seen > 0 && w->moved > 0);
 	consumer_free(w->g);
-	sim_check(s, w->timers.count == 0);
-	timers_fini(&w->timers);
+	sim_check(s, w->deadlines.count == 0);
+	deadlines_fini(&w->deadlines);
 	consumer_effects_fini(&w->fx);
 	for (int i = 0; i < CLIENTS; i++) {
 		parts_fini(&w->clients[i].owned);

@@ -23,6 +23,7 @@ struct broker {
 	struct shard *shard;
 	struct retention *retention;
 	struct compaction *compaction;
+	struct coordinator *coordinator; /* what is in it: owner: shard */
 
 	struct topics topics;
 	struct job_table *jobs;

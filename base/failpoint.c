@@ -19,6 +19,8 @@ const char *const failpoint_names[] = {
 	"commit-done",     /* a task has learned that its step is durable */
 	"state-merge",     /* dirty keys of a store are about to be merged */
 	"state-merged",    /* the merge is durable, its delta blocks are gone */
+	"compact-write",   /* a piece of a cleaned log is about to be written */
+	"compact-written", /* it is durable as far as it ever will be, the next is not begun */
 	"half-commit",     /* between the two writes of at_least_once and at_most_once */
 	NULL,
 };

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-static enum log_level threshold = LOG_INFO;
+static _Atomic(int) threshold = LOG_INFO; /* shared */
 static enum log_format format_used = LOG_TEXT;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
@@ -32,7 +32,7 @@ void log_init(void)
 	int level = level_from(getenv("KS_LOG"));
 
 	if (level >= 0)
-		threshold = (enum log_level)level;
+		threshold = level;
 	format_used = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_LOGFMT;
 	if (f && strcmp(f, "json") == 0)
 		format_used = LOG_JSON;
@@ -44,12 +44,17 @@ void log_init(void)
 
 void log_set_level(enum log_level level)
 {
-	threshold = level;
+	atomic_store_explicit(&threshold, level, memory_order_relaxed);
+}
+
+enum log_level log_get_level(void)
+{
+	return (enum log_level)atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
 bool log_is_on(enum log_level level)
 {
-	return level >= threshold;
+	return level >= log_get_level();
 }
 
 /* --- a line --- */

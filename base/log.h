@@ -22,7 +22,9 @@ enum log_format { LOG_TEXT, LOG_LOGFMT, LOG_JSON };
 
 /* Reads the environment and looks whether stderr is a terminal. Call once, before threads start. */
 void log_init(void);
+/* From any thread. */
 void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
 /* Whether such a line would be written: for messages that take work to make. */
 bool log_is_on(enum log_level level);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "broker/compaction.h"
 #include "broker/core.h"
 #include "broker/producers.h"
 #include "broker/retention.h"
@@ -25,6 +26,8 @@ static struct broker_options fill_in(const struct broker_options *o)
 	all.producer_expiration_ms = DEFAULT(o->producer_expiration_ms, 86400000);
 	all.producers_max = DEFAULT(o->producers_max, 100000);
 	all.retention_check_ms = DEFAULT(o->retention_check_ms, 30000);
+	all.compaction_check_ms = DEFAULT(o->compaction_check_ms, 15000);
+	all.compaction_map_bytes = DEFAULT(o->compaction_map_bytes, 128 * 1024 * 1024);
 	return all;
 }
 
@@ -92,6 +95,29 @@ static void find_indexed(struct recovery *r, const struct partition *p, struct l
 	*end = (struct log_end){e.last_offset + 1, e.max_timestamp, e.position, e.position};
 }
 
+/* What compaction has left counts for as much as an index entry; and positions of entries that an
+ * interrupted cleaning wrote lack what it had removed. */
+static void find_cleaned(struct recovery *r, struct partition *p, int64_t log_start,
+			 struct log_end *end)
+{
+	struct key_id key = key_cleaned(p->id);
+	struct cleaned c;
+
+	store_iter_seek(r->starts, KEY_SLICE(key));
+	if (!store_iter_valid(r->starts) ||
+	    !cleaned_decode(store_iter_key(r->starts), store_iter_value(r->starts), &c) ||
+	    c.partition_id != p->id)
+		return;
+	partition_set_cleaned(p, &c);
+	if (end->offset_next > c.holes_below)
+		return;
+	if (c.offset >= end->offset_next && c.offset > log_start)
+		*end = (struct log_end){c.offset, c.max_timestamp, c.position, c.position};
+	else if (end->offset_next > log_start)
+		end->position += c.removed_clean;
+	end->position += c.removed_dirty;
+}
+
 /* Adds the batches of a value that the index has not counted yet. false: damaged. */
 static bool count_batches(struct slice value, struct log_end *end)
 {
@@ -121,6 +147,7 @@ static void recover(struct recovery *r, struct partition *p)
 	find_start(r, p, &start);
 	struct log_end end = {start.offset, -1, start.position, start.position};
 	find_indexed(r, p, &end);
+	find_cleaned(r, p, start.offset, &end);
 	struct key_log key = key_log(p->id, end.offset_next);
 	for (store_iter_seek(r->log, KEY_SLICE(key)); store_iter_valid(r->log);
 	     store_iter_next(r->log)) {
@@ -164,6 +191,7 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 
 static void free_broker(struct broker *b)
 {
+	compaction_stop(b->compaction);
 	retention_stop(b->retention);
 	shard_stop(b->shard);
 	producer_table_free(b->producers);
@@ -237,6 +265,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	if (!options->store.read_only) {
 		producers_watch_expiry(b);
 		b->retention = retention_start(b);
+		if (!options->store.read_only)
+			b->compaction = compaction_start(b);
 	}
 	*out = b;
 	return ERR_NONE;
@@ -265,14 +295,19 @@ const char *broker_failure(struct broker *b)
 	return shard_failure(b->shard);
 }
 
-const char *broker_dir(const struct broker *b)
-{
-	return b->dir;
-}
-
 struct store *broker_store(struct broker *b)
 {
 	return b->store;
+}
+
+const char *broker_dir(const struct broker *b)
+{
+	return b->options.dir;
+}
+
+int32_t broker_default_partitions(const struct broker *b)
+{
+	return b->options.default_partitions;
 }
 
 const struct clock *broker_clock(struct broker *b)

@@ -75,6 +75,12 @@ struct broker_options {
 	size_t producers_max;   /* that partitions remember, in all; above it the one that was
 			       * quiet for longest is forgotten; 0: default 100,000 */
 	int retention_check_ms; /* between two looks at retention; 0: default 30 s */
+	/* Compaction: the longest pause between two looks (log.cleaner.backoff.ms; 0: default 15 s; shorter
+	 * where topics ask for less), memory for keys (log.cleaner.dedupe.buffer.size; 0: default
+	 * 128 MiB, taken as far as it is needed), and whether there is none (log.cleaner.enable). */
+	int compaction_check_ms;
+	size_t compaction_map_bytes;
+	bool no_compaction;
 	struct group_options groups;
 	/* What topics have that say nothing else, under the broker's names (log.retention.hours, ...);
 	 * borrowed until broker_open returns, which refuses what broker_default_check would. */
@@ -85,17 +91,20 @@ struct broker_options {
 /* Whether the entry may stand in topic_defaults. ERR_NOT_FOUND: topics have no such default, the key is
  * perhaps somebody else's; ERR_INVALID_CONFIG: the value is impossible, why says which are not. */
 enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why);
+/* The i-th key that may stand there; NULL behind the last. */
+const char *broker_default_key(size_t i);
 enum ks_err broker_open(const struct broker_options *options, struct broker **out,
 			struct ks_why *why);
 /* Finishes the commands that are queued, closes the store. b may be NULL. */
 void broker_close(struct broker *b);
 /* NULL while the store is healthy, else why it failed; valid until broker_close. */
 const char *broker_failure(struct broker *b);
-/* The data directory; NULL: in memory. */
-const char *broker_dir(const struct broker *b);
 /* The store, for reading only (job state). */
 struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);
+/* The data directory, NULL: in memory; and what a topic has that names no number of partitions. */
+const char *broker_dir(const struct broker *b);
+int32_t broker_default_partitions(const struct broker *b);
 #define CLUSTER_ID_BYTES 22
 /* The id that this directory has had since it was first asked for: 16 random bytes in base64url, as Kafka has them. id gets
  * CLUSTER_ID_BYTES letters and a NUL. Blocks when it is made. */
@@ -264,7 +273,9 @@ struct reader;
 struct reader *reader_new(struct partition *p);
 void reader_free(struct reader *r);
 /* The batches from the one that holds offset on, about max_bytes (at least one batch; more than
- * max_bytes only when the first is larger). The first batch may begin below offset. ERR_EMPTY
+ * max_bytes only when the first is larger). The first batch may begin below offset; in a compacted log
+ * also above it, batches may have fewer records than offsets, even none, and offsets between two
+ * batches may be missing: go on behind the last batch's last offset. ERR_EMPTY
  * offset is the high watermark: wait ERR_OFFSET_OUT_OF_RANGE  below the log start offset or above
  * the high watermark ERR_CORRUPTION, ERR_IO   why has the place */
 enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, struct chunk *out,
@@ -275,7 +286,8 @@ enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestam
 					   int64_t *found_timestamp);
 
 /* The record with the latest timestamp of all, the first if there are several. ERR_NOT_FOUND: the
- * log is empty or no record has a timestamp. */
+ * log is empty or no record has a timestamp. Cheap, unless the latest record ever was trimmed or
+ * compacted away and later ones are older: then the log is read once. */
 enum ks_err partition_max_timestamp_offset(struct partition *p, int64_t *offset,
 					   int64_t *timestamp);
 

@@ -22,10 +22,14 @@ struct broker {
 	struct store *store;
 	struct shard *shard;
 	struct retention *retention;
+	struct compaction *compaction;
 
 	struct topics topics;
 	struct job_table *jobs;
 	struct producer_table *producers;
+
+	/* What compaction has left in files since space was last given back. */
+	_Atomic(uint64_t) garbage_bytes;
 
 	/* owner: shard */
 	struct ids ids;

@@ -12,6 +12,7 @@ enum key_type {
 	TYPE_BATCH_INDEX = 'b',
 	TYPE_CLUSTER_ID = 'c',
 	TYPE_IDS = 'i',
+	TYPE_CLEANED = 'k',
 	TYPE_OFFSET = 'o',
 	TYPE_PRODUCER_IDS = 'p',
 	TYPE_LOG_START = 's',
@@ -218,6 +219,41 @@ bool log_start_decode(struct slice key, struct slice value, struct log_start *s)
 	s->offset = (int64_t)cursor_u64(&c);
 	s->position = cursor_u64(&c);
 	return cursor_is_done(&c) && s->offset >= 0;
+}
+
+struct key_id key_cleaned(uint32_t partition_id)
+{
+	return key_of_id(TYPE_CLEANED, partition_id);
+}
+
+struct value_cleaned value_cleaned(const struct cleaned *c)
+{
+	struct value_cleaned v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, (uint64_t)c->offset);
+	put_u64be(v.bytes + 9, (uint64_t)c->max_timestamp);
+	put_u64be(v.bytes + 17, (uint64_t)c->holes_below);
+	put_u64be(v.bytes + 25, c->position);
+	put_u64be(v.bytes + 33, c->shift);
+	put_u64be(v.bytes + 41, c->removed_clean);
+	put_u64be(v.bytes + 49, c->removed_dirty);
+	return v;
+}
+
+bool cleaned_decode(struct slice key, struct slice value, struct cleaned *out)
+{
+	struct cursor c = cursor_of(value);
+
+	if (!key_id_decode(key, TYPE_CLEANED, &out->partition_id) || cursor_u8(&c) != VERSION)
+		return false;
+	out->offset = (int64_t)cursor_u64(&c);
+	out->max_timestamp = (int64_t)cursor_u64(&c);
+	out->holes_below = (int64_t)cursor_u64(&c);
+	out->position = cursor_u64(&c);
+	out->shift = cursor_u64(&c);
+	out->removed_clean = cursor_u64(&c);
+	out->removed_dirty = cursor_u64(&c);
+	return cursor_is_done(&c) && out->offset >= 0 && out->holes_below >= out->offset;
 }
 
 void key_offset(struct buf *key, struct slice group, uint32_t partition_id)

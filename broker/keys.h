@@ -95,6 +95,26 @@ struct key_id key_log_start(uint32_t partition_id);
 struct value_log_start value_log_start(const struct log_start *s);
 bool log_start_decode(struct slice key, struct slice value, struct log_start *s);
 
+/* CF_TOPICS 'k': partition id -> how far compaction has come; absent: it never was there. */
+struct cleaned {
+	uint32_t partition_id;
+	int64_t offset; /* below it no key has two records; 0: no cleaning was finished yet */
+	int64_t max_timestamp; /* ms, of what is left below offset; -1: nothing has one */
+	int64_t holes_below;   /* below it batches may be missing; at least offset */
+	uint64_t position;     /* of offset, as index_entry has it */
+	uint64_t
+		shift; /* to be added to the positions of index entries below offset, modulo 2^64 */
+	/* Bytes that a cleaning took from below offset and from above it; 0 once it has finished. */
+	uint64_t removed_clean, removed_dirty;
+};
+#define VALUE_CLEANED_BYTES 57
+struct value_cleaned {
+	uint8_t bytes[VALUE_CLEANED_BYTES];
+};
+struct key_id key_cleaned(uint32_t partition_id);
+struct value_cleaned value_cleaned(const struct cleaned *c);
+bool cleaned_decode(struct slice key, struct slice value, struct cleaned *c);
+
 /* CF_OFFSETS 'o': group, partition id -> offset and when it was committed. */
 void key_offset(struct buf *key, struct slice group, uint32_t partition_id);
 #define VALUE_OFFSET_BYTES 17

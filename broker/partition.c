@@ -15,6 +15,7 @@ void partition_init(struct partition *p, struct topic *t, uint32_t id, int32_t i
 {
 	*p = (struct partition){.topic = t, .id = id, .index = index};
 	p->end.max_timestamp = -1;
+	p->latest.batch_offset = -1;
 	producer_map_init(&p->producers, id);
 	atomic_init(&p->max_timestamp, -1);
 	pthread_mutex_init(&p->mtx, NULL);
@@ -149,8 +150,38 @@ void partition_published(struct partition *p, struct log_end *end)
 
 void partition_publish_start(struct partition *p, int64_t offset, uint64_t position)
 {
+	pthread_mutex_lock(&p->mtx);
 	atomic_store(&p->start_position, position);
 	atomic_store(&p->log_start_offset, offset);
+	pthread_mutex_unlock(&p->mtx);
+}
+
+void partition_set_cleaned(struct partition *p, const struct cleaned *c)
+{
+	pthread_mutex_lock(&p->mtx);
+	p->cleaned = *c;
+	pthread_mutex_unlock(&p->mtx);
+	atomic_store(&p->holes_below, c->holes_below);
+}
+
+struct cleaned partition_cleaned(struct partition *p)
+{
+	pthread_mutex_lock(&p->mtx);
+	struct cleaned c = p->cleaned;
+	int64_t start = atomic_load(&p->log_start_offset);
+	uint64_t position = atomic_load(&p->start_position);
+	pthread_mutex_unlock(&p->mtx);
+
+	c.partition_id = p->id;
+	if (c.offset > start)
+		return c;
+	c.offset = start;
+	c.max_timestamp = -1;
+	c.position = position;
+	c.shift = c.removed_clean = 0;
+	if (c.holes_below < start)
+		c.holes_below = start;
+	return c;
 }
 
 void partition_wake(struct partition *p)

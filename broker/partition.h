@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "broker/keys.h"
 #include "txn/producer_table.h"
 
 /* Where the log of a partition stands. */
@@ -30,6 +31,13 @@ struct tail_entry {
 	struct frame *frame; /* holds one reference */
 	struct slice bytes;  /* whole batches, within the frame */
 	int64_t base_offset, last_offset;
+};
+
+/* The batch with the latest timestamp, as far as somebody has looked. */
+struct latest {
+	int64_t timestamp, batch_offset; /* -1: none yet */
+	int64_t scanned_to;
+	int64_t clean_offset; /* compaction had come so far; what it takes later may be this batch */
 };
 
 struct partition {
@@ -49,6 +57,12 @@ struct partition {
 	/* Records below are about to go: their absence is no damage. At least the log start offset.
 	 */
 	_Atomic(int64_t) trim_announced;
+	/* Batches below may be missing, compaction took them. Announced as a trim is. */
+	_Atomic(int64_t) holes_below;
+
+	/* owner: compaction. The high watermark when all but the last batch was clean. */
+	int64_t clean_up_to;
+	bool is_uncleanable; /* damaged: said once, and left alone */
 
 	/* shared, under mtx */
 	pthread_mutex_t mtx;
@@ -56,6 +70,8 @@ struct partition {
 	size_t tail_first, tail_count, tail_cap;
 	struct waiter **waiters;
 	size_t waiter_count, waiter_cap;
+	struct cleaned cleaned; /* what the store says; written by the shard */
+	struct latest latest;
 };
 
 /* In place; start: where the log starts, end: where it stands. */
@@ -64,6 +80,12 @@ void partition_fini(struct partition *p);
 /* Before the partition is shared: what was found in the store. */
 void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t start_position,
 		       const struct log_end *end);
+
+/* Before the partition is shared, and later on the shard's thread: how far compaction has come. */
+void partition_set_cleaned(struct partition *p, const struct cleaned *c);
+/* Any thread: a copy that fits the log as it stands: one that was trimmed beyond what is clean is clean
+ * up to its start. */
+struct cleaned partition_cleaned(struct partition *p);
 
 /* All tail entries of all partitions, oldest first. owner: shard. */
 struct tail_pool {

@@ -170,7 +170,8 @@ static enum ks_err read_store(struct reader *r, int64_t offset, size_t max_bytes
 		return explain_hole(r, offset, why);
 	if (!batches_select(store_iter_value(r->iter), offset, max_bytes, &first))
 		return corrupt(r, offset, why);
-	if ((int64_t)get_u64be(first.data) > offset)
+	if ((int64_t)get_u64be(first.data) > offset &&
+	    offset >= atomic_load(&r->partition->holes_below))
 		return explain_hole(r, offset, why);
 
 	size_t room = max_bytes < CHUNK_BYTES_ENOUGH ? max_bytes : CHUNK_BYTES_ENOUGH;
@@ -278,23 +279,14 @@ static enum ks_err find_in_chunk(struct slice bytes, int64_t timestamp, int64_t 
 	return err;
 }
 
-enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestamp, int64_t *offset,
-					   int64_t *found_timestamp)
+/* The first record from the offset on with a timestamp >= timestamp. */
+static enum ks_err find_timestamp(struct partition *p, int64_t timestamp, int64_t from,
+				  int64_t *offset, int64_t *found_timestamp)
 {
-	int64_t from = partition_log_start_offset(p), start = from;
 	struct record record;
-
-	if (topic_is_gone(p->topic))
-		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (atomic_load(&p->max_timestamp) < timestamp)
-		return ERR_NOT_FOUND;
-	enum ks_err err = scan_start(p, timestamp, &from);
-	if (err)
-		return err;
-	if (from < start)
-		from = start;
 	struct reader *r = reader_new(p);
-	err = ERR_NOT_FOUND;
+	enum ks_err err = ERR_NOT_FOUND;
+
 	while (err == ERR_NOT_FOUND) {
 		struct chunk c;
 		enum ks_err read = reader_read(r, from, SCAN_BYTES, &c, NULL);
@@ -313,9 +305,79 @@ enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestam
 	return err;
 }
 
+enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestamp, int64_t *offset,
+					   int64_t *found_timestamp)
+{
+	int64_t from = partition_log_start_offset(p), start = from;
+
+	if (topic_is_gone(p->topic))
+		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (atomic_load(&p->max_timestamp) < timestamp)
+		return ERR_NOT_FOUND;
+	enum ks_err err = scan_start(p, timestamp, &from);
+	if (err)
+		return err;
+	return find_timestamp(p, timestamp, from < start ? start : from, offset, found_timestamp);
+}
+
+/* The batch with the latest timestamp among those from *next on. */
+static enum ks_err scan_max(struct partition *p, struct latest *l)
+{
+	struct reader *r = reader_new(p);
+	enum ks_err err = ERR_NONE;
+	struct chunk c;
+	struct batch b;
+
+	while (!err) {
+		err = reader_read(r, l->scanned_to, SCAN_BYTES, &c, NULL);
+		if (err)
+			break;
+		for (size_t at = 0; at < c.bytes.len && !err; at += b.bytes.len) {
+			if (batch_peek(slice_of(c.bytes.data + at, c.bytes.len - at), &b)) {
+				err = ERR_CORRUPTION;
+				break;
+			}
+			if (b.max_timestamp > l->timestamp && b.record_count > 0 &&
+			    !batch_is_control(&b)) {
+				l->timestamp = b.max_timestamp;
+				l->batch_offset = b.base_offset;
+			}
+			l->scanned_to = batch_last_offset(&b) + 1;
+		}
+		chunk_fini(&c);
+	}
+	reader_free(r);
+	return err == ERR_EMPTY ? ERR_NONE : err;
+}
+
+/* The record that was latest of all is gone, so the index does not tell: all batches are looked at, and
+ * what was found is remembered, so that the next one who asks pays for the newer ones only. */
+static enum ks_err find_latest(struct partition *p, int64_t *offset, int64_t *timestamp)
+{
+	int64_t start = partition_log_start_offset(p), clean = partition_cleaned(p).offset;
+
+	pthread_mutex_lock(&p->mtx);
+	struct latest l = p->latest;
+	pthread_mutex_unlock(&p->mtx);
+	if (l.batch_offset < start || l.clean_offset != clean)
+		l = (struct latest){-1, -1, start, clean};
+	enum ks_err err = scan_max(p, &l);
+	if (err)
+		return err;
+	pthread_mutex_lock(&p->mtx);
+	p->latest = l;
+	pthread_mutex_unlock(&p->mtx);
+	if (l.timestamp < 0)
+		return ERR_NOT_FOUND;
+	return find_timestamp(p, l.timestamp, l.batch_offset, offset, timestamp);
+}
+
 enum ks_err partition_max_timestamp_offset(struct partition *p, int64_t *offset, int64_t *timestamp)
 {
 	int64_t max = atomic_load(&p->max_timestamp);
 
-	return max < 0 ? ERR_NOT_FOUND : partition_offset_for_timestamp(p, max, offset, timestamp);
+	if (max < 0)
+		return ERR_NOT_FOUND;
+	enum ks_err err = partition_offset_for_timestamp(p, max, offset, timestamp);
+	return err == ERR_NOT_FOUND ? find_latest(p, offset, timestamp) : err;
 }

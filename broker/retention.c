@@ -13,6 +13,8 @@
 
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/log_cursor.h"
+#include "broker/log_index.h"
 #include "broker/shard.h"
 #include "wire/batch.h"
 
@@ -69,9 +71,15 @@ static enum ks_err trim_apply(struct call *call, struct group *g)
 {
 	struct trim_call *c = (struct trim_call *)call;
 
-	for (size_t i = 0; i < c->count; i++)
-		if (is_due(&c->trims[i]))
-			trim_put(g, &c->trims[i]);
+	for (size_t i = 0; i < c->count; i++) {
+		struct trim *t = &c->trims[i];
+		uint64_t start = atomic_load(&t->partition->start_position);
+		/* Compaction may have moved it since somebody looked. */
+		if (t->position < start)
+			t->position = start;
+		if (is_due(t))
+			trim_put(g, t);
+	}
 	return ERR_NONE;
 }
 
@@ -108,64 +116,41 @@ static enum ks_err carry_out(struct broker *b, struct trim *trims, size_t count,
 
 /* --- DeleteRecords --- */
 
-static struct store_iter *iter_index(struct broker *b, struct key_index *lower,
-				     struct key_index *upper)
+/* Adds the batches that begin at from or above and end below the offset. false: that was all. */
+static bool add_value(struct trim *t, int64_t from, struct slice value)
 {
-	return store_iter_new(b->store, CF_INDEX, KEY_SLICE(*lower), KEY_SLICE(*upper));
-}
+	struct batch b;
 
-/* The last index entry below t->offset. */
-static enum ks_err find_indexed(struct broker *b, struct trim *t, struct ks_why *why)
-{
-	struct key_index lower = key_index(t->partition->id, INT64_MIN, 0),
-			 upper = key_index(t->partition->id + 1, INT64_MIN, 0);
-	struct store_iter *it = iter_index(b, &lower, &upper);
-	struct index_entry e;
-
-	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
-		if (!index_decode(store_iter_key(it), store_iter_value(it), &e) ||
-		    e.last_offset >= t->offset)
-			break;
-		t->indexed = e;
-		t->has_indexed = true;
+	for (size_t at = 0; at < value.len; at += b.bytes.len) {
+		/* A damaged value goes like any other; its size is a guess then. */
+		if (batch_peek(slice_of(value.data + at, value.len - at), &b) ||
+		    batch_last_offset(&b) >= t->offset)
+			return false;
+		if (batch_last_offset(&b) >= from)
+			t->position += b.bytes.len;
 	}
-	enum ks_err err = store_iter_error(it, why);
-	store_iter_free(it);
-	return err;
+	return true;
 }
 
-/* Adds the batches between the index entry and the offset to the position. */
+/* Adds the batches between the index entry and the offset to the position. What the store has counts,
+ * not what the tail has: compaction may have taken some of it. */
 static enum ks_err find_position(struct trim *t, struct ks_why *why)
 {
 	struct partition *p = t->partition;
 	int64_t from = partition_log_start_offset(p);
-	enum ks_err err = ERR_NONE;
+	struct log_cursor c;
 
 	t->position = atomic_load(&p->start_position);
 	if (t->has_indexed && t->indexed.last_offset >= from) {
 		from = t->indexed.last_offset + 1;
-		t->position = t->indexed.position;
+		t->position = index_position(p, &t->indexed);
 	}
-	struct reader *r = reader_new(p);
-	while (from < t->offset && !err) {
-		struct chunk c;
-		struct batch b;
-		err = reader_read(r, from, 65536, &c, why);
-		if (err)
-			break;
-		for (size_t at = 0; at < c.bytes.len && from < t->offset; at += b.bytes.len) {
-			if (batch_peek(slice_of(c.bytes.data + at, c.bytes.len - at), &b)) {
-				err = ERR_CORRUPTION;
-				break;
-			}
-			from = batch_last_offset(&b) + 1;
-			if (from <= t->offset)
-				t->position += b.bytes.len;
-		}
-		chunk_fini(&c);
-	}
-	reader_free(r);
-	return err;
+	log_cursor_init(&c, p);
+	enum ks_err err = log_cursor_seek(&c, from, why);
+	while (!err && add_value(t, from, c.value))
+		err = log_cursor_next(&c, why);
+	log_cursor_fini(&c);
+	return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
 
 enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
@@ -186,8 +171,9 @@ enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
 			       ", the log ends at %" PRId64,
 			       p->topic->name, p->index, offset, high_watermark);
 	if (t.offset > partition_log_start_offset(p)) {
-		err = find_indexed(b, &t, why);
-		if (!err)
+		err = index_before(p, t.offset, &t.indexed, why);
+		t.has_indexed = !err;
+		if (!err || err == ERR_NOT_FOUND)
 			err = find_position(&t, why);
 		/* Out of range: somebody else has trimmed further meanwhile. */
 		if (err && err != ERR_OFFSET_OUT_OF_RANGE)
@@ -209,7 +195,7 @@ static void take_entry(struct trim *t, const struct index_entry *e)
 	t->indexed = *e;
 	t->has_indexed = true;
 	t->offset = e->last_offset + 1;
-	t->position = e->position;
+	t->position = index_position(t->partition, e);
 }
 
 /* Everything up to the last entry that is wholly older. When all is older, everything. */
@@ -245,7 +231,7 @@ static void trim_by_size(struct store_iter *it, struct trim *t, uint64_t keep_by
 		return;
 	for (store_iter_seek(it, KEY_SLICE(first)); store_iter_valid(it); store_iter_next(it)) {
 		if (!index_decode(store_iter_key(it), store_iter_value(it), &e) ||
-		    e.partition_id != p->id || e.position + keep_bytes > end_position)
+		    e.partition_id != p->id || index_position(p, &e) + keep_bytes > end_position)
 			break;
 		if (e.last_offset + 1 > t->offset)
 			take_entry(t, &e);
@@ -360,7 +346,7 @@ static void look_once(struct retention *r)
 	}
 	if (bytes)
 		log_info("retention", "trimmed %" PRIu64 " bytes", bytes);
-	r->unreclaimed_bytes += bytes;
+	r->unreclaimed_bytes += bytes + atomic_exchange(&r->broker->garbage_bytes, 0);
 	store_stats(r->broker->store, &stats);
 	if (r->unreclaimed_bytes < RECLAIM_BYTES_MIN || r->unreclaimed_bytes < stats.live_bytes / 4)
 		return;

@@ -503,3 +503,18 @@ struct topic_retention topic_retention(struct topic *t)
 	pthread_mutex_unlock(&t->mtx);
 	return r;
 }
+
+struct topic_cleanup topic_cleanup(struct topic *t)
+{
+	pthread_mutex_lock(&t->mtx);
+	struct topic_cleanup c = {
+		.segment_ms = t->config.segment_ms,
+		.segment_bytes = t->config.segment_bytes,
+		.min_lag_ms = t->config.min_compaction_lag_ms,
+		.max_lag_ms = t->config.max_compaction_lag_ms,
+		.delete_retention_ms = t->config.delete_retention_ms,
+		.min_dirty_ratio = t->config.min_dirty_ratio,
+	};
+	pthread_mutex_unlock(&t->mtx);
+	return c;
+}

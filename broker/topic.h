@@ -117,4 +117,13 @@ struct topic_retention {
 };
 struct topic_retention topic_retention(struct topic *t);
 
+/* And of those that matter for compaction. */
+struct topic_cleanup {
+	int64_t segment_ms, segment_bytes;
+	int64_t min_lag_ms, max_lag_ms; /* max: INT64_MAX, none */
+	int64_t delete_retention_ms;
+	double min_dirty_ratio;
+};
+struct topic_cleanup topic_cleanup(struct topic *t);
+
 #endif

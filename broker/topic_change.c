@@ -226,12 +226,14 @@ static void delete_logs(struct group *g, const struct extent *e)
 	struct key_log log_from = key_log(first, 0), log_to = key_log(after, 0);
 	struct key_index from = key_index(first, INT64_MIN, 0), to = key_index(after, INT64_MIN, 0);
 	struct key_id start_from = key_log_start(first), start_to = key_log_start(after);
+	struct key_id cleaned_from = key_cleaned(first), cleaned_to = key_cleaned(after);
 	struct key_producer producer_from = key_producer(first, 0),
 			    producer_to = key_producer(after, 0);
 
 	store_delete_range(g->write, CF_LOG, KEY_SLICE(log_from), KEY_SLICE(log_to));
 	store_delete_range(g->write, CF_INDEX, KEY_SLICE(from), KEY_SLICE(to));
 	store_delete_range(g->write, CF_TOPICS, KEY_SLICE(start_from), KEY_SLICE(start_to));
+	store_delete_range(g->write, CF_TOPICS, KEY_SLICE(cleaned_from), KEY_SLICE(cleaned_to));
 	store_delete_range(g->write, CF_TXN, KEY_SLICE(producer_from), KEY_SLICE(producer_to));
 }
 

@@ -37,13 +37,18 @@ const char *wire_name(struct wire_target *w, struct slice name)
 	return text;
 }
 
-enum ks_err wire_refused(const char *what, enum ks_err err, struct slice message,
+enum ks_err wire_refused(const char *what, const char *name, enum ks_err err, struct slice message,
 			 struct ks_why *why)
 {
-	if (message.len)
-		return ks_fail(why, err, "%s: %.*s", what, (int)message.len,
-			       (const char *)message.data);
-	return ks_fail(why, err, "%s: %s", what, ks_err_text(err));
+	char *quoted = xasprintf("\"%s\"", name);
+	bool is_named = message.len && memmem(message.data, message.len, quoted, strlen(quoted));
+	struct slice text = message.len ? message : slice_str(ks_err_text(err));
+
+	ks_fail(why, err, "%s%s%s%s%.*s", is_named ? "" : what, is_named || !*what ? "" : " ",
+		is_named ? "" : quoted, is_named ? "" : ": ", (int)text.len,
+		(const char *)text.data);
+	free(quoted);
+	return err;
 }
 
 /* --- partitions --- */

@@ -1,5 +1,4 @@
 /* target_wire_configs.c - configurations of a cluster's topics and brokers. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/target_wire.h"
@@ -12,13 +11,9 @@ static int8_t resource_type(enum target_resource resource)
 	return resource == TARGET_TOPIC ? RESOURCE_TOPIC : RESOURCE_BROKER;
 }
 
-static void describe_resource(enum target_resource resource, const char *name, char *out,
-			      size_t cap)
+static const char *resource_word(enum target_resource resource)
 {
-	if (resource == TARGET_TOPIC)
-		snprintf(out, cap, "topic \"%s\"", name);
-	else
-		snprintf(out, cap, "%s%s", *name ? "broker " : "the brokers' defaults", name);
+	return resource == TARGET_TOPIC ? "topic" : "broker";
 }
 
 /* A broker answers for itself. ERR_INVALID_ARGUMENT: the cluster has none of this name. */
@@ -93,7 +88,6 @@ enum ks_err wire_configs(struct target *t, enum target_resource resource, const 
 	struct client_question q = {.call = {.api_key = API_describe_configs, .request = &request},
 				    .is_repeatable = true};
 	struct client_reply r;
-	char what[300];
 	enum ks_err err = address(wire_of(t), resource, name, &q, why);
 
 	if (!err)
@@ -103,9 +97,8 @@ enum ks_err wire_configs(struct target *t, enum target_resource resource, const 
 	const struct describe_configs_response *m = r.message;
 	err = m->results.n == 1 ? (enum ks_err)m->results.v[0].error_code
 				: ERR_UNKNOWN_SERVER_ERROR;
-	describe_resource(resource, name, what, sizeof what);
 	if (err)
-		wire_refused(what, err,
+		wire_refused(resource_word(resource), name, err,
 			     m->results.n == 1 ? m->results.v[0].error_message : SLICE_NULL, why);
 	else
 		take_configs(&m->results.v[0], out, count);
@@ -130,7 +123,6 @@ enum ks_err wire_configs_change(struct target *t, enum target_resource resource,
 		.where = CLIENT_CONTROLLER,
 		.is_repeatable = true};
 	struct client_reply r;
-	char what[300];
 	enum ks_err err = address(wire_of(t), resource, name, &q, why);
 
 	for (size_t i = 0; i < count; i++)
@@ -146,9 +138,8 @@ enum ks_err wire_configs_change(struct target *t, enum target_resource resource,
 	const struct incremental_alter_configs_response *m = r.message;
 	err = m->responses.n == 1 ? (enum ks_err)m->responses.v[0].error_code
 				  : ERR_UNKNOWN_SERVER_ERROR;
-	describe_resource(resource, name, what, sizeof what);
 	if (err)
-		wire_refused(what, err,
+		wire_refused(resource_word(resource), name, err,
 			     m->responses.n == 1 ? m->responses.v[0].error_message : SLICE_NULL,
 			     why);
 	client_reply_fini(&r);

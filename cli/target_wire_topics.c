@@ -154,7 +154,7 @@ enum ks_err wire_topic_create(struct target *t, const struct topic_spec *spec, i
 	if (err == ERR_TOPIC_ALREADY_EXISTS)
 		ks_fail(why, err, "topic \"%s\" exists already", spec->name);
 	else if (err)
-		wire_refused(spec->name, err, message, why);
+		wire_refused("topic", spec->name, err, message, why);
 	client_reply_fini(&r);
 	return err;
 }
@@ -186,7 +186,7 @@ enum ks_err wire_topic_add_partitions(struct target *t, const char *name, int32_
 	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
 		unknown_topic(t, name, why);
 	else if (err)
-		wire_refused(name, err, message, why);
+		wire_refused("topic", name, err, message, why);
 	client_reply_fini(&r);
 	return err;
 }
@@ -218,7 +218,7 @@ enum ks_err wire_topic_delete(struct target *t, const char *name, struct ks_why 
 	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
 		unknown_topic(t, name, why);
 	else if (err)
-		wire_refused(name, err, message, why);
+		wire_refused("topic", name, err, message, why);
 	client_reply_fini(&r);
 	return err;
 }

@@ -1,129 +1,150 @@
-/* cluster_api.c - DescribeCluster, DescribeLogDirs, DescribeProducers, DescribeTopicPartitions. */
+/* cluster_api.c - DescribeCluster, DescribeLogDirs, DescribeProducers: one node, one directory. */
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
-#include "server/handlers.h"
+#include "server/admin.h"
 #include "server/lookup.h"
 #include "server/server.h"
 
 /* --- DescribeCluster --- */
 
-enum { ENDPOINT_BROKERS = 1 };
+enum { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2 };
+
+static void fill_cluster(struct exchange *x, struct describe_cluster_response *response)
+{
+	const struct describe_cluster_request *request = x->request;
+	const struct server_options *o = server_options_of(x->server);
+
+	response->controller_id = o->node_id;
+	response->brokers.v = exchange_alloc(x, 1, sizeof *response->brokers.v);
+	response->brokers.n = 1;
+	response->brokers.v[0] = (struct describe_cluster_response_broker){
+		.broker_id = o->node_id,
+		.host = exchange_host(x),
+		.port = exchange_port(x),
+		.rack = o->rack ? slice_str(o->rack) : SLICE_NULL};
+	if (request->include_cluster_authorized_operations)
+		response->cluster_authorized_operations = CLUSTER_OPERATIONS;
+}
 
 void handle_describe_cluster(struct exchange *x, const struct describe_cluster_request *request,
 			     struct describe_cluster_response *response)
 {
-	const struct server_options *options = server_options_of(x->server);
-	struct describe_cluster_response_broker *b = exchange_alloc(x, 1, sizeof *b);
-
 	response->endpoint_type = request->endpoint_type;
 	response->cluster_id = slice_str(server_cluster_id(x->server));
-	if (request->endpoint_type != ENDPOINT_BROKERS) {
+	if (request->endpoint_type == ENDPOINT_BROKERS) {
+		fill_cluster(x, response);
+	} else if (request->endpoint_type == ENDPOINT_CONTROLLERS) {
 		response->error_code = ERR_MISMATCHED_ENDPOINT_TYPE;
-		response->error_message = slice_str("this is a broker, not a controller");
-		exchange_reply(x);
-		return;
+		response->error_message = slice_str("brokers are here, controllers are not");
+	} else {
+		response->error_code = ERR_UNSUPPORTED_ENDPOINT_TYPE;
+		response->error_message = slice_str("this type of endpoint is not known");
 	}
-	*b = (struct describe_cluster_response_broker){
-		.broker_id = options->node_id,
-		.host = exchange_host(x),
-		.port = exchange_port(x),
-		.rack = options->rack ? slice_str(options->rack) : SLICE_NULL,
-	};
-	response->brokers.v = b;
-	response->brokers.n = 1;
-	response->controller_id = options->node_id;
-	if (request->include_cluster_authorized_operations)
-		response->cluster_authorized_operations = CLUSTER_OPERATIONS;
 	exchange_reply(x);
 }
 
 /* --- DescribeLogDirs --- */
 
-static void describe_size(struct topic *t, int32_t index,
-			  struct describe_log_dirs_response_topic *out)
+static void fill_log(struct topic *t, int32_t index, struct describe_log_dirs_response_partition *p)
 {
-	struct partition *p;
-
-	if (lookup_partition_of(t, index, &p))
-		return; /* not in this directory */
-	out->partitions.v[out->partitions.n++] = (struct describe_log_dirs_response_partition){
+	*p = (struct describe_log_dirs_response_partition){
 		.partition_index = index,
-		.partition_size = (int64_t)partition_size_bytes(p),
-	};
+		.partition_size = (int64_t)partition_size_bytes(topic_partition(t, index))};
 }
 
-/* indexes == NULL: all. */
-static void describe_sizes(struct exchange *x, struct topic *t, const int32_t *indexes,
-			   int32_t count, struct describe_log_dirs_response_topic *out)
-{
-	out->name = slice_str(topic_name(t));
-	out->partitions.v = exchange_alloc(x, (size_t)count, sizeof *out->partitions.v);
-	for (int32_t i = 0; i < count; i++)
-		describe_size(t, indexes ? indexes[i] : i, out);
-}
-
-static void describe_all_sizes(struct exchange *x, struct describe_log_dirs_response_result *out)
+static void log_of_all(struct exchange *x, struct describe_log_dirs_response_result *out)
 {
 	size_t count;
 	struct topic **topics = broker_topics(server_broker(x->server), &count);
 
 	out->topics.v = exchange_alloc(x, count, sizeof *out->topics.v);
 	out->topics.n = (int32_t)count;
-	for (size_t i = 0; i < count; i++)
-		describe_sizes(x, topics[i], NULL, topic_partition_count(topics[i]),
-			       &out->topics.v[i]);
+	for (size_t i = 0; i < count; i++) {
+		int32_t n = topic_partition_count(topics[i]);
+		out->topics.v[i].name = slice_str(topic_name(topics[i]));
+		out->topics.v[i].partitions.n = n;
+		out->topics.v[i].partitions.v =
+			exchange_alloc(x, (size_t)n, sizeof *out->topics.v[i].partitions.v);
+		for (int32_t k = 0; k < n; k++)
+			fill_log(topics[i], k, &out->topics.v[i].partitions.v[k]);
+	}
 	free(topics);
 }
 
-static void describe_named_sizes(struct exchange *x,
-				 const struct describe_log_dirs_request *request,
-				 struct describe_log_dirs_response_result *out)
+/* What is not there is left out. */
+static void log_of_named(struct exchange *x, struct describe_log_dirs_response_result *out)
 {
-	struct topic *t;
+	const struct describe_log_dirs_request *request = x->request;
 
 	out->topics.v = exchange_alloc(x, (size_t)request->topics.n, sizeof *out->topics.v);
 	for (int32_t i = 0; i < request->topics.n; i++) {
 		const struct describe_log_dirs_request_topic *q = &request->topics.v[i];
-		if (!lookup_topic(x, q->topic, &t))
-			describe_sizes(x, t, q->partitions.v, q->partitions.n,
-				       &out->topics.v[out->topics.n++]);
+		struct describe_log_dirs_response_topic *row = &out->topics.v[out->topics.n];
+		struct topic *t;
+		if (lookup_topic(x, q->topic, &t))
+			continue;
+		row->name = q->topic;
+		row->partitions.v =
+			exchange_alloc(x, (size_t)q->partitions.n, sizeof *row->partitions.v);
+		for (int32_t k = 0; k < q->partitions.n; k++) {
+			int32_t index = q->partitions.v[k];
+			if (index >= 0 && index < topic_partition_count(t))
+				fill_log(t, index, &row->partitions.v[row->partitions.n++]);
+		}
+		if (row->partitions.n)
+			out->topics.n++;
 	}
 }
 
-void handle_describe_log_dirs(struct exchange *x, const struct describe_log_dirs_request *request,
-			      struct describe_log_dirs_response *response)
+static void describe_log_dirs(struct exchange *x)
 {
-	struct describe_log_dirs_response_result *out = exchange_alloc(x, 1, sizeof *out);
+	const struct describe_log_dirs_request *request = x->request;
+	struct describe_log_dirs_response *response = x->response;
 	const char *dir = broker_dir(server_broker(x->server));
-	struct statvfs volume;
+	struct describe_log_dirs_response_result *out = exchange_alloc(x, 1, sizeof *out);
+	struct statvfs fs;
 
 	wire_defaults(describe_log_dirs_response_result_desc(), out);
-	out->log_dir = slice_str(dir ? dir : "");
-	if (dir && !statvfs(dir, &volume)) {
-		out->total_bytes = (int64_t)(volume.f_blocks * volume.f_frsize);
-		out->usable_bytes = (int64_t)(volume.f_bavail * volume.f_frsize);
+	out->log_dir = slice_str(dir ? dir : "memory");
+	if (dir && statvfs(dir, &fs) == 0) {
+		out->total_bytes = (int64_t)(fs.f_blocks * fs.f_frsize);
+		out->usable_bytes = (int64_t)(fs.f_bavail * fs.f_frsize);
 	}
 	if (request->topics.n < 0)
-		describe_all_sizes(x, out);
+		log_of_all(x, out);
 	else
-		describe_named_sizes(x, request, out);
+		log_of_named(x, out);
 	response->results.v = out;
 	response->results.n = 1;
 	exchange_reply(x);
 }
 
+void handle_describe_log_dirs(struct exchange *x, const struct describe_log_dirs_request *request,
+			      struct describe_log_dirs_response *response)
+{
+	(void)request;
+	(void)response;
+	exchange_offload(x, describe_log_dirs); /* asking the file system may take long */
+}
+
 /* --- DescribeProducers --- */
 
-static enum ks_err describe_active(struct exchange *x, struct partition *p,
-				   struct describe_producers_response_partition *out)
+static enum ks_err producers_of(struct exchange *x, struct slice topic,
+				struct describe_producers_response_partition *out,
+				struct ks_why *why)
 {
+	struct partition *p;
 	struct producer_row *rows;
 	size_t count;
-	enum ks_err err = broker_partition_producers(server_broker(x->server), p, &rows, &count);
+	enum ks_err err = lookup_partition(x, topic, out->partition_index, &p);
 
+	if (!err && admin_is_full(x))
+		return ks_fail(why, ERR_INVALID_REQUEST, ADMIN_FULL);
+	if (!err)
+		err = broker_partition_producers(server_broker(x->server), p, &rows, &count);
 	if (err)
-		return err;
+		return ks_fail(why, err, "%s", ks_err_text(err));
 	out->active_producers.v = exchange_alloc(x, count, sizeof *out->active_producers.v);
 	out->active_producers.n = (int32_t)count;
 	for (size_t i = 0; i < count; i++)
@@ -132,8 +153,8 @@ static enum ks_err describe_active(struct exchange *x, struct partition *p,
 			.producer_epoch = rows[i].producer_epoch,
 			.last_sequence = rows[i].last_sequence,
 			.last_timestamp = rows[i].last_timestamp,
-			.current_txn_start_offset = -1,
-		};
+			.coordinator_epoch = -1,
+			.current_txn_start_offset = -1};
 	free(rows);
 	return ERR_NONE;
 }
@@ -142,163 +163,32 @@ static void describe_producers(struct exchange *x)
 {
 	const struct describe_producers_request *request = x->request;
 	struct describe_producers_response *response = x->response;
-	struct partition *p;
+	size_t n = (size_t)request->topics.n;
 
-	for (int32_t i = 0; i < request->topics.n; i++) {
+	response->topics.v = exchange_alloc(x, n, sizeof *response->topics.v);
+	response->topics.n = request->topics.n;
+	for (size_t i = 0; i < n; i++) {
 		const struct describe_producers_request_topic *q = &request->topics.v[i];
-		struct describe_producers_response_topic *t = &response->topics.v[i];
-		t->name = q->name;
-		t->partitions.n = q->partition_indexes.n;
-		t->partitions.v =
-			exchange_alloc(x, (size_t)t->partitions.n, sizeof *t->partitions.v);
-		for (int32_t j = 0; j < t->partitions.n; j++) {
-			struct describe_producers_response_partition *out = &t->partitions.v[j];
-			out->partition_index = q->partition_indexes.v[j];
-			enum ks_err err = lookup_partition(x, q->name, out->partition_index, &p);
-			out->error_code = wire_code(err ? err : describe_active(x, p, out));
+		struct describe_producers_response_topic *row = &response->topics.v[i];
+		row->name = q->name;
+		row->partitions.n = q->partition_indexes.n;
+		row->partitions.v = exchange_alloc(x, (size_t)q->partition_indexes.n,
+						   sizeof *row->partitions.v);
+		for (int32_t k = 0; k < q->partition_indexes.n; k++) {
+			struct describe_producers_response_partition *p = &row->partitions.v[k];
+			struct ks_why why = {""};
+			p->partition_index = q->partition_indexes.v[k];
+			p->error_code = wire_code(producers_of(x, q->name, p, &why));
+			p->error_message = admin_message(x, &why);
 		}
 	}
-	exchange_reply(x);
+	admin_reply(x);
 }
 
-/* Asks the shard, so a worker does it. */
 void handle_describe_producers(struct exchange *x, const struct describe_producers_request *request,
 			       struct describe_producers_response *response)
 {
-	response->topics.v =
-		exchange_alloc(x, (size_t)request->topics.n, sizeof *response->topics.v);
-	response->topics.n = request->topics.n;
+	(void)request;
+	(void)response;
 	exchange_offload(x, describe_producers);
-}
-
-/* --- DescribeTopicPartitions --- */
-
-#define PARTITIONS_IN_ONE_ANSWER 2000
-
-struct page {
-	struct exchange *x;
-	struct slice *names; /* sorted */
-	size_t count;
-	int32_t left; /* partitions that the answer may still have */
-};
-
-static int compare_names(const void *a, const void *b)
-{
-	return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
-}
-
-/* The names to tell of, in their order, each once. */
-static void collect_names(struct page *page,
-			  const struct describe_topic_partitions_request *request)
-{
-	size_t count = (size_t)request->topics.n;
-	struct topic **topics = NULL;
-
-	if (!count)
-		topics = broker_topics(server_broker(page->x->server), &count);
-	page->names = exchange_alloc(page->x, count, sizeof *page->names);
-	for (size_t i = 0; i < count; i++)
-		page->names[i] =
-			topics ? slice_str(topic_name(topics[i])) : request->topics.v[i].name;
-	free(topics);
-	qsort(page->names, count, sizeof *page->names, compare_names);
-	for (size_t i = 0; i < count; i++)
-		if (!page->count || !slice_equal(page->names[page->count - 1], page->names[i]))
-			page->names[page->count++] = page->names[i];
-}
-
-static void fill_partition(struct exchange *x, int32_t index,
-			   struct describe_topic_partitions_response_partition *out)
-{
-	int32_t *node = lookup_nodes(x);
-
-	wire_defaults(describe_topic_partitions_response_partition_desc(), out);
-	out->partition_index = index;
-	out->leader_id = *node;
-	out->leader_epoch = LEADER_EPOCH_NOW;
-	out->replica_nodes.v = out->isr_nodes.v = node;
-	out->replica_nodes.n = out->isr_nodes.n = 1;
-	/* Empty, not null: Java's admin client falls over null. */
-	out->eligible_leader_replicas.n = out->last_known_elr.n = 0;
-}
-
-/* Tells of the partitions from first on. Returns the first one that did not fit; 0: all did. */
-static int32_t fill_topic(struct page *page, struct topic *t, int32_t first,
-			  struct describe_topic_partitions_response_topic *out)
-{
-	int32_t all = topic_partition_count(t), count = all > first ? all - first : 0;
-	struct topic_uuid uuid = topic_uuid(t);
-
-	if (count > page->left)
-		count = page->left;
-	memcpy(out->topic_id.bytes, uuid.bytes, sizeof uuid.bytes);
-	out->is_internal = topic_is_internal(t);
-	out->topic_authorized_operations = TOPIC_OPERATIONS;
-	out->partitions.v = exchange_alloc(page->x, (size_t)count, sizeof *out->partitions.v);
-	out->partitions.n = count;
-	for (int32_t i = 0; i < count; i++)
-		fill_partition(page->x, first + i, &out->partitions.v[i]);
-	page->left -= count;
-	return first + count < all ? first + count : 0;
-}
-
-static void go_on_at(struct exchange *x, struct slice name, int32_t index)
-{
-	struct describe_topic_partitions_response *response = x->response;
-	struct describe_topic_partitions_response_next_cursor *next =
-		exchange_alloc(x, 1, sizeof *next);
-
-	next->topic_name = name;
-	next->partition_index = index;
-	response->next_cursor = next;
-}
-
-/* false: the answer is full. */
-static bool add_topic(struct page *page, struct slice name, int32_t first)
-{
-	struct describe_topic_partitions_response *response = page->x->response;
-	struct topic *t;
-
-	if (!page->left) {
-		go_on_at(page->x, name, first);
-		return false;
-	}
-	struct describe_topic_partitions_response_topic *out =
-		&response->topics.v[response->topics.n++];
-	wire_defaults(describe_topic_partitions_response_topic_desc(), out);
-	out->name = name;
-	enum ks_err err = lookup_topic(page->x, name, &t);
-	out->error_code = wire_code(err);
-	if (err)
-		return true;
-	int32_t next = fill_topic(page, t, first, out);
-	if (next)
-		go_on_at(page->x, name, next);
-	return !next;
-}
-
-void handle_describe_topic_partitions(struct exchange *x,
-				      const struct describe_topic_partitions_request *request,
-				      struct describe_topic_partitions_response *response)
-{
-	int32_t limit = request->response_partition_limit;
-	struct page page = {.x = x, .left = PARTITIONS_IN_ONE_ANSWER};
-
-	if (limit > 0 && limit < page.left)
-		page.left = limit;
-	collect_names(&page, request);
-	response->topics.v = exchange_alloc(x, page.count, sizeof *response->topics.v);
-	for (size_t i = 0; i < page.count; i++) {
-		int32_t first = 0;
-		if (request->cursor) {
-			int order = slice_compare(page.names[i], request->cursor->topic_name);
-			if (order < 0)
-				continue;
-			if (order == 0)
-				first = request->cursor->partition_index;
-		}
-		if (!add_topic(&page, page.names[i], first < 0 ? 0 : first))
-			break;
-	}
-	exchange_reply(x);
 }

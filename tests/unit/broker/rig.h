@@ -60,6 +60,7 @@ static inline struct rig *rig_new(bool is_rocks)
 		.store = {.create = true},
 		.clock = &r->clock,
 		.retention_check_ms = 3600000,
+		.compaction_check_ms = 3600000,
 	};
 	return r;
 }

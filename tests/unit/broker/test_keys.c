@@ -71,6 +71,9 @@ static void values_are_decoded_whole_or_not_at_all(void **state)
 	struct value_index e = value_index(1);
 	struct key_index ikey = key_index(1, 2, 3);
 	struct index_entry entry;
+	struct cleaned cleaned = {.offset = 1, .holes_below = 2};
+	struct value_cleaned f = value_cleaned(&cleaned);
+	struct key_id ckey = key_cleaned(5);
 	uint64_t index;
 	uint32_t epoch;
 	int64_t offset, time;
@@ -86,6 +89,7 @@ static void values_are_decoded_whole_or_not_at_all(void **state)
 	assert_strict(KEY_SLICE(c), value_offset_decode(v, &offset, &time));
 	assert_strict(KEY_SLICE(d), log_start_decode(KEY_SLICE(key), v, &start));
 	assert_strict(KEY_SLICE(e), index_decode(KEY_SLICE(ikey), v, &entry));
+	assert_strict(KEY_SLICE(f), cleaned_decode(KEY_SLICE(ckey), v, &cleaned));
 	assert_strict(KEY_SLICE(key), log_start_decode(v, KEY_SLICE(d), &start));
 }
 
@@ -149,6 +153,34 @@ static void records_of_the_first_version_are_read(void **state)
 	assert_true(slice_equal(got.name, slice_str("orders")));
 }
 
+static void how_far_compaction_came_is_told_in_full(void **state)
+{
+	struct cleaned c = {.offset = 1,
+			    .max_timestamp = -2,
+			    .holes_below = 3,
+			    .position = 4,
+			    .shift = 5,
+			    .removed_clean = 6,
+			    .removed_dirty = 7},
+		       got;
+	struct key_id key = key_cleaned(9);
+	struct value_cleaned value = value_cleaned(&c);
+
+	(void)state;
+	assert_true(cleaned_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
+	assert_int_equal(got.partition_id, 9);
+	assert_int_equal(got.offset, 1);
+	assert_int_equal(got.max_timestamp, -2);
+	assert_int_equal(got.holes_below, 3);
+	assert_int_equal(got.position, 4);
+	assert_int_equal(got.shift, 5);
+	assert_int_equal(got.removed_clean, 6);
+	assert_int_equal(got.removed_dirty, 7);
+	c.holes_below = 0; /* below what is clean */
+	value = value_cleaned(&c);
+	assert_false(cleaned_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
+}
+
 static bool takes_extents(const struct extent *all, size_t count)
 {
 	struct buf extents = {0}, value = {0};
@@ -204,6 +236,7 @@ int main(void)
 		cmocka_unit_test(values_are_decoded_whole_or_not_at_all),
 		cmocka_unit_test(topic_records_are_decoded_whole_or_not_at_all),
 		cmocka_unit_test(records_of_the_first_version_are_read),
+		cmocka_unit_test(how_far_compaction_came_is_told_in_full),
 		cmocka_unit_test(extents_rise_and_are_not_empty),
 		cmocka_unit_test(offset_keys_keep_groups_apart),
 	};

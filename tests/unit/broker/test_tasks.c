@@ -483,6 +483,24 @@ static void a_callback_that_queues_more_while_its_thread_plays_loses_nothing(voi
 	assert_string_equal(d.text, "first 0; queued 0; appended 1; ");
 }
 
+static void who_queues_more_than_fits_is_helped_by_the_thread(void **state)
+{
+	struct rig *r = *state;
+	struct played x[40];
+	struct diary d;
+
+	broker_close(r->b);
+	r->options.queue_bytes_max = 2000;
+	rig_open(r);
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	diary_init(&d);
+	for (int i = 0; i < 40; i++)
+		queue_one(r, &d, &x[i], p, ACKS_LEADER, 500);
+	broker_append_run(r->b);
+	await(&d, 40);
+	assert_int_equal(partition_high_watermark(p), 40);
+}
+
 static void a_tick_that_a_player_makes_due_runs_at_once(void **state)
 {
 	struct rig *r = *state;
@@ -570,6 +588,7 @@ int main(void)
 		MEMORY(what_needs_a_sync_or_is_long_is_left_to_the_thread),
 		MEMORY(what_is_queued_goes_before_what_is_sent_later),
 		MEMORY(a_callback_that_queues_more_while_its_thread_plays_loses_nothing),
+		MEMORY(who_queues_more_than_fits_is_helped_by_the_thread),
 		MEMORY(a_tick_that_a_player_makes_due_runs_at_once),
 		BOTH(many_players_take_turns),
 	};

@@ -8,7 +8,8 @@
 
 #define HTTP_DEFAULT "127.0.0.1:8092"
 
-bool address_split(char *text, char **host, uint16_t *port)
+/* "host:port", "[::1]:port" or ":port"; *host is within text, which is changed. */
+static bool address_split(char *text, char **host, uint16_t *port)
 {
 	char *colon = strrchr(text, ':'), *end;
 

@@ -12,9 +12,6 @@
 		.help = "where /metrics, /healthz and /readyz answer (default 127.0.0.1:8092)",    \
 	}
 
-/* "host:port", "[::1]:port" or ":port"; *host is within text, which is changed. */
-bool address_split(char *text, char **host, uint16_t *port);
-
 /* Opens it as the option says, else the key http.listener. *out may be NULL: switched off, or the address is the
  * default and somebody else has it, which is logged. Returns an exit code. */
 int broker_http_open(const struct options *o, const struct settings *s, struct http **out);

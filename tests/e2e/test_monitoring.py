@@ -231,7 +231,9 @@ class Health(Case):
         self.assertEqual(b.stop(), 0)
 
     def test_it_can_be_switched_off(self):
-        self.assertNotIn("module=http", Broker(self, http="off").text())
+        b = Broker(self, http="off")
+        self.assertNotIn("module=http", b.text())
+        self.assertEqual(b.stop(), 0)
         self.assertNotIn("module=http", Broker(self, http=None, KS_HTTP_LISTENER="off").text())
 
     def test_the_properties_file_chooses_the_address_too(self):

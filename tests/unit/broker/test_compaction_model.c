@@ -358,7 +358,9 @@ static void a_cleaning_killed_anywhere_leaves_a_whole_log(void **state)
 		for (int n = 1; was_killed; n++) {
 			char point[64];
 			snprintf(point, sizeof point, "%s:%d", points[(round + n) % 4], 1 + n / 4);
+			appended = atomic_load(&m.p->end_position);
 			was_killed = kill_a_cleaning(&m, point);
+			assert_int_equal(atomic_load(&m.p->end_position), appended);
 			kills += was_killed;
 			check(&m);
 			/* What is appended goes on where it was. */

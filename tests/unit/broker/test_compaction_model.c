@@ -350,10 +350,15 @@ static void a_cleaning_killed_anywhere_leaves_a_whole_log(void **state)
 
 	model_open(&m, r, 77);
 	m.keys = 400;
-	m.pad_max = 100000;
 	for (int round = 0; round < 4; round++) {
+		m.pad_max = 100000;
 		for (int i = 0; i < 100; i++)
 			append_some(&m);
+		/* All but the last batch is old enough, and behind the index. */
+		m.pad_max = 100;
+		append_some(&m);
+		m.r->now_ms += 1000;
+		append_some(&m);
 		bool was_killed = true;
 		for (int n = 1; was_killed; n++) {
 			char point[64];

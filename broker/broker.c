@@ -200,6 +200,7 @@ static void free_broker(struct broker *b)
 	job_table_free(b->jobs);
 	config_defaults_fini(&b->topic_defaults);
 	store_close(b->store);
+	free(b->dir);
 	free(b);
 }
 
@@ -232,6 +233,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	uint64_t batch_index = 0;
 
 	b->options = fill_in(options);
+	b->dir = options->dir ? xstrdup(options->dir) : NULL;
+	b->options.dir = b->dir;
 	b->clock = options->clock ? *options->clock : clock_real;
 	b->store = store;
 	b->jobs = job_table_new();
@@ -297,6 +300,16 @@ struct store *broker_store(struct broker *b)
 	return b->store;
 }
 
+const char *broker_dir(const struct broker *b)
+{
+	return b->options.dir;
+}
+
+int32_t broker_default_partitions(const struct broker *b)
+{
+	return b->options.default_partitions;
+}
+
 const struct clock *broker_clock(struct broker *b)
 {
 	return &b->clock;
@@ -309,7 +322,8 @@ void broker_stats(struct broker *b, struct broker_stats *out)
 
 /* --- appending --- */
 
-void broker_append(struct broker *b, struct append *a)
+/* The whole frame, when nothing else is said. */
+static void set_batches(struct append *a)
 {
 	const struct frame *f = a->frame;
 
@@ -317,7 +331,23 @@ void broker_append(struct broker *b, struct append *a)
 		a->batches = slice_of(f->data, f->len);
 	assert(a->batches.data >= f->data && a->batches.data <= f->data + f->len &&
 	       a->batches.len <= (size_t)(f->data + f->len - a->batches.data));
+}
+
+void broker_append(struct broker *b, struct append *a)
+{
+	set_batches(a);
 	shard_append(b->shard, a);
+}
+
+void broker_append_queue(struct broker *b, struct append *a)
+{
+	set_batches(a);
+	shard_append_queue(b->shard, a);
+}
+
+void broker_append_run(struct broker *b)
+{
+	shard_append_run(b->shard);
 }
 
 struct append_wait {

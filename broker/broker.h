@@ -7,7 +7,7 @@
  * use what was published.
  *
  * Threads: every function may be called from any thread unless it says otherwise. Completion
- * callbacks run on the shard's thread and must not block.
+ * callbacks run on the shard's thread (or within broker_append_run) and must not block.
  *
  * Storage errors. When the store fails, the outcome of the write under way is unknown: the shard
  * answers nothing more as success, every later command gets the error, and broker_failure() tells
@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/tally.h"
 #include "store/store.h"
 #include "wire/batch.h"
 
@@ -90,6 +91,8 @@ struct broker_options {
 /* Whether the entry may stand in topic_defaults. ERR_NOT_FOUND: topics have no such default, the key is
  * perhaps somebody else's; ERR_INVALID_CONFIG: the value is impossible, why says which are not. */
 enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why);
+/* The i-th key that may stand there; NULL behind the last. */
+const char *broker_default_key(size_t i);
 enum ks_err broker_open(const struct broker_options *options, struct broker **out,
 			struct ks_why *why);
 /* Finishes the commands that are queued, closes the store. b may be NULL. */
@@ -99,6 +102,9 @@ const char *broker_failure(struct broker *b);
 /* The store, for reading only (job state). */
 struct store *broker_store(struct broker *b);
 const struct clock *broker_clock(struct broker *b);
+/* The data directory, NULL: in memory; and what a topic has that names no number of partitions. */
+const char *broker_dir(const struct broker *b);
+int32_t broker_default_partitions(const struct broker *b);
 #define CLUSTER_ID_BYTES 22
 /* The id that this directory has had since it was first asked for: 16 random bytes in base64url, as Kafka has them. id gets
  * CLUSTER_ID_BYTES letters and a NUL. Blocks when it is made. */
@@ -240,6 +246,8 @@ int64_t partition_next_start_offset(const struct partition *p);
 int64_t
 partition_high_watermark(const struct partition *p); /* offset after the last readable record */
 uint64_t partition_size_bytes(const struct partition *p); /* of its batches */
+/* Bytes of all batches that were ever appended: grows by what a reader at the end has to read. */
+uint64_t partition_end_position(const struct partition *p);
 
 /* Consecutive record batches of one partition. The bytes are shared: never write to them. */
 struct chunk {
@@ -248,6 +256,16 @@ struct chunk {
 	bool is_verified;    /* CRCs were checked on this path already */
 };
 void chunk_fini(struct chunk *c);
+
+/* What the tail buffers hold from offset on, without blocking and without copying, but for small neighbours, which are
+ * gathered: at most chunks_max pieces that follow each other and at most max_bytes; the first batch even if it is
+ * larger, unless is_strict: then *count may be 0. The first batch may begin below offset.
+ *   ERR_EMPTY            offset is the high watermark: wait
+ *   ERR_NOT_FOUND        the tail does not reach back to offset: a reader has to read the store
+ *   ERR_OFFSET_OUT_OF_RANGE, ERR_UNKNOWN_TOPIC_OR_PARTITION (the topic was deleted) */
+enum ks_err partition_read_now(struct partition *p, int64_t offset, size_t max_bytes,
+			       bool is_strict, struct chunk *chunks, size_t chunks_max,
+			       size_t *count);
 
 /* One reader of one partition; belongs to one thread at a time. Serves from the tail buffers when
  * it can and keeps an iterator for catching up. */
@@ -323,6 +341,13 @@ struct append {
 	int64_t log_start_offset; /* of the partition when it was answered */
 };
 void broker_append(struct broker *b, struct append *a);
+/* The same for a thread with many small appends. broker_append_queue puts one in its place, in the
+ * order of all commands, and wakes nobody; after the last one broker_append_run sees to it that they
+ * are carried out. When the shard sleeps and no sync is needed the calling thread does that itself
+ * and calls done before it returns, which saves two wake-ups; it must hold no lock that done takes.
+ * Without the call they may wait until another command comes. */
+void broker_append_queue(struct broker *b, struct append *a);
+void broker_append_run(struct broker *b);
 /* A whole frame, waiting for it. */
 enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct frame *batches,
 			       enum acks acks, int64_t *base_offset, struct ks_why *why);
@@ -454,6 +479,9 @@ struct broker_stats {
 	uint64_t commands;
 	uint64_t bytes_appended;
 	int64_t last_write_ns;
+	/* Of each write: how long it took with its sync, what it wrote, and how many commands shared it
+	 * (or a turn that wrote nothing). Valid until broker_close. */
+	struct tally *write_ns, *write_bytes, *group_commands;
 };
 void broker_stats(struct broker *b, struct broker_stats *out);
 

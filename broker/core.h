@@ -16,6 +16,7 @@
 struct broker {
 	/* immutable after start */
 	struct broker_options options; /* defaults filled in */
+	char *dir;                     /* NULL: in memory */
 	struct config_defaults topic_defaults;
 	struct clock clock;
 	struct store *store;

@@ -12,6 +12,9 @@
  * it is small or large, while a value must be read whole. */
 #define LOG_VALUE_BYTES      (1024 * 1024)
 #define INDEX_INTERVAL_BYTES 65536
+/* Less than this is copied; the copies of one partition in one group lie together. */
+#define COPY_BELOW_BYTES     4096
+#define COPIES_BYTES_MAX     65536
 
 void group_init(struct group *g, struct store *s)
 {
@@ -84,7 +87,7 @@ static struct pending *pending_get(struct group *g, struct partition *p)
 			g->pending_cap = g->pending_cap ? 2 * g->pending_cap : 16;
 			g->pending = xrealloc(g->pending, g->pending_cap * sizeof *g->pending);
 		}
-		g->pending[g->pending_count++] = (struct pending){p, p->end, 0, 0};
+		g->pending[g->pending_count++] = (struct pending){.partition = p, .end = p->end};
 		p->pending = g->pending_count;
 	}
 	return &g->pending[p->pending - 1];
@@ -109,12 +112,41 @@ int64_t group_offset_next(const struct group *g, const struct partition *p)
 	return p->pending ? g->pending[p->pending - 1].end.offset_next : p->end.offset_next;
 }
 
-int64_t group_append(struct group *g, struct partition *p, struct frame *f, struct slice batches,
-		     bool is_append_time)
+/* Where the copy of so many bytes goes: behind the partition's last one, or a new piece. A new frame
+ * has room for as much as was copied before, so there are few of them and little is wasted. */
+static struct piece *copy_piece(struct group *g, struct pending *d, size_t len, int64_t base_offset)
 {
-	struct pending *d = pending_get(g, p);
-	uint8_t *at = f->data + (batches.data - f->data), *end = at + batches.len;
-	int64_t base_offset = d->end.offset_next;
+	struct piece *last = d->last_piece ? &g->pieces[d->last_piece - 1] : NULL;
+
+	if (last && last->is_copy && last->entry.frame->cap - last->entry.frame->len >= len)
+		return last;
+	size_t cap = d->copied_bytes < COPIES_BYTES_MAX ? d->copied_bytes + len : COPIES_BYTES_MAX;
+	struct frame *f = frame_new(cap);
+	piece_add(g, d,
+		  &(struct piece){.entry = {.frame = f,
+					    .bytes = slice_of(f->data, 0),
+					    .base_offset = base_offset},
+				  .is_copy = true});
+	return &g->pieces[d->last_piece - 1];
+}
+
+static void copy_add(struct group *g, struct pending *d, struct slice batches, int64_t base_offset)
+{
+	struct piece *piece = copy_piece(g, d, batches.len, base_offset);
+	struct frame *f = piece->entry.frame;
+
+	memcpy(f->data + f->len, batches.data, batches.len);
+	f->len += batches.len;
+	piece->entry.bytes.len = f->len;
+	piece->entry.last_offset = d->end.offset_next - 1;
+	piece->max_timestamp = d->end.max_timestamp;
+	d->copied_bytes += batches.len;
+}
+
+/* Gives offsets and stamps. */
+static void stamp_all(struct group *g, struct pending *d, uint8_t *at, const uint8_t *end,
+		      bool is_append_time)
+{
 	struct batch b;
 
 	for (; at < end; at += b.bytes.len) {
@@ -129,8 +161,23 @@ int64_t group_append(struct group *g, struct partition *p, struct frame *f, stru
 			d->end.max_timestamp = b.max_timestamp;
 		d->end.offset_next += b.last_offset_delta + 1;
 	}
+}
+
+int64_t group_append(struct group *g, struct partition *p, struct frame *f, struct slice batches,
+		     bool is_append_time)
+{
+	struct pending *d = pending_get(g, p);
+	uint8_t *at = f->data + (batches.data - f->data);
+	int64_t base_offset = d->end.offset_next;
+
+	stamp_all(g, d, at, at + batches.len, is_append_time);
 	d->end.position += batches.len;
 	g->log_bytes += batches.len;
+	if (batches.len < COPY_BELOW_BYTES) {
+		copy_add(g, d, batches, base_offset);
+		frame_unref(f);
+		return base_offset;
+	}
 	piece_add(g, d,
 		  &(struct piece){.entry = {f, batches, base_offset, d->end.offset_next - 1},
 				  .max_timestamp = d->end.max_timestamp});

@@ -34,13 +34,15 @@ struct piece {
 	struct tail_entry entry;
 	int64_t max_timestamp; /* of the log up to here */
 	size_t next;           /* 1 + index of the partition's next piece; 0: the last */
+	bool is_copy;          /* of several appends, in a frame of the group's */
 };
 
 /* A partition that the group appends to. */
 struct pending {
 	struct partition *partition;
 	struct log_end end;
-	size_t first_piece, last_piece; /* 1 + index */
+	size_t first_piece, last_piece; /* 1 + index; 0: none */
+	size_t copied_bytes;
 };
 
 struct group {
@@ -88,7 +90,8 @@ enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *produce
 int64_t group_offset_next(const struct group *g, const struct partition *p);
 
 /* Gives offsets to checked batches, which lie in the frame, and stamps them in place; takes the
- * reference to the frame. is_append_time: also with the group's time. Returns the first offset. */
+ * reference to the frame. is_append_time: also with the group's time. Returns the first offset.
+ * Small ones are copied, so that the tail of the log does not hold on to whole requests for them. */
 int64_t group_append(struct group *g, struct partition *p, struct frame *f, struct slice batches,
 		     bool is_append_time);
 

@@ -8,8 +8,8 @@
 
 /* A read of the tail that would give less than this gathers several entries into a new frame: single
  * records would otherwise travel one by one. */
-#define GATHER_BELOW_BYTES 16384
-#define GATHER_ENTRIES     64
+#define GATHER_BELOW_BYTES 65536
+#define GATHER_ENTRIES     256
 
 void partition_init(struct partition *p, struct topic *t, uint32_t id, int32_t index)
 {
@@ -213,9 +213,7 @@ bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, stru
 	return true;
 }
 
-/* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
- * the tail. */
-static size_t tail_find(const struct partition *p, int64_t offset)
+size_t partition_tail_find(const struct partition *p, int64_t offset)
 {
 	size_t low = 0, high = p->tail_count;
 
@@ -238,7 +236,7 @@ static size_t tail_take(struct partition *p, int64_t offset, size_t max_bytes,
 	size_t count = 0, bytes = 0;
 
 	pthread_mutex_lock(&p->mtx);
-	for (size_t i = tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES; i++) {
+	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES; i++) {
 		const struct tail_entry *e = &p->tail[(p->tail_first + i) & (p->tail_cap - 1)];
 		bytes += e->bytes.len;
 		if (count > 0 && bytes > max_bytes)
@@ -346,6 +344,11 @@ int64_t partition_next_start_offset(const struct partition *p)
 int64_t partition_high_watermark(const struct partition *p)
 {
 	return atomic_load(&p->high_watermark);
+}
+
+uint64_t partition_end_position(const struct partition *p)
+{
+	return atomic_load(&p->end_position);
 }
 
 uint64_t partition_size_bytes(const struct partition *p)

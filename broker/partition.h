@@ -113,6 +113,10 @@ void partition_wake(struct partition *p);
 enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_bytes,
 				struct chunk *out);
 
+/* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
+ * the tail. */
+size_t partition_tail_find(const struct partition *p, int64_t offset);
+
 /* Of consecutive batches: skips those that end below offset and takes as many as fit into
  * max_bytes, at least one. false: malformed, or none is left. */
 bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, struct slice *out);

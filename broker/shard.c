@@ -13,7 +13,10 @@
 #include "broker/producers.h"
 
 /* A sleep for a tick that is further away looks at the clock in between. */
-#define DOZE_NS_MAX INT64_C(3600000000000)
+#define DOZE_NS_MAX    INT64_C(3600000000000)
+
+/* What is larger is not carried out by a sender, who has other things to do. */
+#define LENT_BYTES_MAX 65536
 
 enum command_type { COMMAND_APPEND, COMMAND_COMMIT, COMMAND_CALL, COMMAND_TASK };
 
@@ -47,8 +50,12 @@ struct shard {
 	pthread_cond_t arrived, room;
 	struct commands queue;
 	size_t queue_bytes; /* queued or in the group under way */
-	bool is_idle;       /* the shard sleeps */
+	bool is_heavy;      /* something that is queued is not to be carried out by a sender */
+	bool is_idle;       /* the thread sleeps and nobody has woken it */
+	bool is_lent;       /* a sender plays the shard */
+	bool has_knocked;   /* the thread woke up meanwhile, and waits */
 	bool is_stopping;
+	pthread_t player;          /* the thread, or the sender */
 	uint64_t tickets, serving; /* senders are let in in the order in which they came */
 	struct tick *ticks;        /* only grows; what is in it is the shard's */
 
@@ -66,6 +73,7 @@ struct shard {
 	_Atomic(bool) has_failed;
 	_Atomic(uint64_t) groups_written, commands_done, bytes_appended;
 	_Atomic(int64_t) last_write_ns;
+	struct tally write_ns, write_bytes, group_commands;
 };
 
 static void push(struct commands *q, const struct command *c)
@@ -77,6 +85,15 @@ static void push(struct commands *q, const struct command *c)
 	q->items[q->count++] = *c;
 }
 
+/* Under mtx. One call, however many commands follow. */
+static void wake(struct shard *s)
+{
+	if (!s->is_idle)
+		return;
+	s->is_idle = false;
+	pthread_cond_signal(&s->arrived);
+}
+
 /* Waits, under mtx, until all who came before are in and there is room. A command larger than the
  * whole queue is let in when the queue is empty. */
 static void enter_queue(struct shard *s, size_t bytes)
@@ -84,30 +101,49 @@ static void enter_queue(struct shard *s, size_t bytes)
 	size_t max = s->broker->options.queue_bytes_max;
 	uint64_t ticket = s->tickets++;
 
-	while (ticket != s->serving || (s->queue_bytes > 0 && s->queue_bytes + bytes > max))
+	while (ticket != s->serving || (s->queue_bytes > 0 && s->queue_bytes + bytes > max)) {
+		wake(s);
 		pthread_cond_wait(&s->room, &s->mtx);
+	}
 	s->serving++;
 	if (s->serving != s->tickets)
 		pthread_cond_broadcast(&s->room);
 }
 
-/* The shard's own thread, in a callback, never waits for itself. */
-static void submit(struct shard *s, enum command_type type, void *body, size_t bytes)
+/* Under mtx. Whoever plays the shard, and sends something in a callback, never waits for itself. */
+static void enqueue(struct shard *s, enum command_type type, void *body, size_t bytes)
 {
-	pthread_mutex_lock(&s->mtx);
+	bool is_player = pthread_equal(pthread_self(), s->player);
+
 	assert(!s->is_stopping && "nothing is sent while the broker closes");
-	if (!pthread_equal(pthread_self(), s->thread))
+	assert((type != COMMAND_CALL || !is_player) && "it would wait for itself");
+	if (!is_player)
 		enter_queue(s, bytes);
 	s->queue_bytes += bytes;
 	push(&s->queue, &(struct command){body, bytes, type, ERR_NONE});
-	if (s->is_idle)
-		pthread_cond_signal(&s->arrived);
+}
+
+static void submit(struct shard *s, enum command_type type, void *body, size_t bytes)
+{
+	pthread_mutex_lock(&s->mtx);
+	enqueue(s, type, body, bytes);
+	s->is_heavy = true;
+	wake(s);
 	pthread_mutex_unlock(&s->mtx);
 }
 
 void shard_append(struct shard *s, struct append *a)
 {
 	submit(s, COMMAND_APPEND, a, a->batches.len);
+}
+
+void shard_append_queue(struct shard *s, struct append *a)
+{
+	pthread_mutex_lock(&s->mtx);
+	enqueue(s, COMMAND_APPEND, a, a->batches.len);
+	if (a->acks == ACKS_ALL)
+		s->is_heavy = true;
+	pthread_mutex_unlock(&s->mtx);
 }
 
 void shard_commit(struct shard *s, struct commit *c)
@@ -130,7 +166,6 @@ enum ks_err shard_call(struct shard *s, struct call *c)
 {
 	struct waiting w = {.is_done = false};
 
-	assert(!pthread_equal(pthread_self(), s->thread));
 	pthread_mutex_init(&w.mtx, NULL);
 	pthread_cond_init(&w.done, NULL);
 	c->waiting = &w;
@@ -153,7 +188,7 @@ void shard_tick_add(struct shard *s, struct tick *t)
 	pthread_mutex_lock(&s->mtx);
 	t->next = s->ticks;
 	s->ticks = t;
-	pthread_cond_signal(&s->arrived);
+	wake(s);
 	pthread_mutex_unlock(&s->mtx);
 }
 
@@ -163,14 +198,22 @@ void shard_tick_by(struct tick *t, int64_t due_ns)
 		t->due_ns = due_ns;
 }
 
-/* Under mtx. Nanoseconds until a tick is due; INT64_MAX: none will be. */
-static int64_t until_due(struct shard *s)
+/* Under mtx, by who plays the shard. When the first tick is due. */
+static int64_t first_due(const struct shard *s)
 {
 	int64_t due = INT64_MAX;
 
 	for (const struct tick *t = s->ticks; t; t = t->next)
 		if (t->due_ns < due)
 			due = t->due_ns;
+	return due;
+}
+
+/* Under mtx. Nanoseconds until a tick is due; INT64_MAX: none will be. */
+static int64_t until_due(struct shard *s)
+{
+	int64_t due = first_due(s);
+
 	if (due == INT64_MAX)
 		return INT64_MAX;
 	int64_t now = clock_monotonic_ns(&s->broker->clock);
@@ -195,25 +238,42 @@ static void doze(struct shard *s, int64_t ns)
 	pthread_cond_timedwait(&s->arrived, &s->mtx, &until);
 }
 
-/* Waits for commands, or until a tick is due. false: the shard is to stop and nothing is left. */
-static bool take(struct shard *s)
+/* Under mtx. Until there is something to do for the thread. */
+static void wait_for_work(struct shard *s)
 {
 	int64_t ns = 0;
 
+	while (s->is_lent || (!s->queue.count && !s->is_stopping && (ns = until_due(s)) > 0)) {
+		s->is_idle = !s->is_lent;
+		s->has_knocked = s->is_lent;
+		doze(s, s->is_lent ? INT64_MAX : ns);
+	}
+	s->is_idle = s->has_knocked = false;
+}
+
+/* Under mtx. What was taken before is done with. */
+static void take_queue(struct shard *s)
+{
+	struct commands empty = s->taken;
+
+	empty.count = 0;
+	s->taken = s->queue;
+	s->taken_next = 0;
+	s->queue = empty;
+	s->is_heavy = false;
+}
+
+/* Waits for commands, or until a tick is due. false: the shard is to stop and nothing is left. */
+static bool take(struct shard *s)
+{
 	if (s->taken_next < s->taken.count)
 		return true; /* the last group was full before all were in it */
-	s->taken.count = s->taken_next = 0;
 
 	pthread_mutex_lock(&s->mtx);
-	s->is_idle = true;
-	while (!s->queue.count && !s->is_stopping && (ns = until_due(s)) > 0)
-		doze(s, ns);
-	s->is_idle = false;
+	wait_for_work(s);
 	s->ticks_taken = s->ticks;
 	bool is_over = s->is_stopping && !s->queue.count;
-	struct commands empty = s->taken;
-	s->taken = s->queue;
-	s->queue = empty;
+	take_queue(s);
 	pthread_mutex_unlock(&s->mtx);
 	return !is_over;
 }
@@ -392,9 +452,12 @@ static enum ks_err write_group(struct shard *s)
 
 	group_finish(g, s->batch_index + 1);
 	FP("shard-write");
+	size_t bytes = group_bytes(g);
 	int64_t start = clock_monotonic_ns(&s->broker->clock);
 	enum ks_err err = store_commit(store, g->write, sync, &why);
-	atomic_store(&s->last_write_ns, clock_monotonic_ns(&s->broker->clock) - start);
+	int64_t took = clock_monotonic_ns(&s->broker->clock) - start;
+	atomic_store(&s->last_write_ns, took);
+	tally_add(&s->write_ns, (uint64_t)took);
 	if (!err) {
 		FP("shard-written");
 		if (sync)
@@ -407,6 +470,7 @@ static enum ks_err write_group(struct shard *s)
 	s->batch_index++;
 	atomic_fetch_add(&s->groups_written, 1);
 	atomic_fetch_add(&s->bytes_appended, g->log_bytes);
+	tally_add(&s->write_bytes, bytes);
 	FP("shard-mark");
 	return ERR_NONE;
 }
@@ -487,6 +551,7 @@ static void run_group(struct shard *s)
 	size_t first = s->taken_next, end = collect(s);
 	enum ks_err err = settle(s, first, end);
 	atomic_fetch_add(&s->commands_done, end - first);
+	tally_add(&s->group_commands, end - first);
 	FP("shard-reply");
 	group_run_afters(&s->group, err);
 	group_clear(&s->group, 0);
@@ -496,6 +561,40 @@ static void run_group(struct shard *s)
 	}
 	s->taken_next = end;
 	leave_queue(s, bytes);
+}
+
+/* Under mtx. Nothing else is going on and what is queued is short work. */
+static bool may_be_lent(const struct shard *s)
+{
+	return s->is_idle && !s->is_heavy && s->queue_bytes <= LENT_BYTES_MAX;
+}
+
+void shard_append_run(struct shard *s)
+{
+	pthread_mutex_lock(&s->mtx);
+	if (!s->queue.count || !may_be_lent(s)) {
+		if (s->queue.count)
+			wake(s);
+		pthread_mutex_unlock(&s->mtx);
+		return;
+	}
+	s->is_lent = true;
+	s->is_idle = false;
+	s->player = pthread_self();
+	int64_t due_ns = first_due(s);
+	take_queue(s);
+	pthread_mutex_unlock(&s->mtx);
+
+	while (s->taken_next < s->taken.count)
+		run_group(s);
+
+	pthread_mutex_lock(&s->mtx);
+	s->is_lent = false;
+	s->is_idle = true;
+	s->player = s->thread;
+	if (s->queue.count || s->has_knocked || s->is_stopping || first_due(s) < due_ns)
+		wake(s);
+	pthread_mutex_unlock(&s->mtx);
 }
 
 static void run_tick(struct shard *s, struct tick *t, int64_t now_ns)
@@ -521,6 +620,7 @@ static void *run(void *arg)
 {
 	struct shard *s = arg;
 
+	pthread_setname_np(pthread_self(), "shard"); /* for top and perf */
 	while (take(s)) {
 		run_ticks(s);
 		if (s->taken_next < s->taken.count)
@@ -536,6 +636,9 @@ struct shard *shard_start(struct broker *b, uint64_t batch_index)
 
 	s->broker = b;
 	s->batch_index = batch_index;
+	s->write_ns.first_bits = TALLY_NS_BITS;
+	s->write_bytes.first_bits = 6;
+	s->group_commands.first_bits = 1;
 	s->tails.bytes_max = b->options.tail_bytes;
 	group_init(&s->group, b->store);
 	pthread_mutex_init(&s->mtx, NULL);
@@ -548,6 +651,7 @@ struct shard *shard_start(struct broker *b, uint64_t batch_index)
 	pthread_mutex_lock(&s->mtx);
 	int failed = pthread_create(&s->thread, NULL, run, s);
 	assert(!failed && "no thread for the shard");
+	s->player = s->thread;
 	pthread_mutex_unlock(&s->mtx);
 	return s;
 }
@@ -558,7 +662,7 @@ void shard_stop(struct shard *s)
 		return;
 	pthread_mutex_lock(&s->mtx);
 	s->is_stopping = true;
-	pthread_cond_signal(&s->arrived);
+	wake(s);
 	pthread_mutex_unlock(&s->mtx);
 	pthread_join(s->thread, NULL);
 
@@ -584,5 +688,16 @@ void shard_stats(struct shard *s, struct broker_stats *out)
 		.commands = atomic_load(&s->commands_done),
 		.bytes_appended = atomic_load(&s->bytes_appended),
 		.last_write_ns = atomic_load(&s->last_write_ns),
+		.write_ns = &s->write_ns,
+		.write_bytes = &s->write_bytes,
+		.group_commands = &s->group_commands,
 	};
+}
+
+bool shard_is_asleep(struct shard *s)
+{
+	pthread_mutex_lock(&s->mtx);
+	bool is_asleep = s->is_idle;
+	pthread_mutex_unlock(&s->mtx);
+	return is_asleep;
 }

@@ -7,6 +7,10 @@
  *                           publish: high watermarks, tails, topics; wake readers
  *                           answer
  *
+ * A thread is woken for every group, which for small appends costs more than the group. So a sender
+ * that finds the shard asleep may play it: shard_append_run carries out what is queued, when it is
+ * short and needs no sync. There is one player at a time. "The shard's thread" is whoever plays it.
+ *
  * It is a state machine: no socket, and time only from the broker's clock, once per group. The same
  * commands in the same groups write the same bytes.
  *
@@ -69,6 +73,10 @@ struct shard *shard_start(struct broker *b, uint64_t batch_index);
 void shard_stop(struct shard *s);
 
 void shard_append(struct shard *s, struct append *a);
+/* See broker_append_queue. */
+void shard_append_queue(struct shard *s, struct append *a);
+void shard_append_run(struct shard *s);
+bool shard_is_asleep(struct shard *s); /* for tests: nobody plays it, nothing was sent */
 void shard_commit(struct shard *s, struct commit *c);
 enum ks_err shard_call(struct shard *s, struct call *c);
 /* Any thread. bytes: what it holds while it waits; senders block when the queue is full, except the

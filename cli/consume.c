@@ -9,18 +9,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "cli/format.h"
-#include "cli/progress.h"
-#include "cli/record_print.h"
-#include "cli/select.h"
+#include "cli/consumer.h"
 #include "cli/signals.h"
-#include "wire/batch.h"
 
-#define OUT_BYTES          ((size_t)64 << 10)
-#define DECOMPRESSED_MAX   ((size_t)1 << 30)
 #define WAIT_MS            1000
-#define COMMIT_NS          (1000000000LL)
 #define COUNT_OF_UNLIMITED INT64_MAX
 
 const struct option topic_consume_options[] = {
@@ -64,303 +56,13 @@ const struct option topic_consume_options[] = {
 	{0},
 };
 
-struct feed {
-	struct target_topic topic;
-	int32_t partition;
-	struct target_cursor cursor;
-	int64_t next, end; /* end: exclusive; INT64_MAX: none */
-	int64_t committed; /* -1: nothing yet */
-	bool is_done;
-};
-
-enum shape { SHAPE_LINE, SHAPE_JSON, SHAPE_LAYOUT };
-
-struct consumer {
-	struct target *target;
-	struct offset_range range;
-	const char *group; /* NULL: none */
-	int32_t *partitions;
-	size_t partition_count;
-	enum shape shape;
-	struct format_writer *layout;
-	struct json_style json;
-	bool has_colour, wants_control;
-	size_t fetch_bytes;
-
-	struct feed *feeds;
-	size_t feed_count, open_count;
-	int64_t left; /* records until --num is reached */
-	int64_t records;
-	int64_t next_commit_ns;
-	bool is_closed; /* stdout takes no more */
-	struct buf out, scratch;
-	struct progress progress;
-};
-
-/* --- output --- */
-
-static void print(struct consumer *c, const struct feed *f, const struct batch *b,
-		  const struct record *r, const struct target_bounds *bounds)
-{
-	struct format_record fr = {.topic = f->topic.name,
-				   .partition = f->partition,
-				   .leader_epoch = b->leader_epoch,
-				   .header_count = r->header_count,
-				   .offset = r->offset,
-				   .timestamp = r->timestamp,
-				   .key = r->key,
-				   .value = r->value,
-				   .headers = r->headers,
-				   .producer_id = b->producer_id,
-				   .producer_epoch = b->producer_epoch,
-				   .attributes = b->attributes,
-				   .log_start_offset = bounds->log_start_offset,
-				   .last_stable_offset = bounds->last_stable_offset,
-				   .high_watermark = bounds->high_watermark};
-
-	if (c->shape == SHAPE_LAYOUT)
-		format_write(c->layout, &fr, &c->out);
-	else if (c->shape == SHAPE_JSON)
-		record_print_json(&fr, c->json, &c->out);
-	else
-		record_print_line(&fr, c->has_colour, &c->out);
-}
-
-static void flush(struct consumer *c)
-{
-	if (c->out.len && !c->is_closed && !out_write(&c->out))
-		c->is_closed = true;
-}
-
-/* --- group offsets --- */
-
-static enum ks_err commit(struct consumer *c, struct ks_why *why)
-{
-	struct target_offset *rows;
-	size_t n = 0;
-	enum ks_err err = ERR_NONE;
-
-	if (!c->group || c->is_closed)
-		return ERR_NONE;
-	rows = xcalloc(c->feed_count + 1, sizeof *rows);
-	for (size_t i = 0; i < c->feed_count; i++) {
-		const struct feed *f = &c->feeds[i];
-		if (f->next != f->committed)
-			rows[n++] = (struct target_offset){f->topic, f->partition, f->next};
-	}
-	if (n)
-		err = c->target->group_commit(c->target, c->group, rows, n, why);
-	for (size_t i = 0; !err && i < c->feed_count; i++)
-		c->feeds[i].committed = c->feeds[i].next;
-	free(rows);
-	c->next_commit_ns = clock_monotonic_ns(&clock_real) + COMMIT_NS;
-	return err;
-}
-
-/* Partitions that the group has committed go on from there. */
-static enum ks_err resume(struct consumer *c, struct ks_why *why)
-{
-	struct target_offset *rows;
-	size_t count;
-	enum ks_err err = c->target->group_offsets(c->target, c->group, &rows, &count, why);
-
-	if (err == ERR_GROUP_ID_NOT_FOUND)
-		return ERR_NONE;
-	if (err)
-		return err;
-	for (size_t i = 0; i < count; i++) {
-		for (size_t n = 0; n < c->feed_count; n++) {
-			struct feed *f = &c->feeds[n];
-			if (f->partition == rows[i].partition &&
-			    strcmp(f->topic.name, rows[i].topic.name) == 0)
-				f->next = f->committed = rows[i].offset;
-		}
-	}
-	free(rows);
-	return ERR_NONE;
-}
-
-/* --- what to read --- */
-
-static int64_t clamp(int64_t n, int64_t low, int64_t high)
-{
-	return n < low ? low : n > high ? high : n;
-}
-
-static enum ks_err place_feed(struct consumer *c, struct feed *f, struct ks_why *why)
-{
-	struct target_bounds b;
-	struct target *t = c->target;
-	enum ks_err err = t->bounds(t, &f->topic, f->partition, &b, why);
-
-	if (!err)
-		err = offset_resolve(t, &f->topic, f->partition, &c->range.from, &b, &f->next, why);
-	if (err)
-		return err;
-	/* An exact offset may lie ahead: then the records before it are skipped when they come. */
-	f->next = clamp(f->next, b.log_start_offset,
-			c->range.from.kind == OFFSET_EXACT ? INT64_MAX : b.high_watermark);
-	f->end = INT64_MAX;
-	f->committed = -1;
-	if (c->range.to.kind == OFFSET_OPEN)
-		return ERR_NONE;
-	err = offset_resolve(t, &f->topic, f->partition, &c->range.to, &b, &f->end, why);
-	f->end = clamp(f->end, b.log_start_offset, b.high_watermark);
-	return err;
-}
-
-static enum ks_err add_feed(struct consumer *c, const struct target_topic *topic, int32_t partition,
-			    struct ks_why *why)
-{
-	c->feeds = xrealloc(c->feeds, (c->feed_count + 1) * sizeof *c->feeds);
-	struct feed *f = &c->feeds[c->feed_count];
-	*f = (struct feed){.topic = *topic, .partition = partition};
-	enum ks_err err = place_feed(c, f, why);
-	if (!err)
-		err = c->target->cursor_open(c->target, topic, partition, &f->cursor, why);
-	if (!err)
-		c->feed_count++;
-	return err;
-}
-
-static enum ks_err add_topic(struct consumer *c, const struct target_topic *topic,
-			     struct ks_why *why)
-{
-	enum ks_err err = ERR_NONE;
-
-	for (size_t i = 0; i < c->partition_count && !err; i++)
-		err = add_feed(c, topic, c->partitions[i], why);
-	for (int32_t p = 0; !c->partitions && p < topic->partition_count && !err; p++)
-		err = add_feed(c, topic, p, why);
-	return err;
-}
-
-static int open_feeds(struct consumer *c, const struct options *o)
-{
-	struct target_topic *topics;
-	struct ks_why why = {""};
-	enum ks_err err = ERR_NONE;
-	size_t count;
-	int code = topics_selected(c->target, o, &topics, &count);
-
-	if (code)
-		return code;
-	for (size_t i = 0; i < count && !err; i++)
-		err = add_topic(c, &topics[i], &why);
-	free(topics);
-	if (!err && c->group)
-		err = resume(c, &why);
-	return err ? say_failure(err, &why) : EXIT_DONE;
-}
-
-/* --- reading --- */
-
-static void finish_feed(struct consumer *c, struct feed *f)
-{
-	if (!f->is_done)
-		c->open_count--;
-	f->is_done = true;
-}
-
-static enum ks_err consume_batch(struct consumer *c, struct feed *f, const struct batch *b,
-				 const struct target_bounds *bounds)
-{
-	struct record_iter it;
-	struct record r;
-	enum ks_err err = record_iter_init(&it, b, DECOMPRESSED_MAX, &c->scratch);
-	int got = 0;
-
-	if (err)
-		return err;
-	while (c->left > 0 && !c->is_closed && (got = record_iter_next(&it, &r)) > 0) {
-		if (r.offset < f->next)
-			continue;
-		if (r.offset >= f->end)
-			break;
-		f->next = r.offset + 1;
-		if (batch_is_control(b) && !c->wants_control)
-			continue;
-		print(c, f, b, &r, bounds);
-		c->records++;
-		c->left--;
-		if (c->out.len >= OUT_BYTES)
-			flush(c);
-	}
-	if (got < 0)
-		return ERR_CORRUPT_MESSAGE;
-	if (got == 0 && c->left > 0 && !c->is_closed && f->next <= batch_last_offset(b))
-		f->next = batch_last_offset(b) + 1; /* compaction leaves gaps */
-	return ERR_NONE;
-}
-
-static enum ks_err consume_chunk(struct consumer *c, struct feed *f, const struct chunk *chunk,
-				 struct ks_why *why)
-{
-	struct slice bytes = chunk->bytes;
-	struct target_bounds bounds;
-	struct batch b;
-	enum ks_err err = c->target->bounds(c->target, &f->topic, f->partition, &bounds, why);
-
-	while (!err && bytes.len && c->left > 0 && !c->is_closed && f->next < f->end) {
-		err = chunk->is_verified ? batch_peek(bytes, &b) : batch_verify(bytes, &b);
-		if (!err)
-			err = consume_batch(c, f, &b, &bounds);
-		if (err)
-			return ks_fail(why, err, "%s [%d] at offset %lld: %s", f->topic.name,
-				       f->partition, (long long)f->next, ks_err_text(err));
-		bytes = slice_of(bytes.data + b.bytes.len, bytes.len - b.bytes.len);
-	}
-	return err;
-}
-
-/* The offset fell out of the log: somebody trimmed it, or it lies ahead. */
-static enum ks_err out_of_range(struct consumer *c, struct feed *f, bool *is_empty,
-				struct ks_why *why)
-{
-	struct target_bounds b;
-	enum ks_err err = c->target->bounds(c->target, &f->topic, f->partition, &b, why);
-
-	*is_empty = true;
-	if (err || f->next >= b.log_start_offset)
-		return err;
-	log_warn("consume", "%s [%d]: offsets %lld to %lld are gone; going on at %lld",
-		 f->topic.name, f->partition, (long long)f->next, (long long)b.log_start_offset - 1,
-		 (long long)b.log_start_offset);
-	f->next = b.log_start_offset;
-	*is_empty = false;
-	return ERR_NONE;
-}
-
-/* Takes one chunk; *is_empty: there was none. */
-static enum ks_err consume_feed(struct consumer *c, struct feed *f, bool *is_empty,
-				struct ks_why *why)
-{
-	struct chunk chunk;
-
-	*is_empty = false;
-	if (f->next >= f->end) {
-		finish_feed(c, f);
-		return ERR_NONE;
-	}
-	enum ks_err err = c->target->cursor_read(&f->cursor, f->next, c->fetch_bytes, &chunk, why);
-	if (err == ERR_EMPTY) {
-		*is_empty = true;
-		return ERR_NONE;
-	}
-	if (err == ERR_OFFSET_OUT_OF_RANGE)
-		return out_of_range(c, f, is_empty, why);
-	if (err)
-		return err;
-	err = consume_chunk(c, f, &chunk, why);
-	chunk_fini(&chunk);
-	if (f->next >= f->end)
-		finish_feed(c, f);
-	return err;
-}
-
 static bool is_over(const struct consumer *c)
 {
-	return c->open_count == 0 || c->left <= 0 || c->is_closed || signals_stop_asked();
+	/* A member that has nothing to read may be given something. */
+	bool is_waiting = c->is_member && c->range.to.kind == OFFSET_OPEN;
+
+	return (c->open_count == 0 && !is_waiting) || c->left <= 0 || c->is_closed ||
+	       signals_stop_asked();
 }
 
 static enum ks_err pass(struct consumer *c, bool *is_idle, struct ks_why *why)
@@ -372,13 +74,13 @@ static enum ks_err pass(struct consumer *c, bool *is_idle, struct ks_why *why)
 		bool is_empty;
 		if (c->feeds[i].is_done)
 			continue;
-		err = consume_feed(c, &c->feeds[i], &is_empty, why);
+		err = feed_consume(c, &c->feeds[i], &is_empty, why);
 		*is_idle &= is_empty;
 		progress_update(&c->progress, c->records);
 	}
 	if (!err && c->group && clock_monotonic_ns(&clock_real) >= c->next_commit_ns) {
-		flush(c);
-		err = commit(c, why);
+		consumer_flush(c);
+		err = group_commit_printed(c, why);
 	}
 	return err;
 }
@@ -389,16 +91,18 @@ static enum ks_err consume_all(struct consumer *c, struct ks_why *why)
 
 	while (!err && !is_over(c)) {
 		uint64_t ticket = c->target->ticket(c->target);
-		bool is_idle;
+		bool is_idle = true;
 		err = pass(c, &is_idle, why);
+		if (!err && c->is_member)
+			err = group_stay(c, why);
 		if (!err && is_idle && !is_over(c)) {
-			flush(c);
+			consumer_flush(c);
 			c->target->wait(c->target, ticket, WAIT_MS);
 		}
 	}
-	flush(c);
+	consumer_flush(c);
 	if (!err)
-		err = commit(c, why);
+		err = group_commit_printed(c, why);
 	return err;
 }
 
@@ -425,17 +129,33 @@ static void wake(void *target)
 	t->wake(t);
 }
 
+/* Which partitions to read: those of the command line, or those that the group gives. */
+static enum ks_err open_feeds(struct consumer *c, struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	if (c->group && c->target->member_join)
+		return group_join(c, why);
+	for (size_t i = 0; i < c->topic_count && !err; i++)
+		err = feeds_add(c, &c->topics[i], c->partitions, c->partition_count, why);
+	return err || !c->group ? err : group_resume(c, why);
+}
+
 static int consume(struct consumer *c, const struct options *o)
 {
 	struct ks_why why = {""};
-	int code = open_feeds(c, o);
+	int code = topics_selected(c->target, o, &c->topics, &c->topic_count);
 
 	if (code)
 		return code;
-	c->open_count = c->feed_count;
-	progress_begin(&c->progress, "consume", expected(c));
-	enum ks_err err = consume_all(c, &why);
-	progress_end(&c->progress);
+	enum ks_err err = open_feeds(c, &why);
+	if (!err) {
+		progress_begin(&c->progress, "consume", expected(c));
+		err = consume_all(c, &why);
+		progress_end(&c->progress);
+	}
+	if (err == ERR_CLOSED && signals_stop_asked())
+		err = ERR_NONE; /* the signal came while we waited for the group */
 	return err ? say_failure(err, &why) : out_code();
 }
 
@@ -487,9 +207,9 @@ static int parse_options(struct consumer *c, const struct options *o)
 
 static void consumer_fini(struct consumer *c)
 {
-	for (size_t i = 0; i < c->feed_count; i++)
-		c->target->cursor_close(&c->feeds[i].cursor);
+	feeds_close(c);
 	free(c->feeds);
+	free(c->topics);
 	free(c->partitions);
 	format_writer_free(c->layout);
 	buf_fini(&c->out);

@@ -11,25 +11,31 @@
 		.help = "text, wide or json"                                                       \
 	}
 
-static void groups_free(char **groups, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(groups[i]);
-	free(groups);
-}
-
 /* --- list --- */
 
 const struct option group_list_options[] = {FORMAT_OPTION, {0}};
 
+static struct table *groups_table(const struct target_groups *groups)
+{
+	static const struct column columns[] = {
+		{"GROUP", CELL_TEXT, false}, {"STATE", CELL_TEXT, true}, {"TYPE", CELL_TEXT, true}};
+	struct table *table = table_new(columns, 3);
+
+	for (size_t i = 0; i < groups->count; i++) {
+		const struct target_group *g = &groups->rows[i];
+		table_text(table, g->name);
+		table_text(table, *g->state ? g->state : NULL);
+		table_text(table, *g->type ? g->type : NULL);
+	}
+	return table;
+}
+
 int verb_group_list(const struct options *o)
 {
-	static const struct column columns[] = {{"GROUP", CELL_TEXT, false}};
+	struct target_groups groups;
 	struct ks_why why = {""};
 	struct buf out = {0};
 	struct target *t;
-	char **groups;
-	size_t count;
 	int output;
 
 	if (!verb_output(o, &output))
@@ -37,16 +43,14 @@ int verb_group_list(const struct options *o)
 	int code = verb_open_target(o, false, &t);
 	if (code)
 		return code;
-	enum ks_err err = t->groups(t, &groups, &count, &why);
+	enum ks_err err = t->groups(t, &groups, &why);
 	if (err) {
 		code = say_failure(err, &why);
 	} else {
-		struct table *table = table_new(columns, 1);
-		for (size_t i = 0; i < count; i++)
-			table_text(table, groups[i]);
+		struct table *table = groups_table(&groups);
 		table_write(table, (enum output)output, &out);
 		table_free(table);
-		groups_free(groups, count);
+		arena_fini(&groups.arena);
 	}
 	out_write(&out);
 	buf_fini(&out);
@@ -56,42 +60,170 @@ int verb_group_list(const struct options *o)
 
 /* --- describe --- */
 
-const struct option group_describe_options[] = {FORMAT_OPTION, {0}};
+const struct option group_describe_options[] = {
+	{.letter = 's', .name = "state", .help = "state and members instead of offsets"},
+	FORMAT_OPTION,
+	{0},
+};
+
+/* A partition that the group has committed, or that a member has, or both. */
+struct group_row {
+	struct target_topic topic; /* name NULL: a member without partitions */
+	int32_t partition;
+	int64_t offset;                    /* -1: nothing committed */
+	const struct target_assigned *who; /* NULL: nobody has it */
+};
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct group_row *x = a, *y = b;
+
+	if (!x->topic.name || !y->topic.name)
+		return !x->topic.name - !y->topic.name;
+	int order = strcmp(x->topic.name, y->topic.name);
+	return order ? order : (x->partition > y->partition) - (x->partition < y->partition);
+}
+
+/* Puts a member's partition to its committed row, or makes a row of its own. */
+static enum ks_err add_assigned(struct target *t, const struct target_assigned *who,
+				struct group_row *rows, size_t *count, struct ks_why *why)
+{
+	struct group_row row = {.partition = who->partition, .offset = -1, .who = who};
+
+	for (size_t i = 0; who->topic && i < *count; i++) {
+		if (rows[i].topic.name && rows[i].partition == who->partition &&
+		    strcmp(rows[i].topic.name, who->topic) == 0) {
+			rows[i].who = who;
+			return ERR_NONE;
+		}
+	}
+	if (who->topic) {
+		enum ks_err err = t->topic_find(t, who->topic, false, &row.topic, why);
+		if (err)
+			return err == ERR_UNKNOWN_TOPIC_OR_PARTITION ? ERR_NONE : err;
+	}
+	rows[(*count)++] = row;
+	return ERR_NONE;
+}
+
+static void write_row(const char *group, const struct group_row *row, const struct target_bounds *b,
+		      struct table *table)
+{
+	table_text(table, group);
+	table_text(table, row->topic.name);
+	if (row->topic.name)
+		table_number(table, row->partition);
+	else
+		table_text(table, NULL);
+	if (row->offset >= 0)
+		table_number(table, row->offset);
+	else
+		table_text(table, NULL);
+	if (b)
+		table_number(table, b->high_watermark);
+	else
+		table_text(table, NULL);
+	if (b && row->offset >= 0) {
+		/* What was trimmed cannot be read any more: it is no lag. */
+		int64_t from =
+			row->offset > b->log_start_offset ? row->offset : b->log_start_offset;
+		table_number(table, b->high_watermark > from ? b->high_watermark - from : 0);
+	} else {
+		table_text(table, NULL);
+	}
+	table_text(table, row->who ? row->who->member : NULL);
+	table_text(table, row->who ? row->who->host : NULL);
+	table_text(table, row->who ? row->who->client_id : NULL);
+}
+
+/* rows are sorted: the bounds of a topic are asked for once. */
+static enum ks_err write_rows(struct target *t, const char *group, const struct group_row *rows,
+			      size_t count, struct table *table, struct ks_why *why)
+{
+	struct target_bounds *bounds = NULL;
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		const struct target_topic *topic = &rows[i].topic;
+		bool is_new =
+			topic->name && (!i || strcmp(topic->name, rows[i - 1].topic.name) != 0);
+		if (is_new) {
+			bounds = xrealloc(bounds,
+					  ((size_t)topic->partition_count + 1) * sizeof *bounds);
+			err = t->bounds_all(t, topic, false, bounds, why);
+		}
+		if (!err)
+			write_row(group, &rows[i],
+				  topic->name && rows[i].partition < topic->partition_count
+					  ? &bounds[rows[i].partition]
+					  : NULL,
+				  table);
+	}
+	free(bounds);
+	return err;
+}
 
 static enum ks_err add_group(struct target *t, const char *group, struct table *table,
 			     struct ks_why *why)
 {
-	struct target_offset *rows;
-	size_t count;
-	enum ks_err err = t->group_offsets(t, group, &rows, &count, why);
+	struct target_members members;
+	struct target_offset *offsets;
+	size_t count, n = 0;
+	enum ks_err err = t->group_offsets(t, group, &offsets, &count, why);
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < count && !err; i++) {
-		struct target_bounds b;
-		err = t->bounds(t, &rows[i].topic, rows[i].partition, &b, why);
-		if (err)
-			break;
-		table_text(table, group);
-		table_text(table, rows[i].topic.name);
-		table_number(table, rows[i].partition);
-		table_number(table, rows[i].offset);
-		table_number(table, b.high_watermark);
-		/* What was trimmed cannot be read any more: it is no lag. */
-		int64_t from =
-			rows[i].offset > b.log_start_offset ? rows[i].offset : b.log_start_offset;
-		table_number(table, b.high_watermark > from ? b.high_watermark - from : 0);
-		table_text(table, NULL); /* members: a data directory has none */
-		table_text(table, NULL);
-		table_text(table, NULL);
+	err = t->group_members(t, group, &members, why);
+	if (err) {
+		free(offsets);
+		return err;
 	}
+	struct group_row *rows = xcalloc(count + members.row_count + 1, sizeof *rows);
+	for (; n < count; n++)
+		rows[n] = (struct group_row){.topic = offsets[n].topic,
+					     .partition = offsets[n].partition,
+					     .offset = offsets[n].offset};
+	for (size_t i = 0; i < members.row_count && !err; i++)
+		err = add_assigned(t, &members.rows[i], rows, &n, why);
+	qsort(rows, n, sizeof *rows, compare_rows);
+	if (!err)
+		err = write_rows(t, group, rows, n, table, why);
+	arena_fini(&members.arena);
+	free(offsets);
 	free(rows);
 	return err;
 }
 
-int verb_group_describe(const struct options *o)
+static enum ks_err add_state(struct target *t, const char *group, struct table *table,
+			     struct ks_why *why)
 {
-	static const struct column columns[] = {{"GROUP", CELL_TEXT, false},
+	struct target_members m;
+	struct target_offset *unused;
+	size_t count;
+	/* Which tells a group that is not there from one that is empty. */
+	enum ks_err err = t->group_offsets(t, group, &unused, &count, why);
+
+	if (err)
+		return err;
+	free(unused);
+	err = t->group_members(t, group, &m, why);
+	if (err)
+		return err;
+	table_text(table, group);
+	if (m.group.coordinator >= 0)
+		table_number(table, m.group.coordinator);
+	else
+		table_text(table, NULL);
+	table_text(table, *m.assignor ? m.assignor : NULL);
+	table_text(table, m.group.state);
+	table_number(table, (int64_t)m.member_count);
+	arena_fini(&m.arena);
+	return ERR_NONE;
+}
+
+static struct table *describe_table(bool is_state)
+{
+	static const struct column offsets[] = {{"GROUP", CELL_TEXT, false},
 						{"TOPIC", CELL_TEXT, false},
 						{"PARTITION", CELL_NUMBER, false},
 						{"CURRENT-OFFSET", CELL_NUMBER, false},
@@ -100,6 +232,19 @@ int verb_group_describe(const struct options *o)
 						{"CONSUMER-ID", CELL_TEXT, false},
 						{"HOST", CELL_TEXT, false},
 						{"CLIENT-ID", CELL_TEXT, false}};
+	static const struct column states[] = {{"GROUP", CELL_TEXT, false},
+					       {"COORDINATOR", CELL_NUMBER, false},
+					       {"ASSIGNMENT-STRATEGY", CELL_TEXT, false},
+					       {"STATE", CELL_TEXT, false},
+					       {"MEMBERS", CELL_NUMBER, false}};
+
+	return is_state ? table_new(states, sizeof states / sizeof *states)
+			: table_new(offsets, sizeof offsets / sizeof *offsets);
+}
+
+int verb_group_describe(const struct options *o)
+{
+	bool is_state = options_flag(o, "state");
 	struct ks_why why = {""};
 	struct buf out = {0};
 	struct target *t;
@@ -110,9 +255,10 @@ int verb_group_describe(const struct options *o)
 	int code = verb_open_target(o, false, &t);
 	if (code)
 		return code;
-	struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+	struct table *table = describe_table(is_state);
 	for (size_t i = 0; i < o->arg_count && !code; i++) {
-		enum ks_err err = add_group(t, o->args[i], table, &why);
+		enum ks_err err = is_state ? add_state(t, o->args[i], table, &why)
+					   : add_group(t, o->args[i], table, &why);
 		if (err)
 			code = say_failure(err, &why);
 	}
@@ -210,26 +356,42 @@ static enum ks_err seek_select(struct seek *s, const char *topics, struct ks_why
 	return err;
 }
 
+static enum ks_err seek_row(struct seek *s, struct target_offset *row,
+			    const struct target_bounds *b, struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	if (s->is_relative)
+		row->offset += s->to.value;
+	else
+		err = offset_resolve(s->target, &row->topic, row->partition, &s->to, b,
+				     &row->offset, why);
+	if (row->offset < b->log_start_offset)
+		row->offset = b->log_start_offset;
+	if (row->offset > b->high_watermark)
+		row->offset = b->high_watermark;
+	return err;
+}
+
+/* The rows of a topic follow each other: its bounds are asked for once. */
 static enum ks_err seek_plan(struct seek *s, struct ks_why *why)
 {
+	struct target_bounds *bounds = NULL;
 	enum ks_err err = ERR_NONE;
 
 	s->after = xcalloc(s->count, sizeof *s->after);
 	for (size_t i = 0; i < s->count && !err; i++) {
 		struct target_offset *row = &s->after[i];
-		struct target_bounds b;
 		*row = s->before[i];
-		err = s->target->bounds(s->target, &row->topic, row->partition, &b, why);
-		if (!err && s->is_relative)
-			row->offset += s->to.value;
-		else if (!err)
-			err = offset_resolve(s->target, &row->topic, row->partition, &s->to, &b,
-					     &row->offset, why);
-		if (row->offset < b.log_start_offset)
-			row->offset = b.log_start_offset;
-		if (row->offset > b.high_watermark)
-			row->offset = b.high_watermark;
+		if (!i || strcmp(row->topic.name, s->before[i - 1].topic.name) != 0) {
+			bounds = xrealloc(bounds, ((size_t)row->topic.partition_count + 1) *
+							  sizeof *bounds);
+			err = s->target->bounds_all(s->target, &row->topic, false, bounds, why);
+		}
+		if (!err)
+			err = seek_row(s, row, &bounds[row->partition], why);
 	}
+	free(bounds);
 	return err;
 }
 

@@ -193,7 +193,7 @@ static void acknowledge(struct producer *p, const struct flight *f)
 					   .partition = f->append.partition,
 					   .leader_epoch = b.leader_epoch,
 					   .header_count = r.header_count,
-					   .offset = r.offset,
+					   .offset = f->append.base_offset < 0 ? -1 : r.offset,
 					   .timestamp = r.timestamp,
 					   .key = r.key,
 					   .value = r.value,
@@ -300,20 +300,21 @@ static void send_all(struct producer *p)
 /* How large batches and records of this topic may be. */
 static void set_limits(struct producer *p, struct outlet *o)
 {
-	struct topic_config_row *rows = NULL;
+	struct target_config *rows = NULL;
 	struct ks_why why;
 	size_t count = 0;
 	int64_t limit = p->max_message_bytes;
 
-	if (p->target->topic_configs(p->target, &o->topic, &rows, &count, &why) != ERR_NONE)
+	/* Who may not know them gets the broker's refusals instead. */
+	if (p->target->configs(p->target, TARGET_TOPIC, o->topic.name, &rows, &count, &why))
 		count = 0;
 	for (size_t i = 0; i < count; i++) {
-		int64_t topic_limit = strtoll(rows[i].value, NULL, 10);
+		int64_t topic_limit = rows[i].value ? strtoll(rows[i].value, NULL, 10) : 0;
 		if (strcmp(rows[i].key, "max.message.bytes") == 0 && topic_limit > 0 &&
 		    (limit < 0 || topic_limit < limit) && p->codec == CODEC_NONE)
 			limit = topic_limit;
 	}
-	free(rows);
+	target_configs_free(rows, count);
 	o->record_max = limit > 0 ? (size_t)limit : 0;
 	o->batch_max = limit > 0 && (size_t)limit < BATCH_BYTES ? (size_t)limit : BATCH_BYTES;
 }

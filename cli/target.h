@@ -1,17 +1,19 @@
-/* target.h - what the verbs work on: a data directory now, a broker over the network later.
+/* target.h - what the verbs work on: a data directory, or a cluster over the network.
  *
- * A table of functions, filled by target_local.c; verbs know nothing else. Names and handles are
- * valid until close. All calls come from one thread, but wake (any thread) and the callback of an
- * append (a thread of the target's).
+ * A table of functions, filled by target_local.c and target_wire.c; verbs know nothing else. Names and
+ * handles are valid until close. All calls come from one thread, but wake (any thread) and the
+ * callback of an append (a thread of the target's).
  */
 #ifndef CLI_TARGET_H
 #define CLI_TARGET_H
 
 #include "broker/broker.h"
+#include "wire/batch.h"
 
 struct target_topic {
 	const char *name;
 	int32_t partition_count;
+	int32_t replicas;
 	bool is_internal;
 	void *handle; /* the target's */
 };
@@ -21,6 +23,12 @@ struct target_bounds {
 	uint64_t size_bytes;
 };
 
+/* Where a partition lives, as text: "1,2,3". */
+struct target_nodes {
+	int32_t leader; /* -1: none at the moment */
+	char replicas[96], in_sync[96];
+};
+
 struct target_append {
 	struct target_topic topic;
 	int32_t partition;
@@ -28,7 +36,7 @@ struct target_append {
 	enum acks acks;
 	void (*done)(struct target_append *a, enum ks_err err, const struct ks_why *why);
 	void *cookie;
-	int64_t base_offset; /* result */
+	int64_t base_offset; /* result; -1: not told */
 };
 
 struct target_offset {
@@ -41,9 +49,56 @@ struct target_cursor {
 	void *reader; /* the target's */
 };
 
+enum target_resource { TARGET_TOPIC, TARGET_BROKER };
+
+struct target_config {
+	char *key, *value;         /* value NULL: not told */
+	const char *source, *type; /* Kafka's words for them; static; type NULL: not told */
+	bool is_default, is_read_only, is_sensitive;
+};
+
+struct target_broker {
+	int32_t id;
+	const char *host, *rack; /* rack NULL: none */
+	uint16_t port;
+};
+/* Until the next call. */
+struct target_cluster {
+	const char *id; /* NULL: not told */
+	int32_t controller;
+	struct target_broker *brokers; /* free() */
+	size_t broker_count;
+};
+
+struct target_group {
+	const char *name, *state, *type; /* type: "classic", "consumer"; "" where it is not told */
+	int32_t coordinator;             /* -1: there is none */
+};
+/* In the order of their names. */
+struct target_groups {
+	struct target_group *rows;
+	size_t count;
+	struct arena arena; /* of all this; arena_fini when done */
+};
+/* A partition that a member of a group has, or a member that has none. */
+struct target_assigned {
+	const char *topic; /* NULL: none */
+	int32_t partition;
+	const char *member, *host, *client_id;
+};
+struct target_members {
+	struct target_group group;
+	const char *assignor;
+	size_t member_count;
+	struct target_assigned *rows;
+	size_t row_count;
+	struct arena arena; /* of all this; arena_fini when done */
+};
+
 /* Every call returns an error with its sentence in why; results are untouched then. Arrays are
- * the caller's to free(). */
+ * the caller's to free() unless another way is told. */
 struct target {
+	bool is_remote;
 	void (*close)(struct target *t);
 
 	/* Topics in the order of their names. */
@@ -53,18 +108,30 @@ struct target {
 	 * it. */
 	enum ks_err (*topic_find)(struct target *t, const char *name, bool may_create,
 				  struct target_topic *out, struct ks_why *why);
+	/* replicas -1: the target's default. */
 	enum ks_err (*topic_create)(struct target *t, const struct topic_spec *spec,
-				    bool is_dry_run, struct ks_why *why);
-	enum ks_err (*topic_alter)(struct target *t, const char *name,
-				   const struct config_entry *configs, size_t count,
-				   struct ks_why *why);
+				    int32_t replicas, bool is_dry_run, struct ks_why *why);
+	enum ks_err (*topic_add_partitions)(struct target *t, const char *name, int32_t new_count,
+					    struct ks_why *why);
 	enum ks_err (*topic_delete)(struct target *t, const char *name, struct ks_why *why);
-	enum ks_err (*topic_configs)(struct target *t, const struct target_topic *topic,
-				     struct topic_config_row **out, size_t *count,
-				     struct ks_why *why);
+
+	/* In the order of the keys. name: a topic, or a broker's id; "" for the defaults of all brokers. Release with
+	 * target_configs_free. */
+	enum ks_err (*configs)(struct target *t, enum target_resource resource, const char *name,
+			       struct target_config **out, size_t *count, struct ks_why *why);
+	/* All changes or none. */
+	enum ks_err (*configs_change)(struct target *t, enum target_resource resource,
+				      const char *name, const struct config_change *changes,
+				      size_t count, bool is_dry_run, struct ks_why *why);
 
 	enum ks_err (*bounds)(struct target *t, const struct target_topic *topic, int32_t partition,
 			      struct target_bounds *out, struct ks_why *why);
+	/* Of all partitions of a topic, partition_count of them. */
+	enum ks_err (*bounds_all)(struct target *t, const struct target_topic *topic,
+				  bool with_sizes, struct target_bounds *out, struct ks_why *why);
+	/* Likewise. NULL: the target has no nodes. */
+	enum ks_err (*nodes)(struct target *t, const struct target_topic *topic,
+			     struct target_nodes *out, struct ks_why *why);
 	/* The first offset with a timestamp >= timestamp; the high watermark when there is none. */
 	enum ks_err (*offset_at)(struct target *t, const struct target_topic *topic,
 				 int32_t partition, int64_t timestamp, int64_t *out,
@@ -73,7 +140,7 @@ struct target {
 			    int64_t offset, int64_t *log_start_offset, struct ks_why *why);
 	enum ks_err (*reclaim)(struct target *t, struct ks_why *why);
 
-	/* Calls a->done exactly once, perhaps before it returns. */
+	/* Calls a->done exactly once, perhaps before it returns. All appends of a target have the same acks. */
 	void (*append)(struct target *t, struct target_append *a);
 
 	enum ks_err (*cursor_open)(struct target *t, const struct target_topic *topic,
@@ -82,6 +149,11 @@ struct target {
 	/* As reader_read. */
 	enum ks_err (*cursor_read)(struct target_cursor *c, int64_t offset, size_t max_bytes,
 				   struct chunk *out, struct ks_why *why);
+	/* As of the last read. */
+	enum ks_err (*cursor_bounds)(struct target_cursor *c, struct target_bounds *out,
+				     struct ks_why *why);
+	/* Whether a batch of the last read belongs to an aborted transaction. */
+	bool (*cursor_is_aborted)(struct target_cursor *c, const struct batch *b);
 	void (*cursor_close)(struct target_cursor *c);
 	/* Waits until an open cursor may have more, since the ticket was taken, or the time is up.
 	 */
@@ -89,15 +161,35 @@ struct target {
 	void (*wait)(struct target *t, uint64_t ticket, int timeout_ms);
 	void (*wake)(struct target *t);
 
-	enum ks_err (*groups)(struct target *t, char ***out, size_t *count, struct ks_why *why);
-	/* ERR_GROUP_ID_NOT_FOUND. */
+	enum ks_err (*groups)(struct target *t, struct target_groups *out, struct ks_why *why);
+	/* What the group has committed, in the order of topics and partitions. Partitions of topics that are gone are left
+	 * out. ERR_GROUP_ID_NOT_FOUND. */
 	enum ks_err (*group_offsets)(struct target *t, const char *group,
 				     struct target_offset **out, size_t *count, struct ks_why *why);
+	enum ks_err (*group_members)(struct target *t, const char *group,
+				     struct target_members *out, struct ks_why *why);
 	enum ks_err (*group_commit)(struct target *t, const char *group,
 				    const struct target_offset *offsets, size_t count,
 				    struct ks_why *why);
 	enum ks_err (*group_delete)(struct target *t, const char *group, struct ks_why *why);
+
+	/* Becomes a member of a group that wants partitions of these topics, or joins again as the same member, and waits for
+	 * what it gets: rows whose offsets mean nothing. From then on commits are the member's. ERR_CLOSED: a signal came.
+	 * NULL: the target has no members. */
+	enum ks_err (*member_join)(struct target *t, const char *group,
+				   const struct target_topic *topics, size_t topic_count,
+				   struct target_offset **out, size_t *count, struct ks_why *why);
+	/* To be called every few seconds. *must_join: the assignment no longer holds. */
+	enum ks_err (*member_heartbeat)(struct target *t, bool *must_join, struct ks_why *why);
+
+	/* NULL: the target is none. */
+	enum ks_err (*cluster)(struct target *t, struct target_cluster *out, struct ks_why *why);
 };
+
+void target_configs_free(struct target_config *rows, size_t count);
+/* Kafka's words for the numbers of DescribeConfigs; NULL: unknown. */
+const char *target_config_source(int source);
+const char *target_config_type(int type);
 
 /* As broker_open, and where there is no directory it says what would help. */
 enum ks_err target_open_broker(const struct broker_options *options, struct broker **out,
@@ -105,5 +197,8 @@ enum ks_err target_open_broker(const struct broker_options *options, struct brok
 /* Opens the data directory options->dir; made when it is not there if options->store.create. */
 enum ks_err target_open_local(const struct broker_options *options, struct target **out,
 			      struct ks_why *why);
+/* Connects to a cluster: HOST:PORT[,...]. stop_fd: once readable, waiting ends; -1: none. */
+enum ks_err target_open_wire(const char *bootstrap, int stop_fd, struct target **out,
+			     struct ks_why *why);
 
 #endif

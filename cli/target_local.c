@@ -24,6 +24,7 @@ static struct target_topic describe(struct topic *topic)
 {
 	return (struct target_topic){.name = topic_name(topic),
 				     .partition_count = topic_partition_count(topic),
+				     .replicas = 1,
 				     .is_internal = topic_is_internal(topic),
 				     .handle = topic};
 }
@@ -97,22 +98,25 @@ static enum ks_err local_topic_find(struct target *t, const char *name, bool may
 }
 
 static enum ks_err local_topic_create(struct target *t, const struct topic_spec *spec,
-				      bool is_dry_run, struct ks_why *why)
+				      int32_t replicas, bool is_dry_run, struct ks_why *why)
 {
 	struct broker *b = local_of(t)->broker;
 
+	if (replicas != 1 && replicas != -1)
+		return ks_fail(why, ERR_INVALID_REPLICATION_FACTOR,
+			       "%s: a data directory keeps one replica, not %d", spec->name,
+			       replicas);
 	return is_dry_run ? broker_topic_validate(b, spec, why) : broker_topic_create(b, spec, why);
 }
 
-static enum ks_err local_topic_alter(struct target *t, const char *name,
-				     const struct config_entry *configs, size_t count,
-				     struct ks_why *why)
+static enum ks_err local_topic_add_partitions(struct target *t, const char *name, int32_t new_count,
+					      struct ks_why *why)
 {
 	struct broker *b = local_of(t)->broker;
 
 	if (!broker_topic_find(b, name))
 		return unknown_topic(b, name, why);
-	return broker_topic_alter(b, name, configs, count, why);
+	return broker_topic_add_partitions(b, name, new_count, why);
 }
 
 static enum ks_err local_topic_delete(struct target *t, const char *name, struct ks_why *why)
@@ -124,14 +128,46 @@ static enum ks_err local_topic_delete(struct target *t, const char *name, struct
 	return broker_topic_delete(b, name, why);
 }
 
-static enum ks_err local_topic_configs(struct target *t, const struct target_topic *topic,
-				       struct topic_config_row **out, size_t *count,
-				       struct ks_why *why)
+static enum ks_err no_brokers(struct ks_why *why)
 {
-	(void)t;
-	(void)why;
-	*out = topic_configs(topic_of(topic), count);
+	return ks_fail(why, ERR_INVALID_ARGUMENT,
+		       "a data directory has no broker to configure; -b HOST:PORT names a cluster");
+}
+
+static enum ks_err local_configs(struct target *t, enum target_resource resource, const char *name,
+				 struct target_config **out, size_t *count, struct ks_why *why)
+{
+	struct broker *b = local_of(t)->broker;
+	struct topic *topic = resource == TARGET_TOPIC ? broker_topic_find(b, name) : NULL;
+
+	if (!topic)
+		return resource == TARGET_TOPIC ? unknown_topic(b, name, why) : no_brokers(why);
+	struct topic_config_row *rows = topic_configs(topic, count);
+	*out = xcalloc(*count + 1, sizeof **out);
+	for (size_t i = 0; i < *count; i++)
+		(*out)[i] = (struct target_config){.key = xstrdup(rows[i].key),
+						   .value = rows[i].value ? xstrdup(rows[i].value)
+									  : NULL,
+						   .source = target_config_source(rows[i].source),
+						   .type = target_config_type(rows[i].type),
+						   .is_default = rows[i].is_default,
+						   .is_read_only = rows[i].is_read_only,
+						   .is_sensitive = rows[i].is_sensitive};
+	free(rows);
 	return ERR_NONE;
+}
+
+static enum ks_err local_configs_change(struct target *t, enum target_resource resource,
+					const char *name, const struct config_change *changes,
+					size_t count, bool is_dry_run, struct ks_why *why)
+{
+	struct broker *b = local_of(t)->broker;
+
+	if (resource != TARGET_TOPIC)
+		return no_brokers(why);
+	if (!broker_topic_find(b, name))
+		return unknown_topic(b, name, why);
+	return broker_topic_change_configs(b, name, changes, count, is_dry_run, why);
 }
 
 /* --- partitions --- */
@@ -150,6 +186,17 @@ static enum ks_err local_bounds(struct target *t, const struct target_topic *top
 	out->last_stable_offset = out->high_watermark;
 	out->size_bytes = partition_size_bytes(p);
 	return ERR_NONE;
+}
+
+static enum ks_err local_bounds_all(struct target *t, const struct target_topic *topic,
+				    bool with_sizes, struct target_bounds *out, struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	(void)with_sizes; /* they cost nothing here */
+	for (int32_t i = 0; i < topic->partition_count && !err; i++)
+		err = local_bounds(t, topic, i, &out[i], why);
+	return err;
 }
 
 static enum ks_err local_offset_at(struct target *t, const struct target_topic *topic,
@@ -235,6 +282,12 @@ static void local_append(struct target *t, struct target_append *a)
 
 /* --- reading --- */
 
+struct local_cursor {
+	struct reader *reader;
+	struct target_topic topic;
+	int32_t partition;
+};
+
 static enum ks_err local_cursor_open(struct target *t, const struct target_topic *topic,
 				     int32_t partition, struct target_cursor *out,
 				     struct ks_why *why)
@@ -246,19 +299,42 @@ static enum ks_err local_cursor_open(struct target *t, const struct target_topic
 	if (err)
 		return err;
 	waiter_watch(l->waiter, p);
-	out->reader = reader_new(p);
+	struct local_cursor *lc = xcalloc(1, sizeof *lc);
+	*lc = (struct local_cursor){reader_new(p), *topic, partition};
+	out->reader = lc;
 	return ERR_NONE;
 }
 
 static enum ks_err local_cursor_read(struct target_cursor *c, int64_t offset, size_t max_bytes,
 				     struct chunk *out, struct ks_why *why)
 {
-	return reader_read(c->reader, offset, max_bytes, out, why);
+	struct local_cursor *lc = c->reader;
+
+	return reader_read(lc->reader, offset, max_bytes, out, why);
+}
+
+static enum ks_err local_cursor_bounds(struct target_cursor *c, struct target_bounds *out,
+				       struct ks_why *why)
+{
+	struct local_cursor *lc = c->reader;
+
+	return local_bounds(NULL, &lc->topic, lc->partition, out, why);
+}
+
+/* What aborts here was never appended. */
+static bool local_cursor_is_aborted(struct target_cursor *c, const struct batch *b)
+{
+	(void)c;
+	(void)b;
+	return false;
 }
 
 static void local_cursor_close(struct target_cursor *c)
 {
-	reader_free(c->reader);
+	struct local_cursor *lc = c->reader;
+
+	reader_free(lc->reader);
+	free(lc);
 	c->reader = NULL;
 }
 
@@ -279,10 +355,38 @@ static void local_wake(struct target *t)
 
 /* --- groups --- */
 
-static enum ks_err local_groups(struct target *t, char ***out, size_t *count, struct ks_why *why)
+/* Nobody can be a member while this process has the directory. */
+static struct target_group describe_group(struct arena *arena, const char *name)
 {
+	return (struct target_group){.name = arena_strdup(arena, name),
+				     .state = "Empty",
+				     .type = "classic",
+				     .coordinator = -1};
+}
+
+static enum ks_err local_groups(struct target *t, struct target_groups *out, struct ks_why *why)
+{
+	size_t count;
+	char **names = broker_groups(local_of(t)->broker, &count);
+
 	(void)why;
-	*out = broker_groups(local_of(t)->broker, count);
+	*out = (struct target_groups){.count = count};
+	out->rows = arena_alloc(&out->arena, (count + 1) * sizeof *out->rows);
+	for (size_t i = 0; i < count; i++) {
+		out->rows[i] = describe_group(&out->arena, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	return ERR_NONE;
+}
+
+static enum ks_err local_group_members(struct target *t, const char *group,
+				       struct target_members *out, struct ks_why *why)
+{
+	(void)t;
+	(void)why;
+	*out = (struct target_members){.assignor = ""};
+	out->group = describe_group(&out->arena, group);
 	return ERR_NONE;
 }
 
@@ -333,22 +437,27 @@ static const struct target local_calls = {
 	.topics = local_topics,
 	.topic_find = local_topic_find,
 	.topic_create = local_topic_create,
-	.topic_alter = local_topic_alter,
+	.topic_add_partitions = local_topic_add_partitions,
 	.topic_delete = local_topic_delete,
-	.topic_configs = local_topic_configs,
+	.configs = local_configs,
+	.configs_change = local_configs_change,
 	.bounds = local_bounds,
+	.bounds_all = local_bounds_all,
 	.offset_at = local_offset_at,
 	.trim = local_trim,
 	.reclaim = local_reclaim,
 	.append = local_append,
 	.cursor_open = local_cursor_open,
 	.cursor_read = local_cursor_read,
+	.cursor_bounds = local_cursor_bounds,
+	.cursor_is_aborted = local_cursor_is_aborted,
 	.cursor_close = local_cursor_close,
 	.ticket = local_ticket,
 	.wait = local_wait,
 	.wake = local_wake,
 	.groups = local_groups,
 	.group_offsets = local_group_offsets,
+	.group_members = local_group_members,
 	.group_commit = local_group_commit,
 	.group_delete = local_group_delete,
 };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/changes.h"
 #include "cli/encode.h"
 #include "cli/select.h"
 #include "cli/table.h"
@@ -65,8 +66,8 @@ const struct option topic_create_options[] = {
 	 .name = "replicas",
 	 .type = OPTION_NUMBER,
 	 .arg = "N",
-	 .fallback = "1",
-	 .help = "replication factor; 1 and -1 are possible"},
+	 .fallback = "-1",
+	 .help = "replication factor; -1: the broker's default; a data directory has 1"},
 	CONFIG_OPTION,
 	{.name = "if-not-exists", .help = "a topic that is there already is no error"},
 	{.letter = 'd', .name = "dry", .help = "check, and create nothing"},
@@ -84,7 +85,8 @@ static char *create_one(struct target *t, const struct options *o, const char *n
 				  .configs = configs->rows,
 				  .config_count = configs->count};
 
-	*err = t->topic_create(t, &spec, options_flag(o, "dry"), &why);
+	*err = t->topic_create(t, &spec, (int32_t)options_number(o, "replicas"),
+			       options_flag(o, "dry"), &why);
 	if (*err == ERR_TOPIC_ALREADY_EXISTS && options_flag(o, "if-not-exists")) {
 		*err = ERR_NONE;
 		return xstrdup("EXISTS");
@@ -133,7 +135,9 @@ int verb_topic_create(const struct options *o)
 
 	if (partitions < 1 || partitions > BROKER_PARTITIONS_MAX)
 		return say_usage("--partitions must be 1 to %d", BROKER_PARTITIONS_MAX);
-	if (replicas != 1 && replicas != -1)
+	if (replicas < -1 || replicas == 0 || replicas > INT16_MAX)
+		return say_usage("--replicas must be -1, or 1 and more");
+	if (replicas > 1 && !verb_bootstrap(o))
 		return say_usage("--replicas must be 1: this is one node");
 	if (!verb_output(o, &output))
 		return EXIT_USAGE;
@@ -158,31 +162,35 @@ const struct option topic_list_options[] = {
 	{0},
 };
 
+/* with_figures: what only the wide table shows, and a cluster has to be asked for. */
 static enum ks_err add_listed(struct target *t, struct table *table,
-			      const struct target_topic *topic, struct ks_why *why)
+			      const struct target_topic *topic, bool with_figures,
+			      struct ks_why *why)
 {
+	size_t n = (size_t)topic->partition_count;
+	struct target_bounds *bounds = xcalloc(n + 1, sizeof *bounds);
+	enum ks_err err = with_figures ? t->bounds_all(t, topic, true, bounds, why) : ERR_NONE;
 	int64_t records = 0;
 	uint64_t bytes = 0;
 
-	for (int32_t p = 0; p < topic->partition_count; p++) {
-		struct target_bounds bounds;
-		enum ks_err err = t->bounds(t, topic, p, &bounds, why);
-		if (err)
-			return err;
-		records += bounds.high_watermark - bounds.log_start_offset;
-		bytes += bounds.size_bytes;
+	for (size_t p = 0; p < n; p++) {
+		records += bounds[p].high_watermark - bounds[p].log_start_offset;
+		bytes += bounds[p].size_bytes;
 	}
+	free(bounds);
+	if (err)
+		return err;
 	table_text(table, topic->name);
 	table_number(table, topic->partition_count);
-	table_number(table, 1);
+	table_number(table, topic->replicas);
 	table_number(table, records);
 	table_number(table, (int64_t)bytes);
 	table_bool(table, topic->is_internal);
 	return ERR_NONE;
 }
 
-static enum ks_err list_all(struct target *t, const struct options *o, struct table *table,
-			    struct ks_why *why)
+static enum ks_err list_all(struct target *t, const struct options *o, bool with_figures,
+			    struct table *table, struct ks_why *why)
 {
 	struct target_topic *topics;
 	size_t count;
@@ -196,7 +204,7 @@ static enum ks_err list_all(struct target *t, const struct options *o, struct ta
 		if (o->arg_count &&
 		    !topic_name_matches(topics[i].name, o, options_flag(o, "regex")))
 			continue;
-		err = add_listed(t, table, &topics[i], why);
+		err = add_listed(t, table, &topics[i], with_figures, why);
 	}
 	free(topics);
 	return err;
@@ -221,7 +229,7 @@ int verb_topic_list(const struct options *o)
 	if (code)
 		return code;
 	struct table *table = table_new(columns, sizeof columns / sizeof *columns);
-	enum ks_err err = list_all(t, o, table, &why);
+	enum ks_err err = list_all(t, o, output != OUTPUT_TEXT, table, &why);
 	if (err)
 		code = say_failure(err, &why);
 	else
@@ -253,9 +261,9 @@ static enum ks_err configs_table(struct target *t, const struct target_topic *to
 	static const struct column columns[] = {{"KEY", CELL_TEXT, false},
 						{"VALUE", CELL_TEXT, false},
 						{"SOURCE", CELL_TEXT, false}};
-	struct topic_config_row *rows;
+	struct target_config *rows;
 	size_t count;
-	enum ks_err err = t->topic_configs(t, topic, &rows, &count, why);
+	enum ks_err err = t->configs(t, TARGET_TOPIC, topic->name, &rows, &count, why);
 
 	if (err)
 		return err;
@@ -263,32 +271,45 @@ static enum ks_err configs_table(struct target *t, const struct target_topic *to
 	for (size_t i = 0; i < count; i++) {
 		table_text(*out, rows[i].key);
 		table_text(*out, rows[i].value);
-		table_text(*out, rows[i].is_default ? "DEFAULT_CONFIG" : "DYNAMIC_TOPIC_CONFIG");
+		table_text(*out, rows[i].source);
 	}
-	free(rows);
+	target_configs_free(rows, count);
 	return ERR_NONE;
 }
 
 static enum ks_err partitions_table(struct target *t, const struct target_topic *topic,
-				    struct table **out, struct ks_why *why)
+				    bool with_sizes, struct table **out, struct ks_why *why)
 {
 	static const struct column columns[] = {{"PARTITION", CELL_NUMBER, false},
 						{"LOG-START-OFFSET", CELL_NUMBER, false},
 						{"HIGH-WATERMARK", CELL_NUMBER, false},
-						{"SIZE-BYTES", CELL_NUMBER, true}};
+						{"SIZE-BYTES", CELL_NUMBER, true},
+						{"LEADER", CELL_NUMBER, true},
+						{"REPLICAS", CELL_TEXT, true},
+						{"IN-SYNC", CELL_TEXT, true}};
+	size_t n = (size_t)topic->partition_count;
+	struct target_bounds *bounds = xcalloc(n + 1, sizeof *bounds);
+	struct target_nodes *nodes = xcalloc(n + 1, sizeof *nodes);
+	enum ks_err err = t->bounds_all(t, topic, with_sizes, bounds, why);
 
-	*out = table_new(columns, 4);
-	for (int32_t p = 0; p < topic->partition_count; p++) {
-		struct target_bounds bounds;
-		enum ks_err err = t->bounds(t, topic, p, &bounds, why);
-		if (err)
-			return err;
-		table_number(*out, p);
-		table_number(*out, bounds.log_start_offset);
-		table_number(*out, bounds.high_watermark);
-		table_number(*out, (int64_t)bounds.size_bytes);
+	if (!err && t->nodes)
+		err = t->nodes(t, topic, nodes, why);
+	if (!err)
+		*out = table_new(columns, t->nodes ? 7 : 4);
+	for (size_t p = 0; p < n && !err; p++) {
+		table_number(*out, (int64_t)p);
+		table_number(*out, bounds[p].log_start_offset);
+		table_number(*out, bounds[p].high_watermark);
+		table_number(*out, (int64_t)bounds[p].size_bytes);
+		if (!t->nodes)
+			continue;
+		table_number(*out, nodes[p].leader);
+		table_text(*out, nodes[p].replicas);
+		table_text(*out, nodes[p].in_sync);
 	}
-	return ERR_NONE;
+	free(bounds);
+	free(nodes);
+	return err;
 }
 
 static void write_title(const char *title, struct buf *out)
@@ -304,12 +325,13 @@ static void write_summary(const struct target_topic *topic, int output, struct b
 	if (output == OUTPUT_JSON) {
 		buf_append_str(out, "{\"name\":");
 		json_append_string(out, slice_str(topic->name));
-		buf_printf(out, ",\"partitions\":%d,\"replicas\":1,\"internal\":%s}",
-			   topic->partition_count, topic->is_internal ? "true" : "false");
+		buf_printf(out, ",\"partitions\":%d,\"replicas\":%d,\"internal\":%s}",
+			   topic->partition_count, topic->replicas,
+			   topic->is_internal ? "true" : "false");
 		return;
 	}
-	buf_printf(out, "NAME        %s\nPARTITIONS  %d\nREPLICAS    1\n", topic->name,
-		   topic->partition_count);
+	buf_printf(out, "NAME        %s\nPARTITIONS  %d\nREPLICAS    %d\n", topic->name,
+		   topic->partition_count, topic->replicas);
 	if (topic->is_internal)
 		buf_append_str(out, "INTERNAL    true\n");
 }
@@ -347,10 +369,13 @@ static enum ks_err describe_topic(struct target *t, const struct target_topic *t
 				  struct ks_why *why)
 {
 	struct table *tables[SECTION_COUNT] = {NULL};
-	enum ks_err err = configs_table(t, topic, &tables[SECTION_CONFIGS], why);
+	enum ks_err err = ERR_NONE;
 
-	if (!err)
-		err = partitions_table(t, topic, &tables[SECTION_PARTITIONS], why);
+	if (wanted[SECTION_CONFIGS])
+		err = configs_table(t, topic, &tables[SECTION_CONFIGS], why);
+	if (!err && wanted[SECTION_PARTITIONS])
+		err = partitions_table(t, topic, output != OUTPUT_TEXT, &tables[SECTION_PARTITIONS],
+				       why);
 	if (!err)
 		write_sections(tables, wanted, topic, output, out);
 	for (int i = 0; i < SECTION_COUNT; i++)
@@ -420,30 +445,55 @@ int verb_topic_describe(const struct options *o)
 
 /* --- alter, delete --- */
 
-const struct option topic_alter_options[] = {CONFIG_OPTION, {0}};
+const struct option topic_alter_options[] = {
+	CONFIG_OPTION,
+	{.name = "delete-config", .type = OPTION_LIST, .arg = "KEY", .help = "back to the default"},
+	{.letter = 'p',
+	 .name = "partitions",
+	 .type = OPTION_NUMBER,
+	 .arg = "N",
+	 .fallback = "0",
+	 .help = "this many partitions; more than now"},
+	{0},
+};
+
+static enum ks_err alter_one(struct target *t, const char *name, const struct changes *changes,
+			     int32_t partitions, struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	if (changes->count)
+		err = t->configs_change(t, TARGET_TOPIC, name, changes->rows, changes->count, false,
+					why);
+	return err || !partitions ? err : t->topic_add_partitions(t, name, partitions, why);
+}
 
 int verb_topic_alter(const struct options *o)
 {
-	struct configs configs;
+	static const struct changes_option options[] = {
+		{"config", CONFIG_SET}, {"delete-config", CONFIG_DELETE}, {NULL, CONFIG_SET}};
+	int64_t partitions = options_number(o, "partitions");
+	struct changes changes;
 	struct ks_why why = {""};
 	struct target *t;
-	int code = configs_parse(o, &configs);
+	int code = changes_parse(o, options, &changes);
 
-	if (code)
-		return code;
-	if (configs.count == 0)
-		return say_usage("nothing to change: -c key=value is needed");
-	code = verb_open_target(o, false, &t);
-	if (code == EXIT_DONE) {
-		for (size_t i = 0; code == EXIT_DONE && i < o->arg_count; i++) {
+	if (!code && (partitions < 0 || partitions > BROKER_PARTITIONS_MAX))
+		code = say_usage("--partitions must be 1 to %d", BROKER_PARTITIONS_MAX);
+	if (!code && changes.count == 0 && !partitions)
+		code = say_usage("nothing to change: -c key=value or --partitions N is needed");
+	if (!code)
+		code = verb_open_target(o, false, &t);
+	if (!code) {
+		for (size_t i = 0; !code && i < o->arg_count; i++) {
 			enum ks_err err =
-				t->topic_alter(t, o->args[i], configs.rows, configs.count, &why);
+				alter_one(t, o->args[i], &changes, (int32_t)partitions, &why);
 			if (err)
 				code = say_failure(err, &why);
 		}
 		t->close(t);
 	}
-	configs_free(&configs);
+	changes_free(&changes);
 	return code;
 }
 
@@ -520,27 +570,29 @@ struct trim_row {
 	int64_t before, after, high_watermark;
 };
 
+/* bounds: of all partitions. */
 static enum ks_err plan_trim(struct target *t, const struct target_topic *topic,
-			     const struct offset_point *to, struct trim_row *row,
-			     struct ks_why *why)
+			     const struct offset_point *to, const struct target_bounds *bounds,
+			     struct trim_row *row, struct ks_why *why)
 {
-	struct target_bounds b;
-	enum ks_err err = t->bounds(t, topic, row->partition, &b, why);
-
-	if (!err)
-		err = offset_resolve(t, topic, row->partition, to, &b, &row->after, why);
+	if (row->partition < 0 || row->partition >= topic->partition_count)
+		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
+			       "topic \"%s\" has no partition %d; its partitions are 0 to %d",
+			       topic->name, row->partition, topic->partition_count - 1);
+	const struct target_bounds *b = &bounds[row->partition];
+	enum ks_err err = offset_resolve(t, topic, row->partition, to, b, &row->after, why);
 	if (err)
 		return err;
-	if (to->kind == OFFSET_EXACT && to->value > b.high_watermark)
+	if (to->kind == OFFSET_EXACT && to->value > b->high_watermark)
 		return ks_fail(why, ERR_OFFSET_OUT_OF_RANGE,
 			       "partition %d ends at %lld: it cannot be trimmed to %lld",
-			       row->partition, (long long)b.high_watermark, (long long)to->value);
-	row->before = b.log_start_offset;
-	row->high_watermark = b.high_watermark;
-	if (row->after < b.log_start_offset)
-		row->after = b.log_start_offset;
-	if (row->after > b.high_watermark)
-		row->after = b.high_watermark;
+			       row->partition, (long long)b->high_watermark, (long long)to->value);
+	row->before = b->log_start_offset;
+	row->high_watermark = b->high_watermark;
+	if (row->after < b->log_start_offset)
+		row->after = b->log_start_offset;
+	if (row->after > b->high_watermark)
+		row->after = b->high_watermark;
 	return ERR_NONE;
 }
 
@@ -570,16 +622,18 @@ static int trim_rows(struct target *t, const struct options *o, const struct tar
 	const char *list = options_text(o, "partitions");
 	struct ks_why why = {""};
 	int32_t *numbers = NULL;
-	enum ks_err err = ERR_NONE;
 
 	*count = (size_t)topic->partition_count;
 	if (list && numbers_parse(list, &numbers, count, &why))
 		return say_usage("%s", why.text);
+	struct target_bounds *bounds = xcalloc((size_t)topic->partition_count + 1, sizeof *bounds);
+	enum ks_err err = t->bounds_all(t, topic, false, bounds, &why);
 	*out = xcalloc(*count + 1, sizeof **out);
 	for (size_t i = 0; i < *count && !err; i++) {
 		(*out)[i].partition = numbers ? numbers[i] : (int32_t)i;
-		err = plan_trim(t, topic, to, &(*out)[i], &why);
+		err = plan_trim(t, topic, to, bounds, &(*out)[i], &why);
 	}
+	free(bounds);
 	free(numbers);
 	if (!err)
 		return EXIT_DONE;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "cli/help.h"
+#include "cli/signals.h"
 #include "cli/table.h"
 
 #define VERBS_MAX 64
@@ -22,11 +23,12 @@ const struct option verb_common_options[] = {
 	{.name = "accept-lost-writes",
 	 .help = "open a data directory that lacks acknowledged writes, and go on without them"},
 	{.letter = 'b',
-	 .name = "bootstrap-server",
-	 .name_too = "brokers",
+	 .name = "bootstrap",
+	 .name_too = "bootstrap-server",
 	 .type = OPTION_TEXT,
 	 .arg = "HOST:PORT",
-	 .help = "work on a broker over the network (not yet)"},
+	 .env = "KS_BOOTSTRAP",
+	 .help = "a cluster over the network instead of a data directory; several with commas"},
 	{.letter = 'q', .name = "quiet", .help = "no progress"},
 	{.letter = 'v', .name = "verbose", .help = "log what happens inside"},
 	{.letter = 'h', .name = "help", .help = "this help"},
@@ -123,6 +125,30 @@ static int unknown_verb(int count, char **words)
 	return say_usage("unknown verb \"%s%s%s\"", group ? group : "", group ? " " : "", word);
 }
 
+/* Whether the verb can work on a cluster; the others work on files of this machine. */
+static bool speaks_wire(const struct verb *v)
+{
+	static const char *const groups[] = {"topic", "group", "config", "cluster"};
+	size_t first = word_length(v->name);
+
+	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+		if (strlen(groups[i]) == first && memcmp(groups[i], v->name, first) == 0)
+			return true;
+	return false;
+}
+
+static int check_bootstrap(const struct verb *v, const struct options *o)
+{
+	if (!options_given(o, "bootstrap"))
+		return EXIT_DONE;
+	if (!speaks_wire(v))
+		return say_usage("--bootstrap: this verb works on a data directory, not yet on a "
+				 "cluster; --data names one");
+	if (options_given(o, "data"))
+		return say_usage("only one of --bootstrap and --data can be given");
+	return EXIT_DONE;
+}
+
 static int check_arguments(const struct verb *v, const struct options *o)
 {
 	if ((int)o->arg_count < v->args_min)
@@ -151,10 +177,8 @@ static int run(const struct verb *v, int argc, char **argv)
 	if (options_flag(&o, "verbose"))
 		log_set_level(LOG_DEBUG);
 	code = check_arguments(v, &o);
-	if (code == EXIT_DONE && options_given(&o, "bootstrap-server"))
-		code = say_usage(
-			"--bootstrap-server: ksrun cannot talk to a broker over the network "
-			"yet; leave it out and name a data directory with --data");
+	if (code == EXIT_DONE)
+		code = check_bootstrap(v, &o);
 	if (code == EXIT_DONE)
 		code = v->run(&o);
 	options_fini(&o);
@@ -261,11 +285,22 @@ struct broker_options verb_broker_options(const struct options *o, bool may_crea
 			  .accept_lost_writes = options_flag(o, "accept-lost-writes")}};
 }
 
+const char *verb_bootstrap(const struct options *o)
+{
+	const char *text = options_text(o, "bootstrap");
+
+	if (!options_given(o, "bootstrap") && options_given(o, "data"))
+		return NULL;
+	return text && *text ? text : NULL;
+}
+
 int verb_open_target(const struct options *o, bool may_create, struct target **out)
 {
 	struct broker_options options = verb_broker_options(o, may_create);
+	const char *bootstrap = verb_bootstrap(o);
 	struct ks_why why = {""};
-	enum ks_err err = target_open_local(&options, out, &why);
+	enum ks_err err = bootstrap ? target_open_wire(bootstrap, signals_fd(), out, &why)
+				    : target_open_local(&options, out, &why);
 	return err ? say_failure(err, &why) : EXIT_DONE;
 }
 

@@ -21,7 +21,7 @@ struct verb {
 };
 
 extern const struct verb verbs[]; /* ends with a row without a name */
-/* --data, --accept-lost-writes, --bootstrap-server, --quiet, --verbose, --help. */
+/* --data, --accept-lost-writes, --bootstrap, --quiet, --verbose, --help. */
 extern const struct option verb_common_options[];
 
 /* Finds the verb in argv (program name first), parses, runs. Returns the process's exit code. */
@@ -29,7 +29,10 @@ int verb_dispatch(int argc, char **argv);
 
 /* How to open the directory of --data by the common options. may_create: make it when it is not there. */
 struct broker_options verb_broker_options(const struct options *o, bool may_create);
-/* Opens what --data names; says why not. Returns an exit code. */
+/* The cluster to work on, HOST:PORT[,...]; NULL: a data directory. What is given as an option counts more than the
+ * environment. */
+const char *verb_bootstrap(const struct options *o);
+/* Opens what --bootstrap or --data names; says why not. Returns an exit code. */
 int verb_open_target(const struct options *o, bool may_create, struct target **out);
 /* --format text|wide|json into *out, an enum output; false: said. */
 bool verb_output(const struct options *o, int *out);
@@ -50,6 +53,9 @@ int verb_group_describe(const struct options *o);
 int verb_group_seek(const struct options *o);
 int verb_group_delete(const struct options *o);
 int verb_broker(const struct options *o);
+int verb_config_describe(const struct options *o);
+int verb_config_alter(const struct options *o);
+int verb_cluster_describe(const struct options *o);
 int verb_run(const struct options *o);
 int verb_job_state(const struct options *o);
 int verb_check(const struct options *o);
@@ -71,6 +77,8 @@ extern const struct option topic_create_options[], topic_list_options[], topic_d
 	topic_produce_options[], topic_consume_options[];
 extern const struct option broker_options_table[];
 extern const struct option group_list_options[], group_describe_options[], group_seek_options[];
+extern const struct option config_describe_options[], config_alter_options[],
+	cluster_describe_options[];
 extern const struct option job_state_options[], run_options[], check_options[], plan_options[],
 	graph_options[], test_options[], perf_job_options[], perf_log_options[],
 	perf_restart_options[], perf_input_options[];

@@ -67,6 +67,15 @@ static const char seek_help[] =
 	"  ksrun group seek reader --to @-1h --dry-run\n"
 	"  ksrun group seek reader --to start --topics in,out --yes\n";
 
+static const char config_help[] =
+	"Without an ID, broker means the defaults of all brokers. Brokers are those of a cluster "
+	"(-b).\n"
+	"\n"
+	"  ksrun config describe topic in --changed\n"
+	"  ksrun config alter topic in --set retention.ms=3600000 --delete max.message.bytes\n"
+	"  ksrun config alter topic in --append cleanup.policy=compact\n"
+	"  ksrun config describe broker 1 -b host:9092\n";
+
 static const char perf_help[] =
 	"JOB is a script, or one of ours: pass (bytes in, bytes out), c_filter (a path, no Lua), "
 	"split\n"
@@ -98,8 +107,8 @@ const struct verb verbs[] = {
 	 verb_topic_list, false},
 	{"topic describe", "TOPIC...", 1, -1, "Show configuration and partitions of topics", NULL,
 	 topic_describe_options, verb_topic_describe, false},
-	{"topic alter", "TOPIC...", 1, -1, "Change the configuration of topics", NULL,
-	 topic_alter_options, verb_topic_alter, false},
+	{"topic alter", "TOPIC...", 1, -1, "Change the configuration of topics, add partitions",
+	 NULL, topic_alter_options, verb_topic_alter, false},
 	{"topic delete", "TOPIC...", 1, -1, "Delete topics and their records", NULL,
 	 topic_delete_options, verb_topic_delete, false},
 	{"topic trim", "TOPIC", 1, 1, "Delete the records before an offset", NULL,
@@ -116,6 +125,14 @@ const struct verb verbs[] = {
 	 verb_group_seek, false},
 	{"group delete", "GROUP...", 1, -1, "Delete groups and their offsets", NULL, NULL,
 	 verb_group_delete, false},
+	{"config describe", "topic NAME | broker [ID]", 1, 2,
+	 "Show the configuration of a topic or broker", config_help, config_describe_options,
+	 verb_config_describe, false},
+	{"config alter", "topic NAME | broker [ID]", 1, 2,
+	 "Change the configuration of a topic or broker", config_help, config_alter_options,
+	 verb_config_alter, false},
+	{"cluster describe", "", 0, 0, "Show the brokers of a cluster", NULL,
+	 cluster_describe_options, verb_cluster_describe, false},
 	{"perf job", "JOB", 1, 1, "Measure a job: throughput, or latency at a fixed rate",
 	 perf_help, perf_job_options, verb_perf_job, false},
 	{"perf log", "", 0, 0, "Measure the log next to plain files on the same disk", NULL,

@@ -216,7 +216,7 @@ static void produce(struct client_sender *s, int32_t node, struct client_send **
 	struct wire_ref *refs = xcalloc(rows, sizeof *refs);
 	struct produce_request request = {.acks = s->acks, .timeout_ms = REQUEST_MS};
 	struct client_question q = {.call = {.api_key = API_produce,
-					     .version_max = 12, /* then topics go by id */
+					     .version_end = 13, /* then topics go by id */
 					     .request = &request,
 					     .has_no_answer = s->acks == 0},
 				    .where = CLIENT_NODE,
@@ -337,11 +337,19 @@ static void send_round(struct client_sender *s)
 	free(nodes);
 }
 
+static bool producer_is_transient(const struct client_reply *r)
+{
+	const struct init_producer_id_response *m = r->message;
+
+	return ks_err_is_retriable((enum ks_err)m->error_code);
+}
+
 /* A producer id, once. Brokers that give none get batches without. */
 static enum ks_err get_producer(struct client_sender *s, struct ks_why *why)
 {
 	struct init_producer_id_request request = {.producer_id = -1, .producer_epoch = -1};
 	struct client_question q = {.call = {.api_key = API_init_producer_id, .request = &request},
+				    .is_transient = producer_is_transient,
 				    .is_repeatable = true};
 	struct client_reply r;
 

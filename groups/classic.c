@@ -47,13 +47,14 @@ static void move(struct classic_group *g, enum classic_state next)
 /* --- making, ending --- */
 
 struct classic_group *classic_new(const struct classic_options *options, struct timers *timers,
-				  void *owner)
+				  void *owner, int32_t generation)
 {
 	struct classic_group *g = xcalloc(1, sizeof *g);
 
 	g->options = options;
 	g->timers = timers;
 	g->owner = g->rebalance.owner = owner;
+	g->generation = generation;
 	g->bytes = sizeof *g;
 	return g;
 }

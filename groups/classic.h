@@ -109,10 +109,10 @@ struct classic_effects {
 void classic_effects_clear(struct classic_effects *fx);
 void classic_effects_fini(struct classic_effects *fx);
 
-/* Empty, generation 0. options and timers outlive it. The group's timers carry owner; those that are due
- * go to classic_expire. */
+/* Empty. generation: one that this name's group has had, or 0. options and timers outlive it. The group's
+ * timers carry owner; those that are due go to classic_expire. */
 struct classic_group *classic_new(const struct classic_options *options, struct timers *timers,
-				  void *owner);
+				  void *owner, int32_t generation);
 void classic_free(struct classic_group *g); /* no call is parked; g may be NULL */
 
 struct classic_join {

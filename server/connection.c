@@ -12,7 +12,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "server/exchange_impl.h"
 #include "server/loop_impl.h"
 #include "server/server_impl.h"
@@ -65,7 +64,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		connection_read(c);
 }
 
-void connection_open(struct loop *l, int fd, const struct endpoint *e)
+void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip)
 {
 	struct connection *c = xcalloc(1, sizeof *c);
 	int one = 1;
@@ -73,6 +72,7 @@ void connection_open(struct loop *l, int fd, const struct endpoint *e)
 	c->loop = l;
 	c->fd = fd;
 	c->endpoint = e;
+	c->ip = *ip;
 	c->last = &c->first;
 	name_ends(c);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -81,6 +81,7 @@ void connection_open(struct loop *l, int fd, const struct endpoint *e)
 	int failed = uv_poll_init(&l->uv, &c->poll, fd);
 	assert(!failed && "the socket is new and not blocking");
 	c->poll.data = c;
+	counter_add(&l->metrics.connections_opened, 1);
 	c->last_sign_ms = timers_now_ms(&l->timers);
 	TAILQ_INSERT_TAIL(&l->fresh, c, in_loop);
 	loop_watch_silence(l);
@@ -167,6 +168,7 @@ void connection_kill(struct connection *c)
 	if (c->is_dead)
 		return;
 	c->is_dead = c->is_ending = true;
+	counter_add(&l->metrics.connections_closed, 1);
 	if (c->is_dirty)
 		TAILQ_REMOVE(&l->dirty, c, in_dirty);
 	c->is_dirty = false;
@@ -177,14 +179,31 @@ void connection_kill(struct connection *c)
 	connection_read_stop(c);
 	cancel_all(c);
 	sweep(c);
-	server_connection_closed(l->server);
+	server_connection_closed(l->server, &c->ip);
+}
+
+static void log_refusal(const struct connection *c, const char *why)
+{
+	const struct exchange *x = c->first && c->first->is_aborted ? c->first : NULL;
+	struct log_field fields[4];
+	size_t n = 0;
+
+	fields[n++] = (struct log_field)LOG_STRING("client", c->peer + 1);
+	if (*c->client_id)
+		fields[n++] = (struct log_field)LOG_STRING("client_id", c->client_id);
+	if (x) {
+		fields[n++] = (struct log_field)LOG_STRING("api", x->api->name);
+		fields[n++] = (struct log_field)LOG_NUMBER("version", x->header.api_version);
+	}
+	server_log_fields(c->loop->server, fields, n, "connection closed: %s", why);
 }
 
 void connection_refuse(struct connection *c, const char *why)
 {
 	if (c->is_dead)
 		return;
-	log_info("server", "connection of %s closed: %s", c->peer + 1, why);
+	counter_add(&c->loop->metrics.connections_refused, 1);
+	log_refusal(c, why);
 	connection_kill(c);
 }
 
@@ -192,7 +211,7 @@ void connection_close_silent(struct connection *c)
 {
 	/* It waits for us, not we for it. */
 	if (c->has_spoken && c->count && !c->answer_bytes) {
-		connection_alive(c);
+		connection_alive(c, 0);
 		return;
 	}
 	connection_refuse(c, c->has_spoken ? "nothing came or went for connections.max.idle.ms"
@@ -209,8 +228,9 @@ void connection_drain(struct connection *c)
 	connection_flush(c);
 }
 
-void connection_alive(struct connection *c)
+void connection_alive(struct connection *c, size_t bytes)
 {
+	c->progress_bytes += bytes;
 	if (!c->has_spoken)
 		return;
 	c->last_sign_ms = timers_now_ms(&c->loop->timers);
@@ -232,6 +252,10 @@ static void start_next(struct connection *c)
 void connection_add(struct connection *c, struct exchange *x)
 {
 	if (!c->has_spoken) {
+		struct slice id = x->header.client_id;
+		if (id.len)
+			snprintf(c->client_id, sizeof c->client_id, "%.*s", (int)id.len,
+				 (const char *)id.data);
 		TAILQ_REMOVE(&c->loop->fresh, c, in_loop);
 		TAILQ_INSERT_TAIL(&c->loop->known, c, in_loop);
 		c->has_spoken = true;
@@ -343,7 +367,7 @@ static bool send_some(struct connection *c)
 		return false;
 	}
 	count_sent(c, (size_t)n);
-	connection_alive(c);
+	connection_alive(c, (size_t)n);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
+#include <netinet/in.h>
 #include <sys/queue.h>
 #include <uv.h>
 
@@ -24,8 +25,10 @@ struct connection {
 	struct loop *loop;
 	int fd;
 	const struct endpoint *endpoint; /* where it came in */
-	char peer[64];                   /* "/127.0.0.1" */
-	char local_host[64];             /* the address at which the peer reached us */
+	struct in6_addr ip;
+	char peer[64];       /* "/127.0.0.1" */
+	char local_host[64]; /* the address at which the peer reached us */
+	char client_id[64];  /* of its first request; cut when longer */
 
 	uv_poll_t poll;
 	int watched; /* UV_READABLE, UV_WRITABLE: what poll waits for */
@@ -45,6 +48,8 @@ struct connection {
 	struct exchange *first, **last, *unstarted;
 	int count, offloaded;
 	size_t request_bytes, answer_bytes;
+	uint64_t progress_bytes; /* ever read or written */
+	uint64_t checked_bytes; /* progress_bytes when loop_check_slow last looked; 0: it has not */
 
 	bool has_spoken; /* a whole request has come */
 	bool is_dirty;
@@ -58,10 +63,10 @@ struct connection {
 };
 
 /* Takes the socket. */
-void connection_open(struct loop *l, int fd, const struct endpoint *e);
+void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip);
 /* Closes the socket now; its exchanges live until they are answered, and then it is freed. */
 void connection_kill(struct connection *c);
-/* The same, with a reason in the log. */
+/* The same, with a reason in the log, which has at most so many such lines in a second. */
 void connection_refuse(struct connection *c, const char *why);
 /* Nothing was heard of it for too long. May find that it merely waits. */
 void connection_close_silent(struct connection *c);
@@ -94,7 +99,7 @@ void connection_answered(struct connection *c, struct exchange *x);
 /* What was offloaded has come back. */
 void connection_unblocked(struct connection *c, struct exchange *x);
 void connection_add(struct connection *c, struct exchange *x);
-/* A byte came or went. */
-void connection_alive(struct connection *c);
+/* So many bytes came or went. */
+void connection_alive(struct connection *c, size_t bytes);
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "server/exchange_impl.h"
+#include "server/loop_impl.h"
 #include "server/server_impl.h"
 
 /* A connection whose requests take more is not read until some are answered. One request may be larger. */
@@ -69,8 +70,10 @@ static void ask_for_memory(struct connection *c)
 	if (want > c->frame_need)
 		want = c->frame_need;
 	c->is_short_of_memory = true;
-	if (!pool_take_part(pool_of(c), &c->memory, want - have))
+	if (!pool_take_part(pool_of(c), &c->memory, want - have)) {
+		loop_watch_shortage(c->loop);
 		return;
+	}
 	c->is_short_of_memory = false;
 	adopt_memory(c, want - have);
 }
@@ -241,7 +244,7 @@ static bool read_some(struct connection *c, size_t *total)
 		no_more(c, n);
 		return false;
 	}
-	connection_alive(c);
+	connection_alive(c, (size_t)n);
 	*total += (size_t)n;
 	if ((size_t)n < direct) {
 		c->frame->len += (size_t)n;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "server/exchange_impl.h"
 #include "server/server_impl.h"
 
@@ -89,6 +90,8 @@ void exchange_free(struct exchange *x)
 
 	run_after(x);
 	release_request(x);
+	if (x->lent_bytes)
+		pool_give(&x->server->answer_memory, x->lent_bytes);
 	free(x->complaint);
 	wire_out_clear(&x->out);
 	if (l->spare_count >= SPARE_MAX || x->out.bytes.cap > SPARE_ANSWER_BYTES) {
@@ -115,6 +118,39 @@ static void encode(struct exchange *x)
 	run_after(x);
 }
 
+static void log_request(const struct exchange *x, int64_t took_ns)
+{
+	const struct wire_out *out = &x->out;
+	const struct log_field fields[] = {
+		LOG_STRING("client", x->connection->peer + 1),
+		LOG_SLICE("client_id", x->header.client_id),
+		LOG_STRING("api", x->api->name),
+		LOG_NUMBER("version", x->header.api_version),
+		LOG_NUMBER("correlation_id", x->header.correlation_id),
+		LOG_NUMBER("request_bytes", (int64_t)x->frame->len + 4),
+		LOG_NUMBER("response_bytes", (int64_t)out->total),
+		LOG_NUMBER("us", took_ns / 1000),
+		LOG_SLICE("error", out->error_count ? slice_str(ks_err_name(
+							      (enum ks_err)out->errors[0].code))
+						    : SLICE_NULL),
+	};
+
+	log_write_fields(LOG_DEBUG, "server", fields, sizeof fields / sizeof *fields, "request%s",
+			 x->is_aborted  ? " aborted"
+			 : x->is_silent ? " without an answer"
+					: "");
+}
+
+/* While the request is still there. */
+static void take_note(const struct exchange *x)
+{
+	int64_t now_ns = clock_monotonic_ns(broker_clock(x->server->options.broker));
+
+	metrics_exchange(&loop_of(x)->metrics, x, now_ns);
+	if (log_is_on(LOG_DEBUG))
+		log_request(x, now_ns - x->received_ns);
+}
+
 static void finish(struct exchange *x)
 {
 	struct connection *c = x->connection;
@@ -122,6 +158,7 @@ static void finish(struct exchange *x)
 	x->cancel = NULL;
 	if (!x->is_encoded && !x->is_silent && !x->is_aborted && !c->is_dead)
 		encode(x);
+	take_note(x);
 	run_after(x);
 	release_request(x);
 	connection_answered(c, x);

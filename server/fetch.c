@@ -1,102 +1,252 @@
-/* fetch.c - Fetch. */
+/* fetch.c - Fetch: which partitions, waiting for records, the answer's moment. See fetch.h.
+ *
+ *            +--------------- not enough yet ---------------+
+ *            v                                              |
+ *   begin -> PARKED --a log grew--> RUNNING: memory, read --+--> answer
+ *            |                       |  ^
+ *            |                       v  |
+ *            |                    STARVED: no memory for the answer
+ *            +--max_wait, or the peer has gone--> answer with whatever there is
+ *
+ * A parked fetch costs nothing until a partition of its grows: the shard's callback posts a letter to the loop. The
+ * letter lies in the fetch, so a fetch whose letter is on its way does not end before it has come.
+ */
+#include "server/fetch.h"
+
 #include "server/handlers.h"
+#include "server/loop_impl.h"
 #include "server/server_impl.h"
 
-struct fetch {
-	struct exchange *x;
-	struct timer timer;
-	int64_t until_ms;
-};
+/* An answer of less is not worth waiting for memory. */
+#define ROOM_LEAST_BYTES (1024 * 1024)
 
-static struct partition *find_partition(struct exchange *x, struct slice name, int32_t index)
+static struct timers *timers_of(struct fetch *f)
 {
-	char text[BROKER_TOPIC_NAME_MAX + 1];
-
-	if (!name.len || name.len > BROKER_TOPIC_NAME_MAX)
-		return NULL;
-	memcpy(text, name.data, name.len);
-	text[name.len] = 0;
-	struct topic *t = broker_topic_find(server_broker(x->server), text);
-	return t && index >= 0 && index < topic_partition_count(t) ? topic_partition(t, index)
-								   : NULL;
+	return &f->x->connection->loop->timers;
 }
 
-static size_t read_partition(struct exchange *x, const struct fetch_request_topic *t,
-			     const struct fetch_request_partition *q,
-			     struct fetch_response_partition *a, size_t room)
-{
-	struct partition *p = find_partition(x, t->topic, q->partition);
-	struct chunk c;
-
-	wire_defaults(fetch_response_partition_desc(), a);
-	a->partition_index = q->partition;
-	a->high_watermark = -1;
-	if (!p) {
-		a->error_code = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-		return 1;
-	}
-	struct reader *r = reader_new(p);
-	size_t want = q->partition_max_bytes > 0 ? (size_t)q->partition_max_bytes : 0;
-	enum ks_err err = reader_read(r, q->fetch_offset, want < room ? want : room, &c, NULL);
-	a->log_start_offset = partition_log_start_offset(p);
-	a->high_watermark = a->last_stable_offset = partition_high_watermark(p);
-	reader_free(r);
-	if (err) {
-		a->error_code = err == ERR_EMPTY ? 0 : err < -1 ? -1 : (int16_t)err;
-		return err == ERR_EMPTY ? 0 : 1;
-	}
-	a->records.v = exchange_alloc(x, 1, sizeof *a->records.v);
-	a->records.v[0] = (struct wire_ref){c.frame, c.bytes};
-	a->records.n = 1;
-	return c.bytes.len;
-}
+/* --- the end --- */
 
 static void release(struct exchange *x)
 {
-	struct fetch_response *response = x->response;
+	struct fetch *f = x->state;
 
-	for (int32_t i = 0; i < response->responses.n; i++)
-		for (int32_t j = 0; j < response->responses.v[i].partitions.n; j++) {
-			struct wire_records *r = &response->responses.v[i].partitions.v[j].records;
-			for (int32_t k = 0; k < r->n; k++)
-				frame_unref(r->v[k].frame);
-			r->n = 0;
-		}
+	fetch_unread(f);
+	fetch_session_unref(x->server->sessions, f->session);
+	f->session = NULL;
 }
 
-static void attempt(struct fetch *f)
+/* Takes back what was taken too much, keeps what the answer holds until it has been sent. */
+static void settle_room(struct fetch *f)
 {
-	struct exchange *x = f->x;
-	const struct fetch_request *request = x->request;
-	struct fetch_response *response = x->response;
-	struct timers *ts = &x->connection->loop->timers;
-	size_t bytes = 0;
+	struct pool *pool = &f->x->server->answer_memory;
 
-	for (int32_t i = 0; i < request->topics.n; i++) {
-		const struct fetch_request_topic *t = &request->topics.v[i];
-		struct fetch_response_response *r = &response->responses.v[i];
-		for (int32_t j = 0; j < t->partitions.n; j++)
-			bytes += read_partition(x, t, &t->partitions.v[j], &r->partitions.v[j],
-						1 << 20);
-	}
-	if (bytes > 0 || timers_now_ms(ts) >= f->until_ms) {
-		exchange_reply(x);
+	if (f->bytes < f->room)
+		pool_give(pool, f->room - f->bytes);
+	else if (f->bytes > f->room)
+		pool_take_anyway(pool, f->bytes - f->room);
+	f->room = 0;
+	f->x->lent_bytes = f->bytes;
+}
+
+static void end(struct fetch *f)
+{
+	f->state = FETCH_ENDING;
+	f->x->cancel = NULL;
+	timer_clear(timers_of(f), &f->timer);
+	waiter_free(f->waiter); /* no further letter is posted */
+	f->waiter = NULL;
+	if (atomic_load(&f->is_wake_posted))
 		return;
-	}
-	timer_set(ts, &f->timer, timers_now_ms(ts) + 5);
+	settle_room(f);
+	fetch_answer(f);
+	exchange_reply(f->x);
 }
 
-static void on_timer(struct timer *t)
+/* --- waiting for records --- */
+
+/* On the shard's thread, under a partition's lock. */
+static void on_grown(void *arg)
 {
-	attempt((struct fetch *)((char *)t - offsetof(struct fetch, timer)));
+	struct fetch *f = arg;
+
+	if (!atomic_exchange(&f->is_wake_posted, true))
+		loop_post(f->x->connection->loop, &f->wake_letter);
 }
 
-static void cancel(struct exchange *x)
+static bool is_enough(const struct fetch *f, uint64_t bytes)
+{
+	return bytes >= f->bytes_min || f->is_late || f->is_cancelled;
+}
+
+/* Gives back what was read, which is too little, and waits for more; false: it has come meanwhile. */
+static bool park(struct fetch *f)
+{
+	f->parked_bytes = f->bytes;
+	fetch_unread(f);
+	settle_room(f);
+	if (!f->waiter) {
+		f->waiter = waiter_new_callback(on_grown, f);
+		for (size_t i = 0; i < f->count; i++)
+			if (f->parts[i].partition)
+				waiter_watch(f->waiter, f->parts[i].partition);
+	}
+	waiter_arm(f->waiter);
+	if (is_enough(f, f->parked_bytes + fetch_growth(f)))
+		return false;
+	f->state = FETCH_PARKED;
+	return true;
+}
+
+/* --- running --- */
+
+static bool is_done(const struct fetch *f)
+{
+	return f->has_failed || !f->readable || is_enough(f, f->bytes) ||
+	       (f->room && f->bytes >= f->room);
+}
+
+static void back_from_worker(struct exchange *x);
+
+static void read_on_worker(struct exchange *x)
+{
+	fetch_read(x->state, true);
+	exchange_post(x, back_from_worker);
+}
+
+/* false: it stands in line for memory. */
+static bool take_room(struct fetch *f)
+{
+	size_t least = f->bytes_max < ROOM_LEAST_BYTES ? f->bytes_max : ROOM_LEAST_BYTES;
+
+	if (f->room)
+		return true;
+	f->state = FETCH_STARVED;
+	f->room = pool_take_some(&f->x->server->answer_memory, &f->memory, least, f->bytes_max);
+	if (!f->room) {
+		loop_watch_shortage(f->x->connection->loop);
+		return false;
+	}
+	f->state = FETCH_RUNNING;
+	return true;
+}
+
+/* Looks, reads if there is something, and answers, or waits. must_look: reads anyway. */
+static void run(struct fetch *f, bool must_look)
+{
+	do {
+		f->state = FETCH_RUNNING;
+		if (!f->is_cancelled && (fetch_has_something(f) || must_look)) {
+			if (!take_room(f))
+				return;
+			if (!fetch_read(f, false)) {
+				exchange_offload(f->x, read_on_worker);
+				return;
+			}
+		}
+		if (is_done(f)) {
+			end(f);
+			return;
+		}
+		must_look = false;
+	} while (!park(f));
+}
+
+static void back_from_worker(struct exchange *x)
 {
 	struct fetch *f = x->state;
 
-	timer_clear(&x->connection->loop->timers, &f->timer);
-	exchange_reply(x);
+	if (is_done(f))
+		end(f);
+	else if (!park(f))
+		run(f, false);
+}
+
+/* --- what wakes it --- */
+
+static void on_wake(struct letter *l)
+{
+	struct fetch *f = (struct fetch *)((char *)l - offsetof(struct fetch, wake_letter));
+
+	atomic_store(&f->is_wake_posted, false);
+	if (f->state == FETCH_ENDING) {
+		end(f);
+		return;
+	}
+	if (f->state != FETCH_PARKED)
+		return;
+	waiter_arm(f->waiter);
+	uint64_t growth = fetch_growth(f);
+	/* Without growth something else has happened: a topic was deleted. */
+	if (growth == 0 || is_enough(f, f->parked_bytes + growth))
+		run(f, growth == 0);
+}
+
+static void on_memory(struct letter *l)
+{
+	struct fetch *f = (struct fetch *)((char *)l - offsetof(struct fetch, memory_letter));
+
+	f->room = f->memory.bytes;
+	run(f, true);
+}
+
+/* Under the pool's lock. */
+static void on_granted(struct pool_waiter *w)
+{
+	struct fetch *f = (struct fetch *)((char *)w - offsetof(struct fetch, memory));
+	loop_post(f->x->connection->loop, &f->memory_letter);
+}
+
+/* It has waited long enough, or nobody waits for it any more. */
+static void hurry(struct fetch *f)
+{
+	if (f->state == FETCH_PARKED)
+		run(f, false);
+	else if (f->state == FETCH_STARVED && pool_leave(&f->x->server->answer_memory, &f->memory))
+		end(f);
+	/* Otherwise a worker comes back, or a letter comes. */
+}
+
+static void on_late(struct timer *t)
+{
+	struct fetch *f = (struct fetch *)((char *)t - offsetof(struct fetch, timer));
+
+	f->is_late = true;
+	hurry(f);
+}
+
+static void on_cancel(struct exchange *x)
+{
+	struct fetch *f = x->state;
+
+	f->is_cancelled = true;
+	hurry(f);
+}
+
+/* --- the beginning --- */
+
+static void set_bounds(struct fetch *f, const struct fetch_request *request)
+{
+	size_t wanted = 0, max = f->x->server->options.fetch_bytes_max;
+
+	for (size_t i = 0; i < f->count; i++) {
+		if (!f->parts[i].partition)
+			continue;
+		f->readable++;
+		wanted += f->parts[i].max_bytes > 0 ? (size_t)f->parts[i].max_bytes : 0;
+	}
+	if (max > wanted)
+		max = wanted;
+	if (request->max_bytes < 0)
+		max = 0;
+	else if (max > (size_t)request->max_bytes)
+		max = (size_t)request->max_bytes;
+	/* Even with a limit of nothing the first batch is sent. */
+	f->bytes_max = max ? max : 1;
+	f->bytes_min = request->min_bytes > 0 ? (size_t)request->min_bytes : 0;
+	if (f->bytes_min > f->bytes_max)
+		f->bytes_min = f->bytes_max;
+	f->is_late = request->max_wait_ms <= 0;
 }
 
 void handle_fetch(struct exchange *x, const struct fetch_request *request,
@@ -104,22 +254,19 @@ void handle_fetch(struct exchange *x, const struct fetch_request *request,
 {
 	struct fetch *f = exchange_alloc(x, 1, sizeof *f);
 
+	(void)response;
 	f->x = x;
-	f->timer.fire = on_timer;
-	f->until_ms = timers_now_ms(&x->connection->loop->timers) + request->max_wait_ms;
+	f->timer.fire = on_late;
+	f->memory.granted = on_granted;
+	f->memory_letter.deliver = on_memory;
+	f->wake_letter.deliver = on_wake;
 	x->state = f;
-	x->cancel = cancel;
 	x->after = release;
-	response->responses.n = request->topics.n;
-	response->responses.v =
-		exchange_alloc(x, (size_t)request->topics.n, sizeof *response->responses.v);
-	for (int32_t i = 0; i < request->topics.n; i++) {
-		struct fetch_response_response *r = &response->responses.v[i];
-		r->topic = request->topics.v[i].topic;
-		r->topic_id = request->topics.v[i].topic_id;
-		r->partitions.n = request->topics.v[i].partitions.n;
-		r->partitions.v =
-			exchange_alloc(x, (size_t)r->partitions.n, sizeof *r->partitions.v);
-	}
-	attempt(f);
+	x->cancel = on_cancel;
+	fetch_plan(f, request);
+	set_bounds(f, request);
+	if (!f->is_late)
+		timer_set(timers_of(f), &f->timer,
+			  timers_now_ms(timers_of(f)) + request->max_wait_ms);
+	run(f, false);
 }

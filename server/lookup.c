@@ -68,23 +68,6 @@ enum ks_err lookup_check_epoch(int32_t leader_epoch)
 	return leader_epoch > LEADER_EPOCH_NOW ? ERR_UNKNOWN_LEADER_EPOCH : ERR_FENCED_LEADER_EPOCH;
 }
 
-char *lookup_text(struct exchange *x, struct slice s)
-{
-	if (!s.data || memchr(s.data, 0, s.len))
-		return NULL;
-	char *text = exchange_alloc(x, s.len + 1, 1);
-	memcpy(text, s.data, s.len);
-	return text;
-}
-
-int32_t *lookup_nodes(struct exchange *x)
-{
-	int32_t *node = exchange_alloc(x, 1, sizeof *node);
-
-	*node = server_options_of(x->server)->node_id;
-	return node;
-}
-
 int16_t wire_code(enum ks_err err)
 {
 	if (err >= ERR_UNKNOWN_SERVER_ERROR)

@@ -18,19 +18,6 @@ enum ks_err lookup_partition_of(struct topic *t, int32_t index, struct partition
 #define LEADER_EPOCH_NOW 0 /* there is one node, and it has always led */
 enum ks_err lookup_check_epoch(int32_t leader_epoch);
 
-/* A NUL-terminated copy in the exchange's arena; NULL: s is null or has a NUL within. */
-char *lookup_text(struct exchange *x, struct slice s);
-
-/* Operations that anybody may do, as authorized_operations has them: one bit each, by Kafka's numbers (KIP-430). */
-#define TOPIC_OPERATIONS                                                                           \
-	0x0df8 /* read write create delete alter describe describe_configs alter_configs */
-#define CLUSTER_OPERATIONS                                                                         \
-	0x1fa0 /* create alter describe cluster_action, both _configs, idempotent_write */
-#define OPERATIONS_UNASKED INT32_MIN
-
-/* The list of this one node, as replicas and in-sync replicas of every partition. */
-int32_t *lookup_nodes(struct exchange *x);
-
 /* The code to send for err: Kafka's own as they are, of the local ones the nearest. */
 int16_t wire_code(enum ks_err err);
 

@@ -168,6 +168,7 @@ enum ks_err loop_start(struct loop *l, struct server *s, struct ks_why *why)
 	uv_prepare_start(&l->before_sleep, on_before_sleep);
 	timers_init(&l->timers, &l->uv);
 	l->silence_timer.fire = on_silence;
+	loop_init_shortage(l);
 	pthread_mutex_init(&l->mtx, NULL);
 	failed = pthread_create(&l->thread, NULL, run, l);
 	assert(!failed && "no thread for a network loop");
@@ -182,6 +183,9 @@ static void close_loop(struct loop *l, void *unused)
 	while ((c = TAILQ_FIRST(&l->fresh)) || (c = TAILQ_FIRST(&l->known)))
 		connection_kill(c);
 	timer_clear(&l->timers, &l->silence_timer);
+	timer_clear(&l->timers, &l->shortage_timer);
+	if (l == l->server->loops)
+		timer_clear(&l->timers, &l->server->readers_timer);
 	pthread_mutex_lock(&l->mtx);
 	l->phase = LOOP_CLOSING;
 	pthread_mutex_unlock(&l->mtx);
@@ -209,6 +213,7 @@ void loop_fini(struct loop *l)
 {
 	timers_fini(&l->timers);
 	exchange_free_spares(l);
+	metrics_fini(&l->metrics);
 	pthread_mutex_destroy(&l->mtx);
 }
 

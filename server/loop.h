@@ -10,12 +10,14 @@
 #define SERVER_LOOP_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 #include <uv.h>
 
 #include "base/err.h"
 #include "server/letter.h"
+#include "server/metrics.h"
 #include "server/timers.h"
 
 struct connection;
@@ -40,7 +42,7 @@ struct loop {
 	uv_async_t wake;
 	uv_prepare_t before_sleep;
 	struct timers timers;
-	struct timer silence_timer;
+	struct timer silence_timer, shortage_timer;
 
 	/* Those that have not sent a request yet, in the order of arrival, and the others, in the order of the last sign of
 	 * life. */
@@ -50,7 +52,12 @@ struct loop {
 	struct exchange *spare; /* with their memory, for the next requests */
 	int spare_count;
 
+	struct loop_metrics metrics;
+
 	uint8_t scratch[LOOP_SCRATCH_BYTES];
+
+	struct letter slow_letter;
+	_Atomic(bool) is_slow_posted; /* shared */
 
 	/* shared, under mtx */
 	pthread_mutex_t mtx;

@@ -7,4 +7,8 @@
 /* A connection came into one of the lists of the loop. */
 void loop_watch_silence(struct loop *l);
 
+/* Somebody has begun to wait for memory. */
+void loop_watch_shortage(struct loop *l);
+void loop_init_shortage(struct loop *l);
+
 #endif

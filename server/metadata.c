@@ -1,122 +1,47 @@
-/* metadata.c - Metadata: the one broker, and topics with their partitions, all led by it.
+/* metadata.c - Metadata and DescribeTopicPartitions: which topics there are, and that all of them are here.
  *
- * Known topics are answered on the loop. When one that is named may have to be created, a worker does it, for creating waits
- * for the shard.
+ * Everything is answered from memory, on the loop's thread. Only a topic that has to be made first takes
+ * the request to a worker.
  */
 #include <stdlib.h>
 
-#include "server/handlers.h"
+#include "server/admin.h"
 #include "server/lookup.h"
 #include "server/server.h"
 
-static void describe_partitions(struct exchange *x, struct topic *t,
-				struct metadata_response_topic *out)
-{
-	int32_t count = topic_partition_count(t), *node = lookup_nodes(x);
+/* --- Metadata: topics --- */
 
-	out->partitions.v = exchange_alloc(x, (size_t)count, sizeof *out->partitions.v);
-	out->partitions.n = count;
-	for (int32_t i = 0; i < count; i++) {
-		struct metadata_response_partition *p = &out->partitions.v[i];
-		p->partition_index = i;
-		p->leader_id = *node;
-		p->leader_epoch = LEADER_EPOCH_NOW;
-		p->replica_nodes.v = p->isr_nodes.v = node;
-		p->replica_nodes.n = p->isr_nodes.n = 1;
-	}
+/* One partition: this node leads it, has it, and always has. */
+static void fill_partition(int32_t *node, int32_t index, struct metadata_response_partition *p)
+{
+	*p = (struct metadata_response_partition){.partition_index = index,
+						  .leader_id = *node,
+						  .leader_epoch = LEADER_EPOCH_NOW,
+						  .replica_nodes = {node, 1},
+						  .isr_nodes = {node, 1}};
 }
 
-static void describe(struct exchange *x, struct topic *t, struct metadata_response_topic *out)
-{
-	const struct metadata_request *request = x->request;
-	struct topic_uuid uuid = topic_uuid(t);
-
-	out->error_code = ERR_NONE;
-	out->name = slice_str(topic_name(t));
-	memcpy(out->topic_id.bytes, uuid.bytes, sizeof uuid.bytes);
-	out->is_internal = topic_is_internal(t);
-	if (request->include_topic_authorized_operations)
-		out->topic_authorized_operations = TOPIC_OPERATIONS;
-	describe_partitions(x, t, out);
-}
-
-static bool is_by_id(const struct metadata_request_topic *q)
-{
-	static const struct wire_uuid none;
-	return memcmp(&q->topic_id, &none, sizeof none) != 0;
-}
-
-static enum ks_err find(struct exchange *x, const struct metadata_request_topic *q,
-			struct topic **out)
-{
-	return is_by_id(q) ? lookup_topic_id(x, q->topic_id, out) : lookup_topic(x, q->name, out);
-}
-
-static bool may_create(const struct exchange *x)
-{
-	const struct metadata_request *request = x->request;
-	return request->allow_auto_topic_creation &&
-	       server_options_of(x->server)->auto_create_topics;
-}
-
-static enum ks_err create(struct exchange *x, struct slice name, struct topic **out)
-{
-	struct topic *t =
-		broker_topic_find_or_create(server_broker(x->server), lookup_text(x, name), NULL);
-
-	if (!t)
-		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	*out = t;
-	return ERR_NONE;
-}
-
-static void answer_one(struct exchange *x, const struct metadata_request_topic *q, bool creates,
+static void fill_topic(struct exchange *x, struct topic *t, int32_t *node,
 		       struct metadata_response_topic *out)
 {
-	struct topic *t;
-
-	wire_defaults(metadata_response_topic_desc(), out);
-	enum ks_err err = find(x, q, &t);
-	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION && creates)
-		err = create(x, q->name, &t);
-	if (!err) {
-		describe(x, t, out);
-		return;
-	}
-	out->error_code = wire_code(err);
-	out->name = q->name;
-	out->topic_id = q->topic_id;
-}
-
-static void answer_named(struct exchange *x, bool creates)
-{
 	const struct metadata_request *request = x->request;
-	struct metadata_response *response = x->response;
+	int32_t n = topic_partition_count(t);
 
-	for (int32_t i = 0; i < request->topics.n; i++)
-		answer_one(x, &request->topics.v[i], creates, &response->topics.v[i]);
-	exchange_reply(x);
+	out->name = slice_str(topic_name(t));
+	out->topic_id = admin_uuid(t);
+	out->is_internal = topic_is_internal(t);
+	out->partitions.n = n;
+	out->partitions.v = exchange_alloc(x, (size_t)n, sizeof *out->partitions.v);
+	for (int32_t i = 0; i < n; i++)
+		fill_partition(node, i, &out->partitions.v[i]);
+	if (request->include_topic_authorized_operations)
+		out->topic_authorized_operations = TOPIC_OPERATIONS;
 }
 
-static void create_and_answer(struct exchange *x)
-{
-	answer_named(x, true);
-}
-
-static bool one_is_unknown(struct exchange *x)
-{
-	const struct metadata_request *request = x->request;
-	struct topic *t;
-
-	for (int32_t i = 0; i < request->topics.n; i++)
-		if (find(x, &request->topics.v[i], &t) == ERR_UNKNOWN_TOPIC_OR_PARTITION)
-			return true;
-	return false;
-}
-
-static void answer_all(struct exchange *x)
+static void all_topics(struct exchange *x)
 {
 	struct metadata_response *response = x->response;
+	int32_t *node = admin_node(x);
 	size_t count;
 	struct topic **topics = broker_topics(server_broker(x->server), &count);
 
@@ -124,27 +49,126 @@ static void answer_all(struct exchange *x)
 	response->topics.n = (int32_t)count;
 	for (size_t i = 0; i < count; i++) {
 		wire_defaults(metadata_response_topic_desc(), &response->topics.v[i]);
-		describe(x, topics[i], &response->topics.v[i]);
+		fill_topic(x, topics[i], node, &response->topics.v[i]);
 	}
 	free(topics);
-	exchange_reply(x);
 }
 
-static void describe_cluster(struct exchange *x)
+static bool may_create(const struct exchange *x)
 {
 	const struct metadata_request *request = x->request;
-	const struct server_options *options = server_options_of(x->server);
-	struct metadata_response *response = x->response;
-	struct metadata_response_broker *b = exchange_alloc(x, 1, sizeof *b);
 
-	b->node_id = options->node_id;
-	b->host = exchange_host(x);
-	b->port = exchange_port(x);
-	b->rack = options->rack ? slice_str(options->rack) : SLICE_NULL;
-	response->brokers.v = b;
+	return request->allow_auto_topic_creation &&
+	       server_options_of(x->server)->auto_create_topics;
+}
+
+/* Somebody else may be faster, which is as good. */
+static enum ks_err create(struct exchange *x, struct slice name, struct topic **out)
+{
+	struct topic_spec spec = {.name = admin_text(x, name)};
+	struct ks_why unused;
+	enum ks_err err = broker_topic_create(server_broker(x->server), &spec, &unused);
+
+	return err && err != ERR_TOPIC_ALREADY_EXISTS ? err : lookup_topic(x, name, out);
+}
+
+static bool is_zero(struct wire_uuid id)
+{
+	static const struct wire_uuid zero;
+
+	return memcmp(&id, &zero, sizeof id) == 0;
+}
+
+/* Topics by id came with version 10 and work since 12. */
+static enum ks_err find(struct exchange *x, const struct metadata_request_topic *q,
+			struct topic **out)
+{
+	if (!is_zero(q->topic_id) && x->header.api_version < 12)
+		return ERR_INVALID_REQUEST;
+	if (!is_zero(q->topic_id))
+		return lookup_topic_id(x, q->topic_id, out);
+	return q->name.data ? lookup_topic(x, q->name, out) : ERR_INVALID_REQUEST;
+}
+
+static void answer_topic(struct exchange *x, const struct metadata_request_topic *q, int32_t *node,
+			 bool creates, struct metadata_response_topic *out)
+{
+	struct topic *t = NULL;
+	enum ks_err err = find(x, q, &t);
+
+	wire_defaults(metadata_response_topic_desc(), out);
+	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION && creates)
+		err = create(x, q->name, &t);
+	if (!err && admin_is_full(x))
+		err = ERR_INVALID_REQUEST;
+	if (!err) {
+		fill_topic(x, t, node, out);
+		return;
+	}
+	out->error_code = wire_code(err);
+	out->topic_id = q->topic_id;
+	out->name = q->name;
+	if (!q->name.data && x->header.api_version < 12)
+		out->name = slice_str("");
+}
+
+/* A topic that is asked for twice is answered once: what is asked is short, what is answered is not. */
+static void named_topics(struct exchange *x, bool creates)
+{
+	const struct metadata_request *request = x->request;
+	struct metadata_response *response = x->response;
+	int32_t *node = admin_node(x), n = request->topics.n, kept = 0;
+	struct slice *keys = exchange_alloc(x, (size_t)n, sizeof *keys);
+
+	for (int32_t i = 0; i < n; i++) {
+		const struct metadata_request_topic *q = &request->topics.v[i];
+		keys[i] = is_zero(q->topic_id)
+				  ? q->name
+				  : slice_of(q->topic_id.bytes, sizeof q->topic_id.bytes);
+	}
+	bool *repeated = admin_repeated(x, keys, n);
+	response->topics.v = exchange_alloc(x, (size_t)n, sizeof *response->topics.v);
+	for (int32_t i = 0; i < n; i++)
+		if (!repeated[i])
+			answer_topic(x, &request->topics.v[i], node, creates,
+				     &response->topics.v[kept++]);
+	response->topics.n = kept;
+}
+
+static bool has_missing(struct exchange *x)
+{
+	const struct metadata_request *request = x->request;
+
+	for (int32_t i = 0; i < request->topics.n; i++) {
+		struct topic *t;
+		if (find(x, &request->topics.v[i], &t) == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+			return true;
+	}
+	return false;
+}
+
+static void create_and_reply(struct exchange *x)
+{
+	named_topics(x, true);
+	admin_reply(x);
+}
+
+/* --- Metadata: the cluster --- */
+
+static void fill_cluster(struct exchange *x, struct metadata_response *response)
+{
+	const struct metadata_request *request = x->request;
+	const struct server_options *o = server_options_of(x->server);
+
+	response->brokers.v = exchange_alloc(x, 1, sizeof *response->brokers.v);
 	response->brokers.n = 1;
+	response->brokers.v[0] = (struct metadata_response_broker){
+		.node_id = o->node_id,
+		.host = exchange_host(x),
+		.port = exchange_port(x),
+		.rack = o->rack ? slice_str(o->rack) : SLICE_NULL};
 	response->cluster_id = slice_str(server_cluster_id(x->server));
-	response->controller_id = options->node_id;
+	response->controller_id = o->node_id;
 	if (request->include_cluster_authorized_operations)
 		response->cluster_authorized_operations = CLUSTER_OPERATIONS;
 }
@@ -152,16 +176,169 @@ static void describe_cluster(struct exchange *x)
 void handle_metadata(struct exchange *x, const struct metadata_request *request,
 		     struct metadata_response *response)
 {
-	describe_cluster(x);
-	if (request->topics.n < 0 || (request->topics.n == 0 && x->header.api_version == 0)) {
-		answer_all(x);
+	/* Version 0 has no null: no names at all are all names. */
+	bool is_all =
+		request->topics.n < 0 || (x->header.api_version == 0 && request->topics.n == 0);
+
+	fill_cluster(x, response);
+	if (!is_all && may_create(x) && has_missing(x)) {
+		exchange_offload(x, create_and_reply);
 		return;
 	}
-	response->topics.v =
-		exchange_alloc(x, (size_t)request->topics.n, sizeof *response->topics.v);
-	response->topics.n = request->topics.n;
-	if (may_create(x) && one_is_unknown(x))
-		exchange_offload(x, create_and_answer);
+	if (is_all)
+		all_topics(x);
 	else
-		answer_named(x, false);
+		named_topics(x, false);
+	exchange_reply(x);
+}
+
+/* --- DescribeTopicPartitions: pages of partitions, in the order of topics --- */
+
+#define PAGE_PARTITIONS_MAX 2000
+
+struct page {
+	struct exchange *x;
+	const struct describe_topic_partitions_request_cursor *from; /* NULL: the beginning */
+	int32_t *node;
+	int32_t left; /* partitions that still fit */
+};
+
+static void page_end(struct page *p, struct slice topic, int32_t partition)
+{
+	struct describe_topic_partitions_response *response = p->x->response;
+	struct describe_topic_partitions_response_next_cursor *next =
+		exchange_alloc(p->x, 1, sizeof *next);
+
+	next->topic_name = topic;
+	next->partition_index = partition;
+	response->next_cursor = next;
+}
+
+static void page_partitions(struct page *p, int32_t first, int32_t n,
+			    struct describe_topic_partitions_response_topic *out)
+{
+	out->partitions.v = exchange_alloc(p->x, (size_t)n, sizeof *out->partitions.v);
+	out->partitions.n = n;
+	for (int32_t i = 0; i < n; i++) {
+		struct describe_topic_partitions_response_partition *row = &out->partitions.v[i];
+		wire_defaults(describe_topic_partitions_response_partition_desc(), row);
+		row->partition_index = first + i;
+		row->leader_id = *p->node;
+		row->leader_epoch = LEADER_EPOCH_NOW;
+		row->replica_nodes.v = row->isr_nodes.v = p->node;
+		row->replica_nodes.n = row->isr_nodes.n = 1;
+	}
+	p->left -= n;
+}
+
+/* One topic, from where the cursor stands in it. False: the page is full. */
+static bool page_topic(struct page *p, struct slice name,
+		       struct describe_topic_partitions_response_topic *out)
+{
+	struct topic *t;
+	enum ks_err err = lookup_topic(p->x, name, &t);
+	int32_t first = 0;
+
+	wire_defaults(describe_topic_partitions_response_topic_desc(), out);
+	out->name = name;
+	if (err) {
+		out->error_code = wire_code(err);
+		return true;
+	}
+	if (p->from && slice_equal(p->from->topic_name, name))
+		first = p->from->partition_index;
+	int32_t count = topic_partition_count(t), n = count > first ? count - first : 0;
+	out->topic_id = admin_uuid(t);
+	out->is_internal = topic_is_internal(t);
+	out->topic_authorized_operations = TOPIC_OPERATIONS;
+	page_partitions(p, first, n < p->left ? n : p->left, out);
+	if (out->partitions.n == n)
+		return true;
+	page_end(p, name, first + out->partitions.n);
+	return false;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct slice *x = a, *y = b;
+
+	return slice_compare(*x, *y);
+}
+
+/* The topics that are asked for, sorted and each once; without names all of them. */
+static struct slice *page_names(struct exchange *x, int32_t *count)
+{
+	const struct describe_topic_partitions_request *request = x->request;
+	struct slice *names;
+	int32_t kept = 0;
+
+	if (request->topics.n == 0) {
+		size_t n;
+		struct topic **topics = broker_topics(server_broker(x->server), &n);
+		names = exchange_alloc(x, n, sizeof *names);
+		for (size_t i = 0; i < n; i++)
+			names[i] = slice_str(topic_name(topics[i]));
+		free(topics);
+		*count = (int32_t)n;
+		return names;
+	}
+	names = exchange_alloc(x, (size_t)request->topics.n, sizeof *names);
+	for (int32_t i = 0; i < request->topics.n; i++)
+		names[i] = request->topics.v[i].name;
+	qsort(names, (size_t)request->topics.n, sizeof *names, compare_names);
+	for (int32_t i = 0; i < request->topics.n; i++)
+		if (!kept || !slice_equal(names[i], names[kept - 1]))
+			names[kept++] = names[i];
+	*count = kept;
+	return names;
+}
+
+/* The cursor stands nowhere. There is no place for an error but the topics. */
+static void page_refuse(struct page *p, const struct slice *names, int32_t count)
+{
+	struct describe_topic_partitions_response *response = p->x->response;
+
+	response->topics.v = exchange_alloc(p->x, (size_t)count, sizeof *response->topics.v);
+	response->topics.n = count;
+	for (int32_t i = 0; i < count; i++) {
+		wire_defaults(describe_topic_partitions_response_topic_desc(),
+			      &response->topics.v[i]);
+		response->topics.v[i].name = names[i];
+		response->topics.v[i].error_code = ERR_INVALID_REQUEST;
+	}
+}
+
+static int32_t page_size(int32_t wanted)
+{
+	return wanted < 1 ? 1 : wanted > PAGE_PARTITIONS_MAX ? PAGE_PARTITIONS_MAX : wanted;
+}
+
+void handle_describe_topic_partitions(struct exchange *x,
+				      const struct describe_topic_partitions_request *request,
+				      struct describe_topic_partitions_response *response)
+{
+	struct page p = {.x = x,
+			 .from = request->cursor,
+			 .node = admin_node(x),
+			 .left = page_size(request->response_partition_limit)};
+	int32_t count, i = 0;
+	struct slice *names = page_names(x, &count);
+
+	if (p.from && p.from->partition_index < 0) {
+		page_refuse(&p, names, count);
+		exchange_reply(x);
+		return;
+	}
+	while (p.from && i < count && slice_compare(names[i], p.from->topic_name) < 0)
+		i++;
+	response->topics.v = exchange_alloc(x, (size_t)count, sizeof *response->topics.v);
+	for (; i < count; i++) {
+		if (p.left == 0) {
+			page_end(&p, names[i], 0);
+			break;
+		}
+		if (!page_topic(&p, names[i], &response->topics.v[response->topics.n++]))
+			break;
+	}
+	exchange_reply(x);
 }

@@ -96,6 +96,30 @@ bool pool_take(struct pool *p, struct pool_waiter *w, size_t bytes)
 	return take(p, w, bytes, false);
 }
 
+void pool_take_anyway(struct pool *p, size_t bytes)
+{
+	pthread_mutex_lock(&p->mtx);
+	hold(p, bytes, false);
+	pthread_mutex_unlock(&p->mtx);
+}
+
+size_t pool_take_some(struct pool *p, struct pool_waiter *w, size_t least, size_t most)
+{
+	size_t taken = 0;
+
+	pthread_mutex_lock(&p->mtx);
+	if (!p->first && fits(p, least)) {
+		size_t free = p->bytes_max - p->used_bytes;
+		taken = most < free ? most : free;
+		hold(p, taken, false);
+	} else {
+		enter_line(p, w, least, false);
+		grant(p);
+	}
+	pthread_mutex_unlock(&p->mtx);
+	return taken;
+}
+
 /* Under mtx. */
 static void part_ends(struct pool *p, const struct pool_waiter *w, size_t bytes)
 {
@@ -149,4 +173,12 @@ size_t pool_used_bytes(struct pool *p)
 	size_t used = p->used_bytes;
 	pthread_mutex_unlock(&p->mtx);
 	return used;
+}
+
+bool pool_is_short(struct pool *p)
+{
+	pthread_mutex_lock(&p->mtx);
+	bool is_short = p->first != NULL;
+	pthread_mutex_unlock(&p->mtx);
+	return is_short;
 }

@@ -47,10 +47,16 @@ void pool_give_part(struct pool *p, const struct pool_waiter *w, size_t bytes);
 /* Takes bytes for good; false: w stands in line. */
 bool pool_take(struct pool *p, struct pool_waiter *w, size_t bytes);
 void pool_give(struct pool *p, size_t bytes);
+/* Takes bytes whatever the bound says: they are held already. */
+void pool_take_anyway(struct pool *p, size_t bytes);
+/* Takes as much as is free, up to most; 0: not even least was, and w stands in line for least. */
+size_t pool_take_some(struct pool *p, struct pool_waiter *w, size_t least, size_t most);
 
 /* Leaves the line. false: w did not wait, or was granted before. */
 bool pool_leave(struct pool *p, struct pool_waiter *w);
 
 size_t pool_used_bytes(struct pool *p);
+/* Whether somebody stands in line. */
+bool pool_is_short(struct pool *p);
 
 #endif

@@ -1,334 +1,341 @@
-/* topics_api.c - CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords. All of them wait for the shard, so workers
- * carry them out, one topic after the other: each succeeds or fails by itself. */
-#include <inttypes.h>
+/* topics_api.c - CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords.
+ *
+ * Each waits for the shard, so a worker does it, one topic after the other; every change is durable when
+ * it is answered. Replicas may be assigned, as long as they are assigned to the one node there is.
+ */
 #include <stdlib.h>
 
-#include "server/handlers.h"
+#include "server/admin.h"
 #include "server/lookup.h"
-#include "server/server_impl.h"
+#include "server/server.h"
 
-/* err and the sentence as a response has them. false: the store has failed and there is no answer. */
-static bool fill_error(struct exchange *x, enum ks_err err, const struct ks_why *why, int16_t *code,
-		       struct slice *message)
+static enum ks_err repeated_name(struct ks_why *why)
 {
-	if (broker_failure(server_broker(x->server)))
-		return false;
-	*code = wire_code(err);
-	*message = SLICE_NULL;
-	if (err)
-		*message = exchange_printf(x, "%s", *why->text ? why->text : ks_err_text(err));
-	return true;
+	return ks_fail(why, ERR_INVALID_REQUEST, "the request has this topic twice");
 }
 
 /* --- CreateTopics --- */
 
-/* Replicas of one partition: this node and no other. */
-static bool is_this_node(struct exchange *x, const int32_t *ids, int32_t count)
-{
-	return count == 1 && ids[0] == server_options_of(x->server)->node_id;
-}
-
-/* Which partitions the client's own assignment wants. */
+/* Partitions are numbered without a gap, in any order. */
 static enum ks_err check_assignments(struct exchange *x,
-				     const struct create_topics_request_topic *q, int32_t *count,
+				     const struct create_topics_request_topic *q,
 				     struct ks_why *why)
 {
-	if (q->num_partitions != -1 || q->replication_factor != -1)
-		return ks_fail(why, ERR_INVALID_REQUEST,
-			       "an assignment of replicas comes with -1 partitions and replication "
-			       "factor -1");
 	bool *seen = exchange_alloc(x, (size_t)q->assignments.n, sizeof *seen);
-	for (int32_t i = 0; i < q->assignments.n; i++) {
+	enum ks_err err = ERR_NONE;
+
+	if (q->num_partitions != -1 || q->replication_factor != -1)
+		return ks_fail(
+			why, ERR_INVALID_REQUEST,
+			"with assignments there is no number of partitions or replicas: both "
+			"must be -1");
+	for (int32_t i = 0; i < q->assignments.n && !err; i++) {
 		const struct create_topics_request_assignment *a = &q->assignments.v[i];
 		if (a->partition_index < 0 || a->partition_index >= q->assignments.n ||
 		    seen[a->partition_index])
-			return ks_fail(
-				why, ERR_INVALID_REPLICA_ASSIGNMENT,
-				"partitions must be numbered from 0 without a gap, each once");
-		seen[a->partition_index] = true;
-		if (!is_this_node(x, a->broker_ids.v, a->broker_ids.n))
 			return ks_fail(why, ERR_INVALID_REPLICA_ASSIGNMENT,
-				       "partition %" PRId32 ": the only broker is %" PRId32,
-				       a->partition_index, server_options_of(x->server)->node_id);
+				       "partitions are numbered from 0 on, without a gap");
+		seen[a->partition_index] = true;
+		err = admin_check_replicas(x, a->broker_ids.v, a->broker_ids.n, why);
 	}
-	*count = q->assignments.n;
-	return ERR_NONE;
+	return err;
 }
 
-static enum ks_err check_shape(struct exchange *x, const struct create_topics_request_topic *q,
-			       int32_t *partitions, struct ks_why *why)
+static enum ks_err check_numbers(struct exchange *x, const struct create_topics_request_topic *q,
+				 struct ks_why *why)
 {
 	if (q->assignments.n > 0)
-		return check_assignments(x, q, partitions, why);
+		return check_assignments(x, q, why);
 	if (q->num_partitions == 0 || q->num_partitions < -1)
 		return ks_fail(why, ERR_INVALID_PARTITIONS,
-			       "%" PRId32 " partitions: 1 or more, or -1 for the broker's default",
-			       q->num_partitions);
-	if (q->replication_factor != -1 && q->replication_factor != 1)
-		return ks_fail(
-			why, ERR_INVALID_REPLICATION_FACTOR,
-			"replication factor %d: there is one broker, so 1, or -1 for the default",
-			q->replication_factor);
-	*partitions = q->num_partitions;
+			       "a topic has 1 to %d partitions; -1 is the broker's default",
+			       BROKER_PARTITIONS_MAX);
+	if (q->replication_factor != 1 && q->replication_factor != -1)
+		return ks_fail(why, ERR_INVALID_REPLICATION_FACTOR,
+			       "the replication factor can be 1 or -1, not %d: there is one node",
+			       q->replication_factor);
 	return ERR_NONE;
 }
 
 static enum ks_err read_configs(struct exchange *x, const struct create_topics_request_topic *q,
 				struct topic_spec *spec, struct ks_why *why)
 {
-	struct config_entry *entries = exchange_alloc(x, (size_t)q->configs.n, sizeof *entries);
+	size_t n = (size_t)q->configs.n;
+	struct config_entry *rows = exchange_alloc(x, n, sizeof *rows);
 
-	for (int32_t i = 0; i < q->configs.n; i++) {
-		entries[i].key = lookup_text(x, q->configs.v[i].name);
-		entries[i].value = lookup_text(x, q->configs.v[i].value);
-		if (!entries[i].key || !entries[i].value)
-			return ks_fail(why, ERR_INVALID_CONFIG, "%s: a configuration needs a value",
-				       entries[i].key ? entries[i].key : "a null key");
+	for (size_t i = 0; i < n; i++) {
+		rows[i].key = admin_text(x, q->configs.v[i].name);
+		rows[i].value = admin_text(x, q->configs.v[i].value);
+		if (!rows[i].key || !rows[i].value)
+			return ks_fail(why, ERR_INVALID_CONFIG,
+				       "a configuration needs a value, in text without NULs");
 	}
-	spec->configs = entries;
-	spec->config_count = (size_t)q->configs.n;
+	spec->configs = rows;
+	spec->config_count = n;
 	return ERR_NONE;
 }
 
-static bool is_named_twice(const struct create_topics_request *request, int32_t index)
+static enum ks_err read_spec(struct exchange *x, const struct create_topics_request_topic *q,
+			     struct topic_spec *spec, struct ks_why *why)
 {
-	for (int32_t i = 0; i < request->topics.n; i++)
-		if (i != index &&
-		    slice_equal(request->topics.v[i].name, request->topics.v[index].name))
-			return true;
-	return false;
-}
-
-static enum ks_err make_spec(struct exchange *x, int32_t index, struct topic_spec *spec,
-			     struct ks_why *why)
-{
-	const struct create_topics_request *request = x->request;
-	const struct create_topics_request_topic *q = &request->topics.v[index];
-
-	spec->name = lookup_text(x, q->name);
+	*spec = (struct topic_spec){.name = admin_text(x, q->name),
+				    .partitions = q->assignments.n > 0 ? q->assignments.n
+								       : q->num_partitions};
 	if (!spec->name)
-		return ks_fail(why, ERR_INVALID_TOPIC_EXCEPTION, "the name has a NUL");
-	if (is_named_twice(request, index))
-		return ks_fail(why, ERR_INVALID_REQUEST, "the request names topic \"%s\" twice",
-			       spec->name);
-	enum ks_err err = check_shape(x, q, &spec->partitions, why);
+		return ks_fail(why, ERR_INVALID_TOPIC_EXCEPTION, "the topic's name has a NUL");
+	enum ks_err err = check_numbers(x, q, why);
 	return err ? err : read_configs(x, q, spec, why);
 }
 
-/* What the topic has, or would have, by way of configurations (since version 5). */
-static void fill_configs(struct exchange *x, const struct topic_spec *spec,
+static struct slice copy_text(struct exchange *x, const char *text)
+{
+	return text ? slice_str(arena_strdup(&x->arena, text)) : SLICE_NULL;
+}
+
+/* What the topic has, or would have. */
+static void tell_configs(struct exchange *x, const struct topic_spec *spec,
 			 struct create_topics_response_topic *out)
 {
 	struct topic_config_row *rows;
+	struct ks_why unused;
 	size_t count;
 
-	if (broker_spec_configs(server_broker(x->server), spec, &rows, &count, NULL))
+	if (broker_spec_configs(server_broker(x->server), spec, &rows, &count, &unused))
 		return;
 	out->configs.v = exchange_alloc(x, count, sizeof *out->configs.v);
 	out->configs.n = (int32_t)count;
 	for (size_t i = 0; i < count; i++)
 		out->configs.v[i] = (struct create_topics_response_config){
-			.name = exchange_printf(x, "%s", rows[i].key),
-			.value = rows[i].value ? exchange_printf(x, "%s", rows[i].value)
-					       : SLICE_NULL,
+			.name = copy_text(x, rows[i].key),
+			.value = copy_text(x, rows[i].value),
 			.read_only = rows[i].is_read_only,
 			.config_source = (int8_t)rows[i].source,
-			.is_sensitive = rows[i].is_sensitive,
-		};
+			.is_sensitive = rows[i].is_sensitive};
 	free(rows);
 }
 
-static void fill_created(struct exchange *x, const struct topic_spec *spec,
-			 struct create_topics_response_topic *out)
+static void tell_topic(struct exchange *x, const struct topic_spec *spec,
+		       struct create_topics_response_topic *out)
 {
 	struct topic *t = broker_topic_find(server_broker(x->server), spec->name);
 
-	out->num_partitions = spec->partitions;
+	out->num_partitions = spec->partitions > 0
+				      ? spec->partitions
+				      : broker_default_partitions(server_broker(x->server));
+	if (t) /* nothing was made when it was only checked */
+		out->topic_id = admin_uuid(t);
 	out->replication_factor = 1;
-	if (t) {
-		struct topic_uuid uuid = topic_uuid(t);
-		memcpy(out->topic_id.bytes, uuid.bytes, sizeof uuid.bytes);
-		out->num_partitions = topic_partition_count(t);
-	}
-	if (x->header.api_version >= 5)
-		fill_configs(x, spec, out);
+	if (x->header.api_version >= 5 && !admin_is_full(x))
+		tell_configs(x, spec, out);
 }
 
-static bool create_one(struct exchange *x, int32_t index)
+static void create_topic(struct exchange *x, const struct create_topics_request_topic *q,
+			 bool is_repeated, struct create_topics_response_topic *out)
 {
 	const struct create_topics_request *request = x->request;
-	struct create_topics_response *response = x->response;
-	struct create_topics_response_topic *out = &response->topics.v[index];
 	struct broker *b = server_broker(x->server);
-	struct topic_spec spec = {0};
+	struct topic_spec spec;
 	struct ks_why why = {""};
+	enum ks_err err = is_repeated ? repeated_name(&why) : read_spec(x, q, &spec, &why);
 
 	wire_defaults(create_topics_response_topic_desc(), out);
-	out->name = request->topics.v[index].name;
-	enum ks_err err = make_spec(x, index, &spec, &why);
-	if (!err && request->validate_only)
-		err = broker_topic_validate(b, &spec, &why);
-	else if (!err)
-		err = broker_topic_create(b, &spec, &why);
+	out->name = q->name;
 	if (!err)
-		fill_created(x, &spec, out);
-	return fill_error(x, err, &why, &out->error_code, &out->error_message);
+		err = request->validate_only ? broker_topic_validate(b, &spec, &why)
+					     : broker_topic_create(b, &spec, &why);
+	out->error_code = wire_code(err);
+	if (err)
+		out->error_message = admin_message(x, &why);
+	else
+		tell_topic(x, &spec, out);
 }
 
 static void create_topics(struct exchange *x)
 {
+	const struct create_topics_request *request = x->request;
 	struct create_topics_response *response = x->response;
+	int32_t n = request->topics.n;
+	struct slice *names = exchange_alloc(x, (size_t)n, sizeof *names);
 
-	for (int32_t i = 0; i < response->topics.n; i++)
-		if (!create_one(x, i)) {
-			server_store_failed(x);
-			return;
-		}
-	exchange_reply(x);
+	for (int32_t i = 0; i < n; i++)
+		names[i] = request->topics.v[i].name;
+	bool *repeated = admin_repeated(x, names, n);
+	response->topics.v = exchange_alloc(x, (size_t)n, sizeof *response->topics.v);
+	response->topics.n = n;
+	for (int32_t i = 0; i < n; i++)
+		create_topic(x, &request->topics.v[i], repeated[i], &response->topics.v[i]);
+	admin_reply(x);
 }
 
 void handle_create_topics(struct exchange *x, const struct create_topics_request *request,
 			  struct create_topics_response *response)
 {
-	response->topics.v =
-		exchange_alloc(x, (size_t)request->topics.n, sizeof *response->topics.v);
-	response->topics.n = request->topics.n;
+	(void)request;
+	(void)response;
 	exchange_offload(x, create_topics);
 }
 
 /* --- DeleteTopics --- */
 
-static bool delete_one(struct exchange *x, const struct delete_topics_request_topic *q,
-		       struct delete_topics_response_response *out)
+static enum ks_err find_doomed(struct exchange *x, struct slice name, struct wire_uuid id,
+			       struct topic **out, struct ks_why *why)
 {
-	struct topic *t = NULL;
-	struct ks_why why = {""};
-	enum ks_err err =
-		q->name.data ? lookup_topic(x, q->name, &t) : lookup_topic_id(x, q->topic_id, &t);
+	static const struct wire_uuid zero;
+	bool has_id = memcmp(&id, &zero, sizeof id) != 0;
 
+	if (name.data && has_id)
+		return ks_fail(why, ERR_INVALID_REQUEST,
+			       "a topic is named by its name or by its id, not by both");
+	return has_id ? lookup_topic_id(x, id, out) : lookup_topic(x, name, out);
+}
+
+static void delete_topic(struct exchange *x, struct slice name, struct wire_uuid id,
+			 struct delete_topics_response_response *out)
+{
+	struct topic *t;
+	struct ks_why why = {""};
+	enum ks_err err = find_doomed(x, name, id, &t, &why);
+
+	if (server_options_of(x->server)->refuses_deletion)
+		err = x->header.api_version < 3 ? ERR_INVALID_REQUEST : ERR_TOPIC_DELETION_DISABLED;
 	wire_defaults(delete_topics_response_response_desc(), out);
-	out->name = q->name;
-	out->topic_id = q->topic_id;
-	if (err == ERR_INVALID_TOPIC_EXCEPTION) /* as Kafka: nothing there has such a name */
-		err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	out->name = name;
+	out->topic_id = id;
 	if (!err) {
-		struct topic_uuid uuid = topic_uuid(t);
 		out->name = slice_str(topic_name(t));
-		memcpy(out->topic_id.bytes, uuid.bytes, sizeof uuid.bytes);
+		out->topic_id = admin_uuid(t);
 		err = broker_topic_delete(server_broker(x->server), topic_name(t), &why);
 	}
-	return fill_error(x, err, &why, &out->error_code, &out->error_message);
+	/* What cannot be the name of a topic is the name of none. */
+	if (err == ERR_INVALID_TOPIC_EXCEPTION)
+		err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	out->error_code = wire_code(err);
+	if (err)
+		out->error_message = admin_message(x, &why);
 }
 
 static void delete_topics(struct exchange *x)
 {
 	const struct delete_topics_request *request = x->request;
 	struct delete_topics_response *response = x->response;
+	bool is_newer = x->header.api_version >= 6;
+	int32_t n = is_newer ? request->topics.n : request->topic_names.n;
 
-	for (int32_t i = 0; i < response->responses.n; i++) {
-		struct delete_topics_request_topic q = {{NULL, 0}, {{0}}};
-		if (request->topics.n)
-			q = request->topics.v[i];
-		else
-			q.name = request->topic_names.v[i];
-		if (!delete_one(x, &q, &response->responses.v[i])) {
-			server_store_failed(x);
-			return;
-		}
-	}
-	exchange_reply(x);
+	response->responses.v = exchange_alloc(x, (size_t)n, sizeof *response->responses.v);
+	response->responses.n = n;
+	for (int32_t i = 0; i < n; i++)
+		delete_topic(x, is_newer ? request->topics.v[i].name : request->topic_names.v[i],
+			     is_newer ? request->topics.v[i].topic_id : (struct wire_uuid){{0}},
+			     &response->responses.v[i]);
+	admin_reply(x);
 }
 
 void handle_delete_topics(struct exchange *x, const struct delete_topics_request *request,
 			  struct delete_topics_response *response)
 {
-	response->responses.n = request->topics.n + request->topic_names.n;
-	response->responses.v =
-		exchange_alloc(x, (size_t)response->responses.n, sizeof *response->responses.v);
+	(void)request;
+	(void)response;
 	exchange_offload(x, delete_topics);
 }
 
 /* --- CreatePartitions --- */
 
-static enum ks_err check_new_partitions(struct exchange *x, struct topic *t,
-					const struct create_partitions_request_topic *q,
-					struct ks_why *why)
+static enum ks_err check_growth(struct exchange *x, const struct create_partitions_request_topic *q,
+				struct topic **out, struct ks_why *why)
 {
-	if (q->assignments.n < 0)
-		return ERR_NONE;
-	if (q->assignments.n != q->count - topic_partition_count(t))
+	enum ks_err err = lookup_topic(x, q->name, out);
+
+	if (err)
+		return err;
+	int32_t more = q->count - topic_partition_count(*out);
+	if (q->assignments.n >= 0 && more > 0 && q->assignments.n != more)
 		return ks_fail(why, ERR_INVALID_REPLICA_ASSIGNMENT,
-			       "%" PRId32 " assignments for %" PRId32 " new partitions",
-			       q->assignments.n, q->count - topic_partition_count(t));
-	for (int32_t i = 0; i < q->assignments.n; i++)
-		if (!is_this_node(x, q->assignments.v[i].broker_ids.v,
-				  q->assignments.v[i].broker_ids.n))
-			return ks_fail(why, ERR_INVALID_REPLICA_ASSIGNMENT,
-				       "the only broker is %" PRId32,
-				       server_options_of(x->server)->node_id);
-	return ERR_NONE;
+			       "%d partitions are new, %d are assigned", more, q->assignments.n);
+	for (int32_t i = 0; i < q->assignments.n && !err; i++)
+		err = admin_check_replicas(x, q->assignments.v[i].broker_ids.v,
+					   q->assignments.v[i].broker_ids.n, why);
+	return err;
 }
 
-static bool add_partitions(struct exchange *x, const struct create_partitions_request_topic *q,
-			   bool validate_only, struct create_partitions_response_result *out)
+static void grow_topic(struct exchange *x, const struct create_partitions_request_topic *q,
+		       bool is_repeated, struct create_partitions_response_result *out)
 {
+	const struct create_partitions_request *request = x->request;
 	struct broker *b = server_broker(x->server);
-	struct ks_why why = {""};
 	struct topic *t;
-	enum ks_err err = lookup_topic(x, q->name, &t);
+	struct ks_why why = {""};
+	enum ks_err err = is_repeated ? repeated_name(&why) : check_growth(x, q, &t, &why);
 
-	wire_defaults(create_partitions_response_result_desc(), out);
-	out->name = q->name;
 	if (!err)
-		err = broker_topic_check_partitions(b, topic_name(t), q->count, &why);
-	if (!err)
-		err = check_new_partitions(x, t, q, &why);
-	if (!err && !validate_only)
-		err = broker_topic_add_partitions(b, topic_name(t), q->count, &why);
-	return fill_error(x, err, &why, &out->error_code, &out->error_message);
+		err = request->validate_only
+			      ? broker_topic_check_partitions(b, topic_name(t), q->count, &why)
+			      : broker_topic_add_partitions(b, topic_name(t), q->count, &why);
+	*out = (struct create_partitions_response_result){.name = q->name,
+							  .error_code = wire_code(err)};
+	if (err)
+		out->error_message = admin_message(x, &why);
 }
 
 static void create_partitions(struct exchange *x)
 {
 	const struct create_partitions_request *request = x->request;
 	struct create_partitions_response *response = x->response;
+	int32_t n = request->topics.n;
+	struct slice *names = exchange_alloc(x, (size_t)n, sizeof *names);
 
-	for (int32_t i = 0; i < request->topics.n; i++)
-		if (!add_partitions(x, &request->topics.v[i], request->validate_only,
-				    &response->results.v[i])) {
-			server_store_failed(x);
-			return;
-		}
-	exchange_reply(x);
+	for (int32_t i = 0; i < n; i++)
+		names[i] = request->topics.v[i].name;
+	bool *repeated = admin_repeated(x, names, n);
+	response->results.v = exchange_alloc(x, (size_t)n, sizeof *response->results.v);
+	response->results.n = n;
+	for (int32_t i = 0; i < n; i++)
+		grow_topic(x, &request->topics.v[i], repeated[i], &response->results.v[i]);
+	admin_reply(x);
 }
 
 void handle_create_partitions(struct exchange *x, const struct create_partitions_request *request,
 			      struct create_partitions_response *response)
 {
-	response->results.v =
-		exchange_alloc(x, (size_t)request->topics.n, sizeof *response->results.v);
-	response->results.n = request->topics.n;
+	(void)request;
+	(void)response;
 	exchange_offload(x, create_partitions);
 }
 
 /* --- DeleteRecords --- */
 
-static bool delete_before(struct exchange *x, struct slice topic,
-			  const struct delete_records_request_partition *q,
-			  struct delete_records_response_partition *out)
+/* What compaction alone may remove is not deleted. */
+static bool may_delete(struct topic *t)
 {
-	struct broker *b = server_broker(x->server);
+	size_t count;
+	struct topic_config_row *rows;
+	bool may = true;
+
+	if (!topic_wants_keys(t))
+		return true;
+	rows = topic_configs(t, &count);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(rows[i].key, "cleanup.policy") == 0)
+			may = strstr(rows[i].value, "delete") != NULL;
+	free(rows);
+	return may;
+}
+
+static void delete_of_partition(struct exchange *x, struct slice topic,
+				const struct delete_records_request_partition *q,
+				struct delete_records_response_partition *out)
+{
 	struct partition *p;
+	struct ks_why unused;
 	enum ks_err err = lookup_partition(x, topic, q->partition_index, &p);
 
 	*out = (struct delete_records_response_partition){.partition_index = q->partition_index,
 							  .low_watermark = -1};
-	if (!err && (q->offset < -1 || q->offset > partition_high_watermark(p)))
-		err = ERR_OFFSET_OUT_OF_RANGE;
+	if (!err && !may_delete(partition_topic(p)))
+		err = ERR_POLICY_VIOLATION;
 	if (!err)
-		err = broker_trim(b, p, q->offset, &out->low_watermark, NULL);
+		err = broker_trim(server_broker(x->server), p, q->offset, &out->low_watermark,
+				  &unused);
 	out->error_code = wire_code(err);
-	return !broker_failure(b);
 }
 
 static void delete_records(struct exchange *x)
@@ -336,30 +343,26 @@ static void delete_records(struct exchange *x)
 	const struct delete_records_request *request = x->request;
 	struct delete_records_response *response = x->response;
 
+	response->topics.n = request->topics.n;
+	response->topics.v =
+		exchange_alloc(x, (size_t)request->topics.n, sizeof *response->topics.v);
 	for (int32_t i = 0; i < request->topics.n; i++) {
-		const struct delete_records_request_topic *t = &request->topics.v[i];
-		for (int32_t j = 0; j < t->partitions.n; j++)
-			if (!delete_before(x, t->name, &t->partitions.v[j],
-					   &response->topics.v[i].partitions.v[j])) {
-				server_store_failed(x);
-				return;
-			}
+		const struct delete_records_request_topic *q = &request->topics.v[i];
+		struct delete_records_response_topic *out = &response->topics.v[i];
+		out->name = q->name;
+		out->partitions.n = q->partitions.n;
+		out->partitions.v =
+			exchange_alloc(x, (size_t)q->partitions.n, sizeof *out->partitions.v);
+		for (int32_t k = 0; k < q->partitions.n; k++)
+			delete_of_partition(x, q->name, &q->partitions.v[k], &out->partitions.v[k]);
 	}
-	exchange_reply(x);
+	admin_reply(x);
 }
 
 void handle_delete_records(struct exchange *x, const struct delete_records_request *request,
 			   struct delete_records_response *response)
 {
-	response->topics.v =
-		exchange_alloc(x, (size_t)request->topics.n, sizeof *response->topics.v);
-	response->topics.n = request->topics.n;
-	for (int32_t i = 0; i < request->topics.n; i++) {
-		int32_t n = request->topics.v[i].partitions.n;
-		response->topics.v[i].name = request->topics.v[i].name;
-		response->topics.v[i].partitions.n = n;
-		response->topics.v[i].partitions.v =
-			exchange_alloc(x, (size_t)n, sizeof *response->topics.v[i].partitions.v);
-	}
+	(void)request;
+	(void)response;
 	exchange_offload(x, delete_records);
 }

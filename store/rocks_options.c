@@ -33,7 +33,10 @@ static const char db_options[] =
 	"paranoid_checks=true;"
 	/* One thread commits: nothing is won by letting several into the memtable. */
 	"allow_concurrent_memtable_write=false;"
-	"max_background_jobs=4;"
+	/* Two flushes at a time: one alone waits for the disk after each of its steps - the old
+	 * write-ahead log's sync, the blob file, the table, the MANIFEST - and the commits for it. */
+	"max_background_flushes=2;"
+	"max_background_compactions=3;"
 	/* How fast a commit may go on while one memtable is left. RocksDB's own 16 MiB/s makes it wait
 	 * tens of milliseconds at a time; this makes the wait a few and loses no throughput. */
 	"delayed_write_rate=268435456;"

@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 struct doc;
 struct doc_parser; /* one per thread; holds simdjson's buffers */
@@ -98,9 +99,6 @@ void doc_write(struct doc *d, doc_node n, struct buf *out);
 
 /* --- writing JSON from C --- */
 
-/* Length of the well-formed UTF-8 sequence at p < end; 0: none. */
-size_t utf8_sequence(const uint8_t *p, const uint8_t *end);
-bool utf8_valid(struct slice s);
 void json_write_string(struct buf *out,
 		       struct slice utf8); /* quotes and escapes; invalid UTF-8 becomes U+FFFD */
 void json_write_i64(struct buf *out, int64_t v);

@@ -99,14 +99,16 @@ bool key_producer_decode(struct slice key, uint32_t *partition_id, int64_t *prod
 
 size_t value_producer(const struct producer_state *s, uint8_t value[VALUE_PRODUCER_BYTES_MAX])
 {
+	const unsigned count = s->count;
 	uint8_t *at = value + 16;
 
+	assert(count <= PRODUCER_BATCHES);
 	value[0] = VERSION;
 	put_u16be(value + 1, (uint16_t)s->epoch);
 	put_u32be(value + 3, (uint32_t)s->last_sequence);
 	put_u64be(value + 7, (uint64_t)s->last_ms);
-	value[15] = s->count;
-	for (unsigned i = 0; i < s->count; i++, at += 24) {
+	value[15] = (uint8_t)count;
+	for (unsigned i = 0; i < count; i++, at += 24) {
 		put_u32be(at, (uint32_t)s->batches[i].base_sequence);
 		put_u32be(at + 4, (uint32_t)s->batches[i].last_sequence);
 		put_u64be(at + 8, (uint64_t)s->batches[i].base_offset);

@@ -3,15 +3,26 @@
 
 #include <stddef.h>
 
+/* 1 for a field that is called error_code, else 0: SECOND(ERROR_NAME_x, 0) has a second argument of its own
+ * only if ERROR_NAME_x is a macro. */
+#define ERROR_NAME_error_code       , 1
+#define SECOND_(first, second, ...) second
+#define SECOND(...)                 SECOND_(__VA_ARGS__, )
+#define IS_ERROR(name)              SECOND(ERROR_NAME_##name, 0)
+
 #define STRUCT(type)                                                                               \
 	const struct wire_desc *type##_desc(void)                                                  \
 	{                                                                                          \
 		typedef struct type self;                                                          \
 		static const char name[] = #type;                                                  \
 		static const struct wire_field fields[] = {
-#define FIELD(...)              FIELD_(__VA_ARGS__, )
-#define FIELD_(what, name, ...) {.kind = WIRE_##what, .offset = offsetof(self, name), __VA_ARGS__},
-#define LIST(...)               LIST_(__VA_ARGS__, )
+#define FIELD(...) FIELD_(__VA_ARGS__, )
+#define FIELD_(what, name, ...)                                                                    \
+	{.kind = WIRE_##what,                                                                      \
+	 .offset = offsetof(self, name),                                                           \
+	 .is_error = IS_ERROR(name),                                                               \
+	 __VA_ARGS__},
+#define LIST(...) LIST_(__VA_ARGS__, )
 #define LIST_(what, name, ...)                                                                     \
 	{.kind = WIRE_##what, .is_array = true, .offset = offsetof(self, name), __VA_ARGS__},
 #define ARRAY(...) ARRAY_(__VA_ARGS__, )

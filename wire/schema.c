@@ -464,6 +464,7 @@ void wire_out_clear(struct wire_out *o)
 	for (size_t i = 0; i < o->ref_count; i++)
 		frame_unref(o->refs[i].ref.frame);
 	o->ref_count = o->total = 0;
+	o->error_count = 0;
 	buf_clear(&o->bytes);
 }
 
@@ -593,6 +594,17 @@ static void put_records(struct writer *w, const struct wire_records *records, bo
 
 static void put_struct(struct writer *w, const struct wire_desc *d, const void *msg);
 
+static __attribute__((noinline)) void count_error(struct wire_out *o, int16_t code)
+{
+	for (int i = 0; i < o->error_count; i++)
+		if (o->errors[i].code == code) {
+			o->errors[i].count++;
+			return;
+		}
+	if (o->error_count < WIRE_OUT_ERRORS)
+		o->errors[o->error_count++] = (struct wire_out_error){code, 1};
+}
+
 INLINE void put_one(struct writer *w, const struct wire_field *f, bool is_nullable, const void *in)
 {
 	switch ((enum wire_kind)f->kind) {
@@ -604,6 +616,8 @@ INLINE void put_one(struct writer *w, const struct wire_field *f, bool is_nullab
 		break;
 	case WIRE_INT16:
 		put_int16(w, *(const int16_t *)in);
+		if (__builtin_expect(f->is_error && *(const int16_t *)in, 0))
+			count_error(w->o, *(const int16_t *)in);
 		break;
 	case WIRE_INT32:
 		put_int32(w, *(const int32_t *)in);

@@ -65,6 +65,7 @@ struct wire_field {
 	uint8_t kind;       /* enum wire_kind */
 	bool is_array;      /* struct { T *v; int32_t n; }; n == -1: null */
 	bool is_nested;     /* T *: NULL is null, or a tagged field that is left out */
+	bool is_error;      /* an error code: WIRE_INT16, not an array */
 	int16_t since;      /* first version */
 	int16_t until;      /* 1 + last version; 0: no end */
 	int16_t null_since; /* 1 + first version in which it may be null; 0: never */
@@ -109,6 +110,8 @@ void wire_skip_tags(struct wire_reader *r);
 
 /* --- writing --- */
 
+#define WIRE_OUT_ERRORS 4
+
 /* Bytes to send: our own, and between them references to frames, so that record batches are not
  * copied. Zero-initialise. */
 struct wire_out {
@@ -119,6 +122,14 @@ struct wire_out {
 	} * refs;
 	size_t ref_count, ref_cap;
 	size_t total; /* bytes, references included */
+
+	/* The error codes that were written, but for 0. Should there be more than fit, those that come later are not
+	 * counted. */
+	struct wire_out_error {
+		int16_t code;
+		uint32_t count;
+	} errors[WIRE_OUT_ERRORS];
+	int error_count;
 };
 
 void wire_out_fini(struct wire_out *o);

@@ -1,7 +1,8 @@
-/* Tasks, what comes after a group, and ticks. */
+/* Tasks, what comes after a group, ticks, and senders that play the shard. */
 #include "rig.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "store/store_impl.h"
 
@@ -353,6 +354,222 @@ static void what_a_tick_puts_is_written(void **state)
 	clockwork_stop(r);
 }
 
+/* --- senders that play the shard --- */
+
+struct played {
+	struct append append;
+	struct rig *r;
+	struct diary *d;
+	pthread_t by; /* who called done */
+	struct tick *tick;
+};
+
+static void played_done(struct append *a, enum ks_err err)
+{
+	struct played *x = a->cookie;
+
+	x->by = pthread_self();
+	if (x->tick)
+		shard_tick_by(x->tick, INT64_MIN);
+	note(x->d, err ? ks_err_name(err) : "appended", a->base_offset);
+}
+
+static void queue_one(struct rig *r, struct diary *d, struct played *x, struct partition *p,
+		      enum acks acks, size_t bytes)
+{
+	*x = (struct played){.r = r, .d = d};
+	x->append = (struct append){.partition = p,
+				    .frame = rig_frame(1, 0, bytes, START_MS),
+				    .acks = acks,
+				    .done = played_done,
+				    .cookie = x};
+	broker_append_queue(r->b, &x->append);
+}
+
+/* Waits until the shard's thread sleeps; it answers before it does. */
+static void settle(struct rig *r)
+{
+	nudge(r);
+	while (!shard_is_asleep(r->b->shard))
+		sched_yield();
+}
+
+static void small_appends_are_carried_out_by_who_queued_them(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct broker_stats before, after;
+	struct played x[3];
+	struct diary d;
+
+	diary_init(&d);
+	settle(r);
+	broker_stats(r->b, &before);
+	for (int i = 0; i < 3; i++)
+		queue_one(r, &d, &x[i], p, i == 1 ? ACKS_NONE : ACKS_LEADER, 0);
+	assert_int_equal(partition_high_watermark(p), 0);
+	broker_append_run(r->b);
+	broker_stats(r->b, &after);
+	assert_string_equal(d.text, "appended 0; appended 1; appended 2; ");
+	for (int i = 0; i < 3; i++)
+		assert_true(pthread_equal(x[i].by, pthread_self()));
+	assert_int_equal(after.groups_written - before.groups_written, 1);
+	assert_int_equal(partition_high_watermark(p), 3);
+	broker_append_run(r->b); /* nothing is left */
+	assert_int_equal(rig_append(r, p, 1, 3), 3);
+}
+
+static void what_needs_a_sync_or_is_long_is_left_to_the_thread(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct played x;
+	struct diary d;
+
+	diary_init(&d);
+	settle(r);
+	queue_one(r, &d, &x, p, ACKS_ALL, 0);
+	broker_append_run(r->b);
+	await(&d, 1);
+	assert_false(pthread_equal(x.by, pthread_self()));
+	settle(r);
+	queue_one(r, &d, &x, p, ACKS_LEADER, 100000);
+	broker_append_run(r->b);
+	await(&d, 2);
+	assert_false(pthread_equal(x.by, pthread_self()));
+	assert_string_equal(d.text, "appended 0; appended 1; ");
+}
+
+static void what_is_queued_goes_before_what_is_sent_later(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct played x;
+	struct diary d;
+
+	diary_init(&d);
+	queue_one(r, &d, &x, p, ACKS_LEADER, 0);
+	assert_int_equal(rig_append(r, p, 1, 1), 1); /* this wakes the thread, for both */
+	await(&d, 1);
+	assert_string_equal(d.text, "appended 0; ");
+	assert_false(pthread_equal(x.by, pthread_self()));
+	broker_append_run(r->b);
+}
+
+/* In the callback of an append that this thread carries out: one more, and an attempt to play again. */
+static void queue_more(struct append *a, enum ks_err err)
+{
+	struct played *x = a->cookie;
+
+	note(x->d, err ? "failed" : "first", a->base_offset);
+	queue_one(x->r, x->d, &x[1], a->partition, ACKS_LEADER, 0);
+	broker_append_run(x->r->b);
+	note(x->d, "queued", 0);
+}
+
+static void a_callback_that_queues_more_while_its_thread_plays_loses_nothing(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct played x[2];
+	struct diary d;
+
+	diary_init(&d);
+	settle(r);
+	queue_one(r, &d, &x[0], p, ACKS_LEADER, 0);
+	x[0].append.done = queue_more;
+	broker_append_run(r->b);
+	await(&d, 3);
+	assert_string_equal(d.text, "first 0; queued 0; appended 1; ");
+}
+
+static void who_queues_more_than_fits_is_helped_by_the_thread(void **state)
+{
+	struct rig *r = *state;
+	struct played x[40];
+	struct diary d;
+
+	broker_close(r->b);
+	r->options.queue_bytes_max = 2000;
+	rig_open(r);
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	diary_init(&d);
+	for (int i = 0; i < 40; i++)
+		queue_one(r, &d, &x[i], p, ACKS_LEADER, 500);
+	broker_append_run(r->b);
+	await(&d, 40);
+	assert_int_equal(partition_high_watermark(p), 40);
+}
+
+static void a_tick_that_a_player_makes_due_runs_at_once(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct clockwork c = {.next_ns = INT64_MAX};
+	struct played x;
+	struct diary d, appends;
+
+	diary_init(&appends);
+	clockwork_start(r, &c, &d);
+	await(&d, 1);
+	settle(r);
+	queue_one(r, &appends, &x, p, ACKS_LEADER, 0);
+	x.tick = &c.tick;
+	broker_append_run(r->b);
+	assert_true(pthread_equal(x.by, pthread_self()));
+	await(&d, 2);
+	clockwork_stop(r);
+}
+
+#define PLAYERS 4
+#define PLAYED  300
+
+struct player {
+	struct rig *r;
+	struct partition *p;
+};
+
+static void *play(void *arg)
+{
+	struct player *me = arg;
+	struct played *x = calloc(PLAYED, sizeof *x);
+	struct diary d;
+
+	diary_init(&d);
+	for (int i = 0; i < PLAYED; i++) {
+		queue_one(me->r, &d, &x[i], me->p, i % 50 == 49 ? ACKS_ALL : ACKS_LEADER, 0);
+		if (i % 3 == 2)
+			broker_append_run(me->r->b);
+	}
+	broker_append_run(me->r->b);
+	await(&d, PLAYED);
+	for (int i = 1; i < PLAYED; i++)
+		if (x[i].append.base_offset <= x[i - 1].append.base_offset)
+			abort();
+	free(x);
+	return NULL;
+}
+
+static void many_players_take_turns(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct player players[PLAYERS];
+	pthread_t threads[PLAYERS];
+
+	for (int i = 0; i < PLAYERS; i++) {
+		players[i] = (struct player){.r = r, .p = p};
+		pthread_create(&threads[i], NULL, play, &players[i]);
+	}
+	for (int i = 0; i < PLAYERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(partition_high_watermark(p), PLAYERS * PLAYED);
+	struct buf got = {0};
+	rig_read_all(p, 0, 1 << 20, &got);
+	assert_int_equal(got.len, partition_size_bytes(p));
+	buf_fini(&got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +584,13 @@ int main(void)
 		MEMORY(a_tick_can_be_asked_for_earlier),
 		MEMORY(a_tick_wakes_a_shard_that_sleeps),
 		MEMORY(what_a_tick_puts_is_written),
+		BOTH(small_appends_are_carried_out_by_who_queued_them),
+		MEMORY(what_needs_a_sync_or_is_long_is_left_to_the_thread),
+		MEMORY(what_is_queued_goes_before_what_is_sent_later),
+		MEMORY(a_callback_that_queues_more_while_its_thread_plays_loses_nothing),
+		MEMORY(who_queues_more_than_fits_is_helped_by_the_thread),
+		MEMORY(a_tick_that_a_player_makes_due_runs_at_once),
+		BOTH(many_players_take_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,7 +168,7 @@ static int setup(void **state)
 	struct rig *r = calloc(1, sizeof *r);
 
 	r->options = (struct classic_options){3000, 300000, 1000};
-	r->g = classic_new(&r->options, &r->timers, r);
+	r->g = classic_new(&r->options, &r->timers, r, 0);
 	r->at = (struct moment){1000, 1700000000000};
 	*state = r;
 	return 0;
@@ -933,7 +933,7 @@ static bool restore(struct rig *r)
 {
 	struct arena arena = {0};
 	struct classic_record record;
-	struct classic_group *g = classic_new(&r->options, &r->timers, r);
+	struct classic_group *g = classic_new(&r->options, &r->timers, r, 0);
 
 	classic_record_make(r->g, &arena, &record);
 	r->at.ms += 1000;
@@ -1003,7 +1003,7 @@ static void records_that_no_group_has_written_are_refused(void **state)
 	struct rig *r = *state;
 	struct arena arena = {0};
 	struct classic_record good, bad;
-	struct classic_group *g = classic_new(&r->options, &r->timers, r);
+	struct classic_group *g = classic_new(&r->options, &r->timers, r, 0);
 
 	make_static(r);
 	classic_record_make(r->g, &arena, &good);

@@ -258,6 +258,39 @@ static void the_length_of_a_message_counts_what_it_refers_to(void **state)
 	buf_fini(&bytes);
 }
 
+static void error_codes_that_are_written_are_counted(void **state)
+{
+	struct metadata_response_partition partitions[] = {
+		{.error_code = 5}, {.error_code = 0}, {.error_code = 5}};
+	struct metadata_response_topic topics[] = {{.error_code = 3},
+						   {.partitions = {partitions, 3}}};
+	struct metadata_response r = {.topics = {topics, 2}, .controller_id = 7};
+	const struct wire_api *api = wire_api_find(API_metadata);
+	struct wire_out out = {0};
+
+	(void)state;
+	wire_write(&out, api->response(), &r, 9, api->first_flexible);
+	assert_int_equal(out.error_count, 2);
+	assert_int_equal(out.errors[0].code, 3);
+	assert_int_equal(out.errors[0].count, 1);
+	assert_int_equal(out.errors[1].code, 5);
+	assert_int_equal(out.errors[1].count, 2);
+	wire_out_clear(&out);
+	assert_int_equal(out.error_count, 0);
+
+	/* More kinds than there is room for: the first ones stay. */
+	struct metadata_response_topic many[6] = {{.error_code = 1}, {.error_code = 2},
+						  {.error_code = 3}, {.error_code = 4},
+						  {.error_code = 5}, {.error_code = 1}};
+	r.topics.v = many;
+	r.topics.n = 6;
+	wire_write(&out, api->response(), &r, 9, api->first_flexible);
+	assert_int_equal(out.error_count, WIRE_OUT_ERRORS);
+	assert_int_equal(out.errors[0].count, 2);
+	assert_int_equal(out.errors[3].code, 4);
+	wire_out_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +308,7 @@ int main(void)
 		cmocka_unit_test(
 			a_client_that_asks_for_an_unknown_api_versions_learns_the_known_ones),
 		cmocka_unit_test(a_response_header_is_read),
+		cmocka_unit_test(error_codes_that_are_written_are_counted),
 		cmocka_unit_test(the_length_of_a_message_counts_what_it_refers_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

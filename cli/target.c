@@ -1,0 +1,36 @@
+/* target.c - what both kinds of target share. */
+#include "cli/target.h"
+
+#include <stdlib.h>
+
+void target_configs_free(struct target_config *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(rows[i].key);
+		free(rows[i].value);
+	}
+	free(rows);
+}
+
+const char *target_config_source(int source)
+{
+	static const char *const names[] = {NULL,
+					    "DYNAMIC_TOPIC_CONFIG",
+					    "DYNAMIC_BROKER_CONFIG",
+					    "DYNAMIC_DEFAULT_BROKER_CONFIG",
+					    "STATIC_BROKER_CONFIG",
+					    "DEFAULT_CONFIG",
+					    "DYNAMIC_BROKER_LOGGER_CONFIG",
+					    "DYNAMIC_CLIENT_METRICS_CONFIG",
+					    "DYNAMIC_GROUP_CONFIG"};
+
+	return source > 0 && (size_t)source < sizeof names / sizeof *names ? names[source] : NULL;
+}
+
+const char *target_config_type(int type)
+{
+	static const char *const names[] = {NULL,   "BOOLEAN", "STRING", "INT",   "SHORT",
+					    "LONG", "DOUBLE",  "LIST",   "CLASS", "PASSWORD"};
+
+	return type > 0 && (size_t)type < sizeof names / sizeof *names ? names[type] : NULL;
+}

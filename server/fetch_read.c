@@ -1,0 +1,167 @@
+/* fetch_read.c - the reading part of Fetch: tails on the loop's thread, without a copy; the store on a worker's.
+ *
+ * The parts are read in turn. The first batch of all is sent even if it is larger than every limit, else a
+ * consumer with small limits would never get it; whoever was served stands last in its session the next
+ * time, so that every part becomes the first one.
+ */
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "server/fetch.h"
+#include "server/server_impl.h"
+#include "wire/batch.h"
+
+#define PIECES_MAX       64 /* of one part */
+/* A store read hands out this much at least, when there is as much. */
+#define STORE_READ_BYTES 65536
+
+struct pieces {
+	struct chunk chunks[PIECES_MAX];
+	size_t count, bytes;
+};
+
+static void add(struct pieces *p, const struct chunk *c)
+{
+	p->chunks[p->count++] = *c;
+	p->bytes += c->bytes.len;
+}
+
+/* The offset behind whole batches. */
+static int64_t offset_behind(struct slice batches)
+{
+	struct batch b = {.base_offset = 0};
+
+	for (size_t at = 0; at < batches.len; at += b.bytes.len)
+		if (batch_peek(slice_of(batches.data + at, batches.len - at), &b))
+			break;
+	return batch_last_offset(&b) + 1;
+}
+
+/* As partition_read_now, from the store. */
+static enum ks_err read_store(struct fetch *f, const struct fetch_part *part, size_t limit,
+			      bool is_strict, struct pieces *p)
+{
+	struct server *s = f->x->server;
+	struct reader *r = readers_take(s->readers, part->partition, part->offset);
+	struct ks_why why = {""};
+	int64_t offset = part->offset;
+	enum ks_err err = ERR_NONE;
+
+	while (p->count < PIECES_MAX) {
+		struct chunk c;
+		size_t left = p->bytes < limit ? limit - p->bytes : 0;
+		err = reader_read(r, offset, left, &c, &why);
+		if (err)
+			break;
+		if (c.bytes.len > left && (is_strict || p->count)) {
+			chunk_fini(&c);
+			break;
+		}
+		offset = offset_behind(c.bytes);
+		add(p, &c);
+		if (p->bytes + STORE_READ_BYTES > limit)
+			break;
+	}
+	readers_put(s->readers, r, part->partition, offset,
+		    clock_monotonic_ns(broker_clock(s->options.broker)) / 1000000);
+	server_expire_readers(s);
+	if (err && err < ERR_UNKNOWN_SERVER_ERROR && err != ERR_EMPTY)
+		server_log(s, "%s", why.text);
+	return p->count ? ERR_NONE : err;
+}
+
+static void keep(struct fetch *f, struct fetch_part *part, const struct pieces *p)
+{
+	part->refs = exchange_alloc(f->x, p->count, sizeof *part->refs);
+	part->ref_count = (int32_t)p->count;
+	part->bytes = p->bytes;
+	for (size_t i = 0; i < p->count; i++)
+		part->refs[i] = (struct wire_ref){p->chunks[i].frame, p->chunks[i].bytes};
+	f->bytes += p->bytes;
+}
+
+/* false: it needs the store. */
+static bool read_part(struct fetch *f, struct fetch_part *part, bool may_block)
+{
+	size_t limit = part->max_bytes > 0 ? (size_t)part->max_bytes : 0;
+	size_t left = f->bytes < f->room ? f->room - f->bytes : 0;
+	bool is_strict = f->bytes > 0;
+	struct pieces p = {.count = 0};
+
+	if (limit > left)
+		limit = left;
+	enum ks_err err = partition_read_now(part->partition, part->offset, limit, is_strict,
+					     p.chunks, PIECES_MAX, &p.count);
+	for (size_t i = 0; i < p.count; i++)
+		p.bytes += p.chunks[i].bytes.len;
+	if (err == ERR_NOT_FOUND && is_strict && limit == 0)
+		err = ERR_NONE; /* it would get nothing */
+	else if (err == ERR_NOT_FOUND && !may_block)
+		return false;
+	else if (err == ERR_NOT_FOUND)
+		err = read_store(f, part, limit, is_strict, &p);
+	part->log_start_offset = partition_log_start_offset(part->partition);
+	part->high_watermark = partition_high_watermark(part->partition);
+	if (err && err != ERR_EMPTY) {
+		part->err = err;
+		part->log_start_offset = part->high_watermark = -1;
+		f->has_failed = true;
+		return true;
+	}
+	if (p.count)
+		keep(f, part, &p);
+	return true;
+}
+
+bool fetch_read(struct fetch *f, bool may_block)
+{
+	for (; f->next < f->count; f->next++) {
+		struct fetch_part *part = &f->parts[f->next];
+		if (part->partition && !read_part(f, part, may_block))
+			return false;
+	}
+	return true;
+}
+
+void fetch_unread(struct fetch *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		struct fetch_part *part = &f->parts[i];
+		for (int32_t j = 0; j < part->ref_count; j++)
+			frame_unref(part->refs[j].frame);
+		part->ref_count = 0;
+		part->bytes = 0;
+		if (part->partition)
+			part->err = ERR_NONE;
+	}
+	f->bytes = f->next = 0;
+	f->has_failed = false;
+}
+
+bool fetch_has_something(struct fetch *f)
+{
+	bool has_something = false;
+
+	for (size_t i = 0; i < f->count; i++) {
+		struct fetch_part *part = &f->parts[i];
+		if (!part->partition)
+			continue;
+		/* In this order: what comes after the look at the end shows in the growth. */
+		part->position = partition_end_position(part->partition);
+		part->log_start_offset = partition_log_start_offset(part->partition);
+		part->high_watermark = partition_high_watermark(part->partition);
+		has_something |= part->offset != part->high_watermark;
+	}
+	return has_something;
+}
+
+uint64_t fetch_growth(const struct fetch *f)
+{
+	uint64_t growth = 0;
+
+	for (size_t i = 0; i < f->count; i++)
+		if (f->parts[i].partition)
+			growth += partition_end_position(f->parts[i].partition) -
+				  f->parts[i].position;
+	return growth;
+}

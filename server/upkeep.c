@@ -1,0 +1,172 @@
+/* upkeep.c - what a server does now and then, and only when there is something to do: closing the slow when memory is
+ * short, freeing readers that wait for nobody, keeping the log short.
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "server/loop_impl.h"
+#include "server/server_impl.h"
+
+/* --- memory is short: who holds some of it has to move on ---
+ *
+ * A peer that sends half a request, or reads no answer, holds memory for as long as it likes. Nobody minds until
+ * others wait for that memory. From then on each connection that holds some has to move SLOW_BYTES in SHORTAGE_MS. */
+
+#define SHORTAGE_MS 10000
+#define SLOW_BYTES  65536
+
+static bool is_short(struct server *s)
+{
+	return pool_is_short(&s->request_memory) || pool_is_short(&s->answer_memory);
+}
+
+static bool holds_memory(const struct connection *c)
+{
+	return !c->is_short_of_memory && (c->frame || c->answer_bytes);
+}
+
+static void check_one(struct connection *c)
+{
+	uint64_t before = c->checked_bytes;
+
+	c->checked_bytes = holds_memory(c) ? c->progress_bytes : 0;
+	if (before && c->checked_bytes && c->progress_bytes - before < SLOW_BYTES)
+		connection_refuse(c, "it is slow and holds memory that others wait for");
+}
+
+static void on_check_slow(struct letter *letter)
+{
+	struct loop *l = (struct loop *)((char *)letter - offsetof(struct loop, slow_letter));
+	struct connection *c, *next;
+
+	atomic_store(&l->is_slow_posted, false);
+	for (c = TAILQ_FIRST(&l->known); c; c = next) {
+		next = TAILQ_NEXT(c, in_loop);
+		check_one(c);
+	}
+}
+
+static void on_shortage(struct timer *t)
+{
+	struct loop *l = (struct loop *)((char *)t - offsetof(struct loop, shortage_timer));
+	struct server *s = l->server;
+
+	if (!is_short(s))
+		return;
+	for (int i = 0; i < s->loop_count; i++)
+		if (!atomic_exchange(&s->loops[i].is_slow_posted, true))
+			loop_post(&s->loops[i], &s->loops[i].slow_letter);
+	loop_watch_shortage(l);
+}
+
+void loop_watch_shortage(struct loop *l)
+{
+	if (!l->shortage_timer.place && l->phase == LOOP_OPEN)
+		timer_set(&l->timers, &l->shortage_timer, timers_now_ms(&l->timers) + SHORTAGE_MS);
+}
+
+void loop_init_shortage(struct loop *l)
+{
+	l->shortage_timer.fire = on_shortage;
+	l->slow_letter.deliver = on_check_slow;
+}
+
+/* --- readers --- */
+
+#define READER_KEEP_MS 3000
+
+static int64_t now_ms(struct server *s)
+{
+	return clock_monotonic_ns(broker_clock(s->options.broker)) / 1000000;
+}
+
+static struct server *server_of(void *member, size_t offset)
+{
+	return (struct server *)((char *)member - offset);
+}
+
+/* On a worker. */
+static void expire(struct job *j)
+{
+	struct server *s = server_of(j, offsetof(struct server, readers_job));
+	bool is_any_left = readers_expire(s->readers, now_ms(s) - READER_KEEP_MS) != INT64_MAX;
+
+	atomic_store(&s->is_expiring, false);
+	if (is_any_left)
+		server_expire_readers(s);
+}
+
+static void on_readers_timer(struct timer *t)
+{
+	struct server *s = server_of(t, offsetof(struct server, readers_timer));
+	workers_submit(s->workers, &s->readers_job);
+}
+
+static void on_readers_letter(struct letter *letter)
+{
+	struct server *s = server_of(letter, offsetof(struct server, readers_letter));
+	struct loop *l = &s->loops[0];
+
+	if (l->phase == LOOP_OPEN)
+		timer_set(&l->timers, &s->readers_timer,
+			  timers_now_ms(&l->timers) + READER_KEEP_MS);
+}
+
+void server_expire_readers(struct server *s)
+{
+	if (!atomic_exchange(&s->is_expiring, true))
+		loop_post(&s->loops[0], &s->readers_letter);
+}
+
+void server_init_upkeep(struct server *s)
+{
+	s->readers_letter.deliver = on_readers_letter;
+	s->readers_timer.fire = on_readers_timer;
+	s->readers_job.run = expire;
+}
+
+/* --- the log --- */
+
+#define LOG_FIELDS 8
+
+static void log_within_limit(struct server *s, const struct log_field *fields, size_t count,
+			     const char *text)
+{
+	struct log_field all[LOG_FIELDS];
+	uint32_t missed;
+
+	assert(count < LOG_FIELDS);
+	if (!log_limit_pass(&s->log_limit, clock_monotonic_ns(broker_clock(s->options.broker)),
+			    &missed))
+		return;
+	if (count)
+		memcpy(all, fields, count * sizeof *fields);
+	if (missed)
+		all[count++] = (struct log_field)LOG_NUMBER("left_out", missed);
+	log_write_fields(LOG_INFO, "server", all, count, "%s", text);
+}
+
+void server_log(struct server *s, const char *format, ...)
+{
+	char text[1200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	log_within_limit(s, NULL, 0, text);
+}
+
+void server_log_fields(struct server *s, const struct log_field *fields, size_t count,
+		       const char *format, ...)
+{
+	char text[1200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	log_within_limit(s, fields, count, text);
+}

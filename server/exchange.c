@@ -208,7 +208,12 @@ void exchange_abort(struct exchange *x, const char *why)
 static void on_work_done(struct letter *l)
 {
 	struct exchange *x = from_letter(l, offsetof(struct exchange, offload_letter));
+	void (*back)(struct exchange *) = x->back;
+
+	x->back = NULL;
 	connection_unblocked(x->connection, x);
+	if (back) /* then it is not answered, and still there */
+		back(x);
 }
 
 static void run_work(struct job *j)
@@ -240,6 +245,13 @@ static void offload(struct exchange *x, struct workers *w, void (*work)(struct e
 void exchange_offload(struct exchange *x, void (*work)(struct exchange *x))
 {
 	offload(x, x->server->workers, work);
+}
+
+void exchange_offload_then(struct exchange *x, void (*work)(struct exchange *x),
+			   void (*back)(struct exchange *x))
+{
+	x->back = back;
+	exchange_offload(x, work);
 }
 
 void exchange_offload_compute(struct exchange *x, void (*work)(struct exchange *x))

@@ -61,7 +61,7 @@ struct exchange {
 	struct letter reply_letter, offload_letter, post_letter;
 	void (*posted)(struct exchange *x);
 	struct job job;
-	void (*work)(struct exchange *x);
+	void (*work)(struct exchange *x), (*back)(struct exchange *x);
 };
 
 /* The answer is complete. The response is encoded on the calling thread when that is the loop's or a worker, on the loop's
@@ -74,6 +74,9 @@ void exchange_finish_silently(struct exchange *x);
 void exchange_abort(struct exchange *x, const char *why);
 /* Carries on with work(x) on a worker thread, which may block on the store or the shard. work replies. */
 void exchange_offload(struct exchange *x, void (*work)(struct exchange *x));
+/* The same, and then with back(x) on the loop's thread, which may offload again. Here work does not reply. */
+void exchange_offload_then(struct exchange *x, void (*work)(struct exchange *x),
+			   void (*back)(struct exchange *x));
 /* The same for work that only computes: it never waits behind a slow disk. */
 void exchange_offload_compute(struct exchange *x, void (*work)(struct exchange *x));
 /* Carries on with posted(x) on the loop's thread. From any thread; one at a time. */

@@ -111,7 +111,6 @@ static void back_from_worker(struct exchange *x);
 static void read_on_worker(struct exchange *x)
 {
 	fetch_read(x->state, true);
-	exchange_post(x, back_from_worker);
 }
 
 /* false: it stands in line for memory. */
@@ -140,7 +139,7 @@ static void run(struct fetch *f, bool must_look)
 			if (!take_room(f))
 				return;
 			if (!fetch_read(f, false)) {
-				exchange_offload(f->x, read_on_worker);
+				exchange_offload_then(f->x, read_on_worker, back_from_worker);
 				return;
 			}
 		}

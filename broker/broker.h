@@ -91,6 +91,8 @@ struct broker_options {
 /* Whether the entry may stand in topic_defaults. ERR_NOT_FOUND: topics have no such default, the key is
  * perhaps somebody else's; ERR_INVALID_CONFIG: the value is impossible, why says which are not. */
 enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why);
+/* The i-th key that may stand there; NULL behind the last. */
+const char *broker_default_key(size_t i);
 enum ks_err broker_open(const struct broker_options *options, struct broker **out,
 			struct ks_why *why);
 /* Finishes the commands that are queued, closes the store. b may be NULL. */

@@ -159,6 +159,11 @@ static const struct broker_row broker_rows[] = {
 _Static_assert(sizeof broker_rows / sizeof *broker_rows == CONFIG_BROKER,
 	       "the broker's table and its size differ");
 
+const char *broker_default_key(size_t i)
+{
+	return i < CONFIG_BROKER ? broker_rows[i].key : NULL;
+}
+
 /* CONFIG_KEYS: there is none. */
 static size_t find_row(const char *key)
 {

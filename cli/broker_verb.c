@@ -1,87 +1,118 @@
-/* broker_verb.c - `ksrun broker`: the log as a server for clients of Kafka's protocol, until it is told to stop. */
+/* broker_verb.c - `ksrun broker`: the log as a server for clients of the Kafka protocol, until it is told to stop. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cli/broker_http.h"
+#include "cli/serve.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
-#include "server/server.h"
-
-#define STOP_TIMEOUT_MS 20000
 
 const struct option broker_options_table[] = {
 	{.letter = 'l',
 	 .name = "listen",
-	 .type = OPTION_TEXT,
+	 .type = OPTION_LIST,
 	 .arg = "HOST:PORT",
-	 .fallback = "localhost:9092",
-	 .help = "where to listen"},
+	 .help = "where to listen, instead of listeners; port 0: any that is free"},
+	{.letter = 'c',
+	 .name = "config",
+	 .type = OPTION_TEXT,
+	 .arg = "FILE",
+	 .help = "a server.properties file"},
+	{.letter = 'X',
+	 .name = "set",
+	 .type = OPTION_LIST,
+	 .arg = "KEY=VALUE",
+	 .help = "one of the keys that may stand in the file"},
 	BROKER_HTTP_OPTION,
 	{0},
 };
 
-static int serve(struct broker *b, const struct server_listener *listener, struct http *h)
+/* On any thread: the store has failed. */
+static void on_failure(void *cookie)
 {
-	struct server_options so = {.broker = b,
-				    .listeners = listener,
-				    .listener_count = 1,
-				    .auto_create_topics = true};
-	struct pollfd stop = {.fd = signals_fd(), .events = POLLIN};
-	struct server *s = NULL;
-	struct ks_why why = {""};
-	enum ks_err err = server_start(&so, &s, &why);
+	uint64_t one = 1;
 
-	if (err)
-		return say_failure(err, &why);
-	if (h)
-		http_show(h, s, NULL);
-	printf("ready: listening on %s:%u\n", listener->host, server_port(s, 0));
-	fflush(stdout);
-	while (poll(&stop, 1, -1) < 0)
-		continue;
-	if (h)
-		http_show(h, NULL, "stopping");
-	server_stop(s, STOP_TIMEOUT_MS);
-	return EXIT_DONE;
+	if (write(*(const int *)cookie, &one, sizeof one) < 0)
+		abort(); /* an eventfd takes 2^64 - 2 of them */
 }
 
-static int open_and_serve(struct broker_options *bo, const struct server_listener *listener,
+/* Until a signal comes or the store fails. Returns an exit code. */
+static int wait_for_end(struct broker *b, int failed_fd)
+{
+	struct pollfd fds[] = {{.fd = signals_fd(), .events = POLLIN},
+			       {.fd = failed_fd, .events = POLLIN}};
+
+	while (poll(fds, 2, -1) < 0)
+		continue;
+	if (!fds[1].revents)
+		return EXIT_DONE;
+	const char *failure = broker_failure(b);
+	say_error("the store has failed, nothing more can be acknowledged: %s",
+		  failure ? failure : "for an unknown reason");
+	return EXIT_FAILED;
+}
+
+/* h may be NULL. */
+static int serve(struct server_options *so, struct http *h)
+{
+	int failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct server *s = NULL;
+	struct ks_why why = {""};
+
+	so->failed = on_failure;
+	so->failed_cookie = &failed_fd;
+	enum ks_err err = server_start(so, &s, &why);
+	if (err) {
+		close(failed_fd);
+		return say_failure(err, &why);
+	}
+	if (h)
+		http_show(h, s, NULL);
+	char *addresses = serve_addresses(s);
+	printf("ready: listening on %s\n", addresses);
+	fflush(stdout);
+	free(addresses);
+	int code = wait_for_end(so->broker, failed_fd);
+	if (h)
+		http_show(h, NULL, "stopping");
+	server_stop(s, SERVE_STOP_MS);
+	close(failed_fd);
+	return code;
+}
+
+static int open_and_serve(const struct broker_options *bo, struct server_options *so,
 			  struct http *h)
 {
-	struct broker *b = NULL;
 	struct ks_why why = {""};
 
 	if (h)
 		http_show(h, NULL, "recovering");
-	enum ks_err err = broker_open(bo, &b, &why);
-	int code = err ? say_failure(err, &why) : serve(b, listener, h);
-	broker_close(b);
+	enum ks_err err = broker_open(bo, &so->broker, &why);
+	int code = err ? say_failure(err, &why) : serve(so, h);
+	broker_close(so->broker);
 	return code;
 }
 
 int verb_broker(const struct options *o)
 {
-	struct broker_options bo = verb_broker_options(o, true);
-	char *address = xstrdup(options_text(o, "listen")), *host;
-	struct server_listener listener = {0};
+	struct settings *settings = NULL;
+	struct server_options so;
+	struct broker_options bo;
 	struct http *h = NULL;
-	int code;
+	int code = serve_settings(o, true, &settings);
 
-	if (!address_split(address, &host, &listener.port)) {
-		code = say_usage("--listen \"%s\": it is HOST:PORT", options_text(o, "listen"));
-		free(address);
-		return code;
-	}
-	listener.host = host;
-	signals_start();
-	bo.auto_create_topics = true;
-	code = broker_http_open(o, &h);
 	if (code == EXIT_DONE)
-		code = open_and_serve(&bo, &listener, h);
+		code = serve_options(o, settings, &so, &bo);
+	if (code == EXIT_DONE) {
+		signals_start();
+		code = broker_http_open(o, &h);
+	}
+	if (code == EXIT_DONE)
+		code = open_and_serve(&bo, &so, h);
 	http_stop(h);
-	free(address);
+	settings_free(settings);
 	return code;
 }

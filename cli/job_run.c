@@ -9,6 +9,7 @@
 
 #include "cli/job_verbs.h"
 #include "cli/progress.h"
+#include "cli/serve.h"
 #include "cli/signals.h"
 #include "streams/engine.h"
 
@@ -25,6 +26,8 @@ struct run {
 	const struct options *options;
 	struct scripts scripts;
 	struct broker *broker;
+	struct settings *settings; /* NULL without --listen, like server */
+	struct server *server;
 	struct running *jobs;
 	size_t job_count;
 	char owner[300];
@@ -161,17 +164,49 @@ static void say_results(const struct run *r)
 	}
 }
 
-static int run_jobs(struct run *r)
+/* A store that fails stops the jobs, and they say why. */
+static int start_server(struct run *r, struct server_options *so)
 {
-	struct broker_options bo = verb_broker_options(r->options, true);
 	struct ks_why why = {""};
-	enum ks_err err;
-	int code;
 
-	bo.auto_create_topics = true;
-	err = broker_open(&bo, &r->broker, &why);
+	so->broker = r->broker;
+	enum ks_err err = server_start(so, &r->server, &why);
 	if (err)
 		return say_failure(err, &why);
+	char *addresses = serve_addresses(r->server);
+	printf("ready: listening on %s\n", addresses);
+	fflush(stdout);
+	free(addresses);
+	return EXIT_DONE;
+}
+
+static int open_broker(struct run *r)
+{
+	struct broker_options bo = verb_broker_options(r->options, true);
+	struct server_options so;
+	struct ks_why why = {""};
+	bool listens = options_given(r->options, "listen");
+
+	if (listens) {
+		int code = serve_settings(r->options, false, &r->settings);
+		if (code == EXIT_DONE)
+			code = serve_options(r->options, r->settings, &so, &bo);
+		if (code != EXIT_DONE)
+			return code;
+	}
+	bo.auto_create_topics = true;
+	enum ks_err err = broker_open(&bo, &r->broker, &why);
+	if (err)
+		return say_failure(err, &why);
+	return listens ? start_server(r, &so) : EXIT_DONE;
+}
+
+static int run_jobs(struct run *r)
+{
+	int code = open_broker(r);
+
+	if (code != EXIT_DONE)
+		return code;
 	code = start_jobs(r);
 	if (code != EXIT_DONE) {
 		stop_jobs(r);
@@ -209,7 +244,9 @@ int verb_run(const struct options *o)
 	for (size_t i = 0; i < r.job_count; i++)
 		engine_free(r.jobs[i].engine);
 	free(r.jobs);
+	server_stop(r.server, SERVE_STOP_MS);
 	broker_close(r.broker);
+	settings_free(r.settings);
 	scripts_free(&r.scripts);
 	return code;
 }

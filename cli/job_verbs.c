@@ -11,6 +11,10 @@ const struct option run_options[] = {
 	SCRIPT_PARAMETER,
 	{.name = "once", .help = "stop at the offsets that are the end now"},
 	{.name = "threads", .type = OPTION_NUMBER, .arg = "N", .help = "threads of each job"},
+	{.name = "listen",
+	 .type = OPTION_LIST,
+	 .arg = "HOST:PORT",
+	 .help = "also serve clients of the Kafka protocol there"},
 	{0},
 };
 

@@ -10,7 +10,7 @@
 #include "client/address.h"
 
 #define METADATA_VERSION_MIN 4 /* allow_auto_topic_creation */
-#define METADATA_VERSION_MAX 12
+#define METADATA_VERSION_END 13
 #define RETRY_MS             15000
 #define PAUSE_FIRST_MS       50
 #define PAUSE_MAX_MS         1000
@@ -303,7 +303,7 @@ enum ks_err client_cluster_metadata(struct client_cluster *cl, const char *const
 					   .allow_auto_topic_creation = may_create};
 	struct client_question q = {.call = {.api_key = API_metadata,
 					     .version_min = METADATA_VERSION_MIN,
-					     .version_max = METADATA_VERSION_MAX,
+					     .version_end = METADATA_VERSION_END,
 					     .request = &request},
 				    .where = CLIENT_ANY,
 				    .is_repeatable = true};

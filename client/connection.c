@@ -284,7 +284,7 @@ enum ks_err client_connection_version(const struct client_connection *c,
 
 	assert(api);
 	min = call->version_min > api->version_min ? call->version_min : api->version_min;
-	max = call->version_max ? call->version_max : api->version_max;
+	max = call->version_end ? (int16_t)(call->version_end - 1) : api->version_max;
 	if (theirs->max < 0)
 		return ks_fail(why, ERR_UNSUPPORTED_VERSION, "%s does not know the request %s",
 			       c->name, api->name);

@@ -14,10 +14,10 @@
 #include "base/clock.h"
 #include "client/partitions.h"
 
-#define ANSWER_BYTES_MAX ((size_t)16 << 20)
-#define HOLD_MS          500   /* how long a broker may hold a request that finds nothing */
-#define TROUBLE_MS       30000 /* how long a leader may be out of reach */
-#define FETCH_VERSION    12    /* the last one in which topics go by name */
+#define ANSWER_BYTES_MAX  ((size_t)16 << 20)
+#define HOLD_MS           500   /* how long a broker may hold a request that finds nothing */
+#define TROUBLE_MS        30000 /* how long a leader may be out of reach */
+#define FETCH_VERSION_END 13    /* from then on topics go by id */
 
 enum cursor_state { CURSOR_IDLE, CURSOR_WANTED, CURSOR_ASKED, CURSOR_READY };
 
@@ -418,7 +418,7 @@ static enum ks_err send_fetch(struct client_fetcher *f, struct link *l,
 					.topics = {topics, 0},
 					.rack_id = slice_str("")};
 	struct client_call call = {
-		.api_key = API_fetch, .version_max = FETCH_VERSION, .request = &request};
+		.api_key = API_fetch, .version_end = FETCH_VERSION_END, .request = &request};
 
 	request.topics.n = describe(f, cursors, n, topics, partitions);
 	enum ks_err err = client_connection_send(l->connection, &call, why);

@@ -335,8 +335,8 @@ enum ks_err client_group_offsets(struct client_cluster *cl, const char *group,
 	struct offset_fetch_request request = {
 		.group_id = slice_str(group), .topics = {NULL, -1}, .groups = {&row, 1}};
 	struct client_question q = {.call = {.api_key = API_offset_fetch,
-					     .version_min = 2, /* all topics */
-					     .version_max = 9, /* then topics go by id */
+					     .version_min = 2,  /* all topics */
+					     .version_end = 10, /* then topics go by id */
 					     .request = &request},
 				    .where = CLIENT_COORDINATOR,
 				    .group = group,
@@ -425,7 +425,7 @@ enum ks_err client_group_commit(struct client_cluster *cl, const char *group,
 		.group_instance_id = who->instance_id ? slice_str(who->instance_id) : SLICE_NULL,
 		.retention_time_ms = -1};
 	struct client_question q = {.call = {.api_key = API_offset_commit,
-					     .version_max = 9, /* then topics go by id */
+					     .version_end = 10, /* then topics go by id */
 					     .request = &request},
 				    .where = CLIENT_COORDINATOR,
 				    .group = group,

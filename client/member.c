@@ -8,7 +8,7 @@
 
 #define SESSION_MS      45000
 #define REBALANCE_MS    60000
-#define HEARTBEAT_NS    INT64_C(3000000000)
+#define HEARTBEAT_MS    3000
 #define ANSWER_SLACK_MS 15000 /* what a join may take longer than the rebalance */
 #define JOIN_MS         300000
 #define ASSIGNOR        "range"
@@ -21,6 +21,7 @@ struct client_member {
 	char **topics;
 	size_t topic_count;
 	int session_timeout_ms, rebalance_timeout_ms;
+	int64_t heartbeat_interval_ns;
 
 	char *id; /* "": none yet */
 	int32_t generation;
@@ -44,6 +45,9 @@ struct client_member *client_member_new(struct client_cluster *cl,
 		options->session_timeout_ms ? options->session_timeout_ms : SESSION_MS;
 	m->rebalance_timeout_ms =
 		options->rebalance_timeout_ms ? options->rebalance_timeout_ms : REBALANCE_MS;
+	m->heartbeat_interval_ns =
+		INT64_C(1000000) *
+		(options->heartbeat_interval_ms ? options->heartbeat_interval_ms : HEARTBEAT_MS);
 	m->id = xstrdup("");
 	m->generation = -1;
 	return m;
@@ -263,7 +267,7 @@ enum ks_err client_member_join(struct client_member *m, struct ks_why *why)
 
 	for (;;) {
 		enum ks_err err = join_once(m, why);
-		m->next_heartbeat_ns = clock_monotonic_ns(&clock_real) + HEARTBEAT_NS;
+		m->next_heartbeat_ns = clock_monotonic_ns(&clock_real) + m->heartbeat_interval_ns;
 		if (!err || !may_join_again(m, err))
 			return err;
 		if (err != ERR_MEMBER_ID_REQUIRED && !client_retry_pause(m->cluster, &retry))
@@ -296,7 +300,7 @@ enum ks_err client_member_heartbeat(struct client_member *m, bool *must_join, st
 	*must_join = false;
 	if (now < m->next_heartbeat_ns)
 		return ERR_NONE;
-	m->next_heartbeat_ns = now + HEARTBEAT_NS;
+	m->next_heartbeat_ns = now + m->heartbeat_interval_ns;
 	q.is_repeatable = true;
 	enum ks_err err = client_cluster_ask(m->cluster, &q, &r, why);
 	if (err)

@@ -18,8 +18,9 @@ struct client_member_options {
 	const char *group;
 	const char *const *topics; /* that it wants partitions of */
 	size_t topic_count;
-	int session_timeout_ms;   /* 0: 45 s */
-	int rebalance_timeout_ms; /* 0: 60 s: how long the others wait for it */
+	int session_timeout_ms;    /* 0: 45 s */
+	int rebalance_timeout_ms;  /* 0: 60 s: how long the others wait for it */
+	int heartbeat_interval_ms; /* 0: 3 s; negative: with every call */
 };
 
 /* Options are copied. */

@@ -216,7 +216,7 @@ static void produce(struct client_sender *s, int32_t node, struct client_send **
 	struct wire_ref *refs = xcalloc(rows, sizeof *refs);
 	struct produce_request request = {.acks = s->acks, .timeout_ms = REQUEST_MS};
 	struct client_question q = {.call = {.api_key = API_produce,
-					     .version_max = 12, /* then topics go by id */
+					     .version_end = 13, /* then topics go by id */
 					     .request = &request,
 					     .has_no_answer = s->acks == 0},
 				    .where = CLIENT_NODE,

@@ -92,9 +92,10 @@ static void add_own(struct rows *r)
 	add_number(r, "connections.max.idle.ms", CONFIG_LONG, o->idle_ms, "600000");
 	add_number(r, "max.incremental.fetch.session.cache.slots", CONFIG_INT,
 		   o->fetch_sessions_max, "1000");
-	if (o->connections_per_ip_max)
-		add_number(r, "max.connections.per.ip", CONFIG_INT, o->connections_per_ip_max,
-			   NULL);
+	add_number(r, "max.connections.per.ip", CONFIG_INT, o->connections_per_ip_max,
+		   "2147483647");
+	add(r, "delete.topic.enable", CONFIG_BOOLEAN,
+	    slice_str(o->refuses_deletion ? "false" : "true"), "true");
 }
 
 static const char *copy(struct exchange *x, const char *text)

@@ -64,7 +64,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		connection_read(c);
 }
 
-void connection_open(struct loop *l, int fd, const struct endpoint *e)
+void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip)
 {
 	struct connection *c = xcalloc(1, sizeof *c);
 	int one = 1;
@@ -72,6 +72,7 @@ void connection_open(struct loop *l, int fd, const struct endpoint *e)
 	c->loop = l;
 	c->fd = fd;
 	c->endpoint = e;
+	c->ip = *ip;
 	c->last = &c->first;
 	name_ends(c);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -178,7 +179,7 @@ void connection_kill(struct connection *c)
 	connection_read_stop(c);
 	cancel_all(c);
 	sweep(c);
-	server_connection_closed(l->server);
+	server_connection_closed(l->server, &c->ip);
 }
 
 static void log_refusal(const struct connection *c, const char *why)

@@ -10,6 +10,7 @@
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
+#include <netinet/in.h>
 #include <sys/queue.h>
 #include <uv.h>
 
@@ -24,9 +25,10 @@ struct connection {
 	struct loop *loop;
 	int fd;
 	const struct endpoint *endpoint; /* where it came in */
-	char peer[64];                   /* "/127.0.0.1" */
-	char local_host[64];             /* the address at which the peer reached us */
-	char client_id[64];              /* of its first request; cut when longer */
+	struct in6_addr ip;
+	char peer[64];       /* "/127.0.0.1" */
+	char local_host[64]; /* the address at which the peer reached us */
+	char client_id[64];  /* of its first request; cut when longer */
 
 	uv_poll_t poll;
 	int watched; /* UV_READABLE, UV_WRITABLE: what poll waits for */
@@ -61,7 +63,7 @@ struct connection {
 };
 
 /* Takes the socket. */
-void connection_open(struct loop *l, int fd, const struct endpoint *e);
+void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip);
 /* Closes the socket now; its exchanges live until they are answered, and then it is freed. */
 void connection_kill(struct connection *c);
 /* The same, with a reason in the log, which has at most so many such lines in a second. */

@@ -43,7 +43,7 @@ static void set_port(struct addrinfo *a, uint16_t port)
 }
 
 /* A listening socket, or -1 and errno. */
-static int listen_on(const struct addrinfo *a, bool is_dual)
+static int listen_on(const struct addrinfo *a, bool is_dual, int backlog)
 {
 	int on = 1, off = 0;
 	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -53,7 +53,7 @@ static int listen_on(const struct addrinfo *a, bool is_dual)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (a->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, is_dual ? &off : &on, sizeof on);
-	if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, SOMAXCONN)) {
+	if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, backlog)) {
 		int failed = errno;
 		close(fd);
 		errno = failed;
@@ -73,7 +73,7 @@ static int bind_all(struct endpoint *e, struct addrinfo *list, bool is_dual)
 		if (a->ai_family != AF_INET && a->ai_family != AF_INET6)
 			continue;
 		set_port(a, e->port);
-		int fd = listen_on(a, is_dual);
+		int fd = listen_on(a, is_dual, e->server->options.listen_backlog);
 		if (fd < 0 && errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
 			return errno;
 		if (fd < 0) {
@@ -120,28 +120,40 @@ struct arrival {
 	struct loop *loop;
 	const struct endpoint *endpoint;
 	int fd;
+	struct in6_addr ip;
 };
 
 static void on_arrival(struct letter *letter)
 {
 	struct arrival *a = (struct arrival *)letter;
 
-	connection_open(a->loop, a->fd, a->endpoint);
+	connection_open(a->loop, a->fd, a->endpoint, &a->ip);
 	free(a);
 }
 
-static void deal_out(struct endpoint *e, int fd)
+static void set_buffer(int fd, int which, int bytes)
+{
+	if (bytes > 0)
+		setsockopt(fd, SOL_SOCKET, which, &bytes, sizeof bytes);
+}
+
+/* From any thread. */
+static void deal_out(struct endpoint *e, int fd, const struct sockaddr_storage *from)
 {
 	struct server *s = e->server;
-	struct arrival *a = xcalloc(1, sizeof *a);
+	struct in6_addr ip = ip_of(from);
 
-	atomic_fetch_add(&s->connection_count, 1);
-	atomic_fetch_add(&s->refs, 1);
-	*a = (struct arrival){.letter.deliver = on_arrival,
-			      .loop = &s->loops[s->next_loop],
-			      .endpoint = e,
-			      .fd = fd};
-	s->next_loop = (s->next_loop + 1) % s->loop_count;
+	if (!server_connection_opens(s, &ip)) {
+		close(fd);
+		return;
+	}
+	set_buffer(fd, SO_SNDBUF, s->options.send_buffer_bytes);
+	set_buffer(fd, SO_RCVBUF, s->options.receive_buffer_bytes);
+	unsigned next = atomic_fetch_add(&s->next_loop, 1);
+	struct loop *loop = &s->loops[next % (unsigned)s->loop_count];
+	struct arrival *a = xcalloc(1, sizeof *a);
+	*a = (struct arrival){
+		.letter.deliver = on_arrival, .loop = loop, .endpoint = e, .fd = fd, .ip = ip};
 	loop_post(a->loop, &a->letter);
 }
 
@@ -167,9 +179,12 @@ static void on_connections(uv_poll_t *poll, int status, int events)
 	if (status < 0)
 		return;
 	for (int i = 0; i < ACCEPT_TURN; i++) {
-		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+		socklen_t len = sizeof from;
+		int fd = accept4(listener, (struct sockaddr *)&from, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			deal_out(e, fd);
+			deal_out(e, fd, &from);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE)
@@ -177,6 +192,14 @@ static void on_connections(uv_poll_t *poll, int status, int events)
 		if (errno != ECONNABORTED && errno != EINTR)
 			break;
 	}
+}
+
+void server_adopt(struct server *s, int fd)
+{
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	deal_out(&s->endpoints[0], fd, &from);
 }
 
 void endpoint_listen(struct loop *l, void *endpoint)

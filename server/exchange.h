@@ -51,7 +51,7 @@ struct exchange {
 	struct wire_out out;
 	size_t sent_bytes;    /* of out */
 	size_t charged_bytes; /* of the request memory */
-	size_t lent_bytes;    /* of the answer memory, until the answer has been sent; the handler's doing */
+	size_t lent_bytes; /* of the answer memory, until the answer has been sent; the handler's doing */
 	bool is_started, is_answered, is_offloaded;
 
 	/* set by whoever replies, before the loop hears of it */

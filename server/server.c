@@ -2,6 +2,7 @@
 #include "server/server_impl.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,23 +12,25 @@
 #define DEFAULT(field, value) ((field) ? (field) : (value))
 
 /* Jobs that wait for the disk or the shard; those that compute. */
-#define WORKERS_MAX 16
-#define READERS_MAX 64 /* of consumers that catch up, kept between their requests */
+#define WORKERS_MAX           16
+#define READERS_MAX           64 /* of consumers that catch up, kept between their requests */
 
 static struct server_options fill_in(const struct server_options *o)
 {
 	struct server_options all = *o;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-	all.node_id = DEFAULT(o->node_id, 1);
+	all.node_id = o->is_node_zero ? 0 : DEFAULT(o->node_id, 1);
+	all.listen_backlog = DEFAULT(o->listen_backlog, 4096);
 	all.loops = DEFAULT(o->loops, cores > 0 ? (int)cores : 1);
 	all.request_bytes_max = DEFAULT(o->request_bytes_max, 100 * 1024 * 1024);
 	all.request_memory_bytes = DEFAULT(o->request_memory_bytes, 256 * 1024 * 1024);
 	all.answer_memory_bytes = DEFAULT(o->answer_memory_bytes, 256 * 1024 * 1024);
 	all.fetch_bytes_max = DEFAULT(o->fetch_bytes_max, 55 * 1024 * 1024);
 	all.connections_max = DEFAULT(o->connections_max, 16384);
+	all.connections_per_ip_max = DEFAULT(o->connections_per_ip_max, INT_MAX);
 	all.idle_ms = DEFAULT(o->idle_ms, 600000);
-	all.fetch_sessions_max = DEFAULT(o->fetch_sessions_max, 1000);
+	all.fetch_sessions_max = o->has_no_sessions ? 0 : DEFAULT(o->fetch_sessions_max, 1000);
 	return all;
 }
 
@@ -38,6 +41,7 @@ static void free_server(struct server *s)
 	fetch_sessions_free(s->sessions);
 	pool_fini(&s->request_memory);
 	pool_fini(&s->answer_memory);
+	ip_counts_fini(&s->ips);
 	pthread_cond_destroy(&s->emptied);
 	pthread_mutex_destroy(&s->mtx);
 	free(s->loops);
@@ -51,9 +55,42 @@ void server_unref(struct server *s)
 		free_server(s);
 }
 
-void server_connection_closed(struct server *s)
+static bool limits_ips(const struct server *s)
+{
+	return s->options.connections_per_ip_max < INT_MAX;
+}
+
+bool server_connection_opens(struct server *s, const struct in6_addr *ip)
+{
+	bool is_over = atomic_load(&s->connection_count) >= s->options.connections_max;
+
+	if (is_over) {
+		server_log(s, "a connection is refused: there are max.connections = %d",
+			   s->options.connections_max);
+		return false;
+	}
+	pthread_mutex_lock(&s->mtx);
+	if (limits_ips(s) && ip_counts_add(&s->ips, ip) > s->options.connections_per_ip_max) {
+		ip_counts_remove(&s->ips, ip);
+		is_over = true;
+	}
+	pthread_mutex_unlock(&s->mtx);
+	if (is_over) {
+		server_log(s,
+			   "a connection is refused: its address has max.connections.per.ip = %d",
+			   s->options.connections_per_ip_max);
+		return false;
+	}
+	atomic_fetch_add(&s->connection_count, 1);
+	atomic_fetch_add(&s->refs, 1);
+	return true;
+}
+
+void server_connection_closed(struct server *s, const struct in6_addr *ip)
 {
 	pthread_mutex_lock(&s->mtx);
+	if (limits_ips(s))
+		ip_counts_remove(&s->ips, ip);
 	if (atomic_fetch_sub(&s->connection_count, 1) == 1)
 		pthread_cond_broadcast(&s->emptied);
 	pthread_mutex_unlock(&s->mtx);

@@ -25,6 +25,7 @@ struct server_options {
 	struct broker *broker;
 	const struct server_listener *listeners;
 	size_t listener_count;
+	bool is_node_zero;           /* node_id is 0, and that is meant */
 	int32_t node_id;             /* broker.id / node.id; default 1 */
 	const char *rack;            /* NULL: none */
 	int loops;                   /* network threads; 0: one per core */
@@ -36,6 +37,10 @@ struct server_options {
 	int connections_per_ip_max; /* max.connections.per.ip; no limit */
 	int64_t idle_ms;            /* connections.max.idle.ms; 600000 */
 	int fetch_sessions_max;     /* max.incremental.fetch.session.cache.slots; 1000 */
+	bool has_no_sessions;       /* fetch_sessions_max is 0, and that is meant */
+	int listen_backlog;         /* socket.listen.backlog.size; 4096 */
+	int send_buffer_bytes, receive_buffer_bytes; /* of each socket; <= 0: the kernel's choice */
+	bool refuses_deletion;                       /* delete.topic.enable is off */
 	bool auto_create_topics;
 	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread; must not
 	 * block or stop the server itself. May be NULL. */
@@ -47,6 +52,8 @@ enum ks_err server_start(const struct server_options *options, struct server **o
 			 struct ks_why *why);
 /* The port that a listener is bound to. */
 uint16_t server_port(const struct server *s, size_t listener);
+/* Takes a connected socket and serves it as if it had come in through the first listener. */
+void server_adopt(struct server *s, int fd);
 /* Takes no more connections, lets requests under way finish (at most timeout_ms), closes. s may be NULL. */
 void server_stop(struct server *s, int timeout_ms);
 

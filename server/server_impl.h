@@ -8,6 +8,7 @@
 #include "base/log_limit.h"
 #include "server/connection.h"
 #include "server/fetch_session.h"
+#include "server/ip_counts.h"
 #include "server/loop.h"
 #include "server/pool.h"
 #include "server/readers.h"
@@ -48,15 +49,16 @@ struct server {
 
 	/* owner: loop 0 */
 	struct timer readers_timer;
-	int next_loop;
 	int spare_fd; /* given up for a moment when file descriptors run out */
 
 	/* shared */
+	_Atomic(unsigned) next_loop; /* of the next connection, modulo loop_count */
 	_Atomic(int) connection_count;
 	_Atomic(int) refs; /* connections, and server_stop's own */
 	_Atomic(bool) is_stopping, has_failed;
 	struct log_limit log_limit;
 	pthread_mutex_t mtx;
+	struct ip_counts ips;   /* under mtx; kept only when max.connections.per.ip is set */
 	pthread_cond_t emptied; /* connection_count fell to 0 */
 };
 
@@ -79,8 +81,10 @@ void server_log_fields(struct server *s, const struct log_field *fields, size_t 
 void server_expire_readers(struct server *s);
 void server_init_upkeep(struct server *s);
 
-/* A connection's socket is closed; the connection itself is freed. */
-void server_connection_closed(struct server *s);
+/* A peer has connected: counts it, and a reference. false: there are too many, with a line in the log. */
+bool server_connection_opens(struct server *s, const struct in6_addr *ip);
+/* Its socket is closed; its reference is dropped when it is freed. */
+void server_connection_closed(struct server *s, const struct in6_addr *ip);
 void server_unref(struct server *s);
 
 #endif

@@ -196,6 +196,8 @@ static void delete_topic(struct exchange *x, struct slice name, struct wire_uuid
 	struct ks_why why = {""};
 	enum ks_err err = find_doomed(x, name, id, &t, &why);
 
+	if (server_options_of(x->server)->refuses_deletion)
+		err = x->header.api_version < 3 ? ERR_INVALID_REQUEST : ERR_TOPIC_DELETION_DISABLED;
 	wire_defaults(delete_topics_response_response_desc(), out);
 	out->name = name;
 	out->topic_id = id;

@@ -1,0 +1,21 @@
+/* serve.h - a server beside something else, for the verbs that have one. */
+#ifndef CLI_SERVE_H
+#define CLI_SERVE_H
+
+#include "cli/option.h"
+#include "server/server.h"
+#include "server/settings.h"
+
+/* --listen of the verb, and the environment, as settings; has_config: the verb has --config and -X too. settings_free. Returns
+ * an exit code. */
+int serve_settings(const struct options *o, bool has_config, struct settings **out);
+/* Server and broker options by the settings, and by --data and its kin. Returns an exit code. */
+int serve_options(const struct options *o, struct settings *s, struct server_options *server,
+		  struct broker_options *broker);
+/* "host:port, host:port" of what the server is bound to; free() it. */
+char *serve_addresses(const struct server *s);
+
+/* How long requests under way may take when the server stops. */
+#define SERVE_STOP_MS 20000
+
+#endif

@@ -20,7 +20,7 @@
 /* An answer of less is not worth waiting for memory. */
 #define ROOM_LEAST_BYTES (1024 * 1024)
 
-static struct timers *timers_of(struct fetch *f)
+static struct loop_timers *timers_of(struct fetch *f)
 {
 	return &f->x->connection->loop->timers;
 }
@@ -53,7 +53,7 @@ static void end(struct fetch *f)
 {
 	f->state = FETCH_ENDING;
 	f->x->cancel = NULL;
-	timer_clear(timers_of(f), &f->timer);
+	loop_timer_clear(timers_of(f), &f->timer);
 	waiter_free(f->waiter); /* no further letter is posted */
 	f->waiter = NULL;
 	if (atomic_load(&f->is_wake_posted))
@@ -210,7 +210,7 @@ static void hurry(struct fetch *f)
 	/* Otherwise a worker comes back, or a letter comes. */
 }
 
-static void on_late(struct timer *t)
+static void on_late(struct loop_timer *t)
 {
 	struct fetch *f = (struct fetch *)((char *)t - offsetof(struct fetch, timer));
 
@@ -269,7 +269,7 @@ void handle_fetch(struct exchange *x, const struct fetch_request *request,
 	fetch_plan(f, request);
 	set_bounds(f, request);
 	if (!f->is_late)
-		timer_set(timers_of(f), &f->timer,
-			  timers_now_ms(timers_of(f)) + request->max_wait_ms);
+		loop_timer_set(timers_of(f), &f->timer,
+			  loop_timers_now_ms(timers_of(f)) + request->max_wait_ms);
 	run(f, false);
 }

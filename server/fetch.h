@@ -65,7 +65,7 @@ struct fetch {
 	enum fetch_state state;
 	bool is_late;      /* max_wait has passed: whatever there is is the answer */
 	bool is_cancelled; /* nobody waits for the answer */
-	struct timer timer;
+	struct loop_timer timer;
 	struct waiter *waiter;
 	struct letter wake_letter, memory_letter;
 	_Atomic(bool) is_wake_posted;

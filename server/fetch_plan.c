@@ -135,7 +135,7 @@ static void plan_by_session(struct fetch *f, struct fetch_session *s)
 	f->parts = exchange_alloc(f->x, s->count, sizeof *f->parts);
 	TAILQ_FOREACH(slot, &s->parts, in_order)
 	{
-		struct slice name = slot->name ? slice_str(slot->name) : SLICE_NULL;
+		struct slice name = slot->name;
 		if (name.data && !slice_equal(name, k.name))
 			k.name = slice_of(arena_copy(&f->x->arena, name.data, name.len), name.len);
 		k.id = slot->id;

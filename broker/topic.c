@@ -446,6 +446,11 @@ int32_t topic_max_message_bytes(const struct topic *t)
 	return atomic_load_explicit(&t->max_message_bytes, memory_order_relaxed);
 }
 
+bool topic_is_deleted(const struct topic *t)
+{
+	return topic_is_gone(t);
+}
+
 bool topic_wants_keys(const struct topic *t)
 {
 	return atomic_load_explicit(&t->is_compacted, memory_order_relaxed);

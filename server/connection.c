@@ -184,7 +184,8 @@ void connection_kill(struct connection *c)
 
 static void log_refusal(const struct connection *c, const char *why)
 {
-	const struct exchange *x = c->first && c->first->is_aborted ? c->first : NULL;
+	const struct exchange *x =
+		c->first && c->first->is_aborted && c->first->api ? c->first : NULL;
 	struct log_field fields[4];
 	size_t n = 0;
 

@@ -141,9 +141,11 @@ static void log_request(const struct exchange *x, int64_t took_ns)
 					: "");
 }
 
-/* While the request is still there. */
+/* While the request is still there. What was none counts among the refused connections. */
 static void take_note(const struct exchange *x)
 {
+	if (x->refusal)
+		return;
 	int64_t now_ns = clock_monotonic_ns(broker_clock(x->server->options.broker));
 
 	metrics_exchange(&loop_of(x)->metrics, x, now_ns);

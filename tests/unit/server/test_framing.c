@@ -293,6 +293,39 @@ static void a_peer_that_does_not_read_is_not_read_and_harms_nobody(void **state)
 	rig_ask(r, deaf, API_api_versions, 0, &nothing);
 }
 
+/* --- silence --- */
+
+static int setup_impatient(void **state)
+{
+	struct rig *r = *state = rig_new();
+
+	r->so.idle_ms = 30;
+	rig_start(r);
+	return 0;
+}
+
+static void a_connection_on_which_nothing_happens_is_closed(void **state)
+{
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+
+	rig_ask(r, fd, API_api_versions, 0, &nothing);
+	assert_true(rig_is_closed(fd));
+}
+
+static void one_that_waits_for_its_answer_is_not_closed(void **state)
+{
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+	struct rig_fetch f;
+
+	rig_topic(r, "t", 1);
+	fetch_fill(&f, "t", 0, 200);
+	const struct fetch_response *a = rig_ask(r, fd, API_fetch, 4, &f.request);
+	assert_int_equal(a->responses.n, 1);
+	assert_true(rig_is_closed(fd));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +347,8 @@ int main(void)
 		TEST(a_peer_that_stops_sending_still_gets_its_answers),
 		TEST(stopping_answers_what_waits),
 		TEST(a_peer_that_does_not_read_is_not_read_and_harms_nobody),
+		TEST_WITH(a_connection_on_which_nothing_happens_is_closed, setup_impatient),
+		TEST_WITH(one_that_waits_for_its_answer_is_not_closed, setup_impatient),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -24,14 +25,15 @@ class Failure(Exception):
 # --- the broker ---
 
 class Broker:
-    def __init__(self, ksrun):
+    def __init__(self, ksrun, files=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="ks-hostile-"))
         env = dict(os.environ, KS_HTTP="off")
         env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=16"
         env["UBSAN_OPTIONS"] = env.get("UBSAN_OPTIONS", "") + ":halt_on_error=1:print_stacktrace=1"
         self.log = open(self.dir / "log", "w+b")
         self.process = subprocess.Popen([ksrun, "broker", "--listen", "127.0.0.1:0", "--data", str(self.dir / "data")],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, env=env)
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, env=env,
+                                        preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))))
         line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"ready: listening on .*:(\d+)\n", line)
         if not found:

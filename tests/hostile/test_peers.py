@@ -39,8 +39,10 @@ def api_versions(correlation_id):
 
 
 class Case(unittest.TestCase):
+    files = None  # that the broker may open
+
     def setUp(self):
-        self.broker = Broker(KSRUN)
+        self.broker = Broker(KSRUN, self.files)
         self.addCleanup(self.broker.remove)
         self.client = Client(self.broker.address)
         self.addCleanup(self.client.socket.close)
@@ -148,6 +150,26 @@ class Ends(Case):
             self.client.produce([b"%d" % i])
         self.assertLess(self.broker.rss_mb() - before, 80)
         self.assertEqual(self.correlation_ids(s, 251), list(range(251)))
+
+
+class Files(Case):
+    files = 200
+
+    def test_connections_leave_files_to_the_store(self):
+        peers = [self.connect() for _ in range(300)]
+        closed = 0
+        for s in peers:
+            try:
+                s.sendall(api_versions(1))
+                closed += not s.recv(1)
+            except ConnectionError:
+                closed += 1
+        self.assertGreaterEqual(closed, 200)
+        # New files of the store, and many of them.
+        for _ in range(5):
+            self.client.produce([os.urandom(900000)])
+        for s in peers:
+            s.close()
 
 
 if __name__ == "__main__":

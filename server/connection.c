@@ -236,6 +236,12 @@ void connection_close_silent(struct connection *c)
 					   : "no request came within 10 s");
 }
 
+void connection_hurry(struct connection *c)
+{
+	if (!c->is_dead)
+		cancel_all(c);
+}
+
 void connection_drain(struct connection *c)
 {
 	if (c->is_dead)

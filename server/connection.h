@@ -73,6 +73,8 @@ void connection_refuse(struct connection *c, const char *why);
 void connection_close_silent(struct connection *c);
 /* Reads no more; tells handlers that wait, lets what is under way finish, then closes. */
 void connection_drain(struct connection *c);
+/* Memory is short: handlers that wait answer with what there is. */
+void connection_hurry(struct connection *c);
 /* Writes what can be written. */
 void connection_flush(struct connection *c);
 
@@ -88,7 +90,7 @@ void connection_read(struct connection *c);
 /* Goes on with what was read and could not be used, now that there is room or memory. */
 void connection_read_on(struct connection *c);
 bool connection_has_room(const struct connection *c);
-/* Whether what was read may go on to its handler; not while too much waits to be sent. */
+/* Whether what was read may go on to its handler; not while those before it hold too much, or too much waits to be sent. */
 bool connection_may_start(const struct connection *c);
 /* Whether its socket should be polled for reading. */
 bool connection_wants_more(const struct connection *c);

@@ -152,6 +152,34 @@ class Ends(Case):
         self.assertEqual(self.correlation_ids(s, 251), list(range(251)))
 
 
+class Memory(Case):
+    def create(self, name, partitions):
+        self.client.ask(19, 2, {"topics": [{"name": name, "num_partitions": partitions, "replication_factor": 1, "assignments": [],
+                                            "configs": []}], "timeout_ms": 60000, "validate_only": False})
+
+    def test_small_requests_of_a_large_session_wait_one_after_the_other(self):
+        self.create(b"many", 20000)
+        every = fetch_value([(b"many", [(i, 0) for i in range(20000)])], session=(0, 0))
+        session = self.client.ask(FETCH, 11, every)["session_id"]
+        before = self.broker.rss_mb()
+        s = self.connect()
+        s.sendall(b"".join(fetch(i, [], max_wait_ms=FOR_EVER, session=(session, i)) for i in range(1, 101)) + api_versions(101))
+        for i in range(50):  # time for others is time for them
+            self.client.produce([b"%d" % i])
+        self.assertLess(self.broker.rss_mb() - before, 150)
+
+    def test_requests_that_wait_make_room_for_others(self):
+        # Each is 2 MB, and ten times that when it is decoded.
+        every = fetch(1, [(GOOD_TOPIC, [(0, 0)] * 80000)], max_wait_ms=FOR_EVER)
+        peers = [self.connect() for _ in range(30)]
+        for s in peers:
+            s.sendall(every)
+        for i in range(20):
+            self.client.produce([b"%d" % i])
+        for s in peers:
+            s.close()
+
+
 class Files(Case):
     files = 200
 

@@ -191,7 +191,7 @@ static void log_refusal(const struct connection *c, const char *why)
 	fields[n++] = (struct log_field)LOG_STRING("client", c->peer + 1);
 	if (*c->client_id)
 		fields[n++] = (struct log_field)LOG_STRING("client_id", c->client_id);
-	if (x) {
+	if (x && x->api) {
 		fields[n++] = (struct log_field)LOG_STRING("api", x->api->name);
 		fields[n++] = (struct log_field)LOG_NUMBER("version", x->header.api_version);
 	}

@@ -68,14 +68,17 @@ static void on_count(lua_State *L, lua_Debug *ar)
 
 void sandbox_arm(struct sandbox *s)
 {
+	int count = s->stop ? 1 : SANDBOX_HOOK_INTERVAL;
 	s->is_armed = 1;
-	lua_sethook(s->current, on_count, LUA_MASKCOUNT, s->stop ? 1 : SANDBOX_HOOK_INTERVAL);
+	/* Setting it walks all frames of the state, which may be a great many: not at every tick. */
+	if (lua_gethook(s->current) != on_count || lua_gethookcount(s->current) > count)
+		lua_sethook(s->current, on_count, LUA_MASKCOUNT, count);
 }
 
 void sandbox_switch(struct sandbox *s, lua_State *L)
 {
 	s->current = L;
-	if (s->is_armed && lua_gethook(L) != on_count) /* a tick from now on finds L */
+	if (s->is_armed) /* a tick from now on finds L */
 		sandbox_arm(s);
 }
 

@@ -190,6 +190,20 @@ static void plan_incremental(struct fetch *f, const struct fetch_request *reques
 	f->has_ended = count == 0;
 }
 
+/* Older versions have no place for an error of the whole: there each part says it. */
+static void refuse(struct fetch *f, const struct fetch_request *request, enum ks_err err)
+{
+	if (f->x->header.api_version >= SESSION_SINCE) {
+		f->error = err;
+		return;
+	}
+	plan_by_request(f, request);
+	for (size_t i = 0; i < f->count; i++) {
+		f->parts[i].partition = NULL;
+		f->parts[i].err = err;
+	}
+}
+
 /* There are no replicas: who says that it is one may read nothing, least of all move a high watermark. */
 static bool is_replica(const struct fetch_request *request)
 {
@@ -203,7 +217,7 @@ void fetch_plan(struct fetch *f, const struct fetch_request *request)
 	int32_t epoch = has_session ? request->session_epoch : EPOCH_FINAL;
 
 	if (is_replica(request)) {
-		f->error = ERR_CLUSTER_AUTHORIZATION_FAILED;
+		refuse(f, request, ERR_CLUSTER_AUTHORIZATION_FAILED);
 		return;
 	}
 	if (epoch != EPOCH_INITIAL && epoch != EPOCH_FINAL) {

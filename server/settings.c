@@ -29,7 +29,7 @@ struct values {
 	int64_t rebalance_delay_ms, session_min_ms, session_max_ms, group_size;
 	int64_t consumer_session_ms, consumer_heartbeat_ms, consumer_group_size;
 	int64_t offset_metadata, offsets_retention_minutes, offsets_check_ms, replication_factor;
-	char *listeners, *advertised, *protocols, *controller_names;
+	char *listeners, *advertised, *http, *protocols, *controller_names;
 	char *rack, *log_dir, *log_dirs, *assignors, *authorizer, *roles;
 };
 
@@ -65,6 +65,7 @@ static const struct row rows[] = {
 	{"group.max.session.timeout.ms", "1800000", NUMBER, AT(session_max_ms), FROM(1)},
 	{"group.max.size", "2147483647", NUMBER, AT(group_size), FROM(1)},
 	{"group.min.session.timeout.ms", "6000", NUMBER, AT(session_min_ms), FROM(1)},
+	{"http.listener", NULL, TEXT, AT(http), ANY}, /* ours: Kafka has none */
 	{"listener.security.protocol.map",
 	 "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", TEXT,
 	 AT(protocols), ANY},
@@ -469,6 +470,11 @@ const char *settings_data_dir(const struct settings *s)
 	const char *dir = v->log_dirs && *v->log_dirs ? v->log_dirs : v->log_dir;
 
 	return dir && *dir ? dir : NULL;
+}
+
+const char *settings_http(const struct settings *s)
+{
+	return s->values.http && *s->values.http ? s->values.http : NULL;
 }
 
 const char *settings_key(size_t i, const char **value)

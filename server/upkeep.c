@@ -81,11 +81,11 @@ static void check_slow_all(struct server *s)
 			loop_post(&s->loops[i], &s->loops[i].slow_letter);
 }
 
-static void on_shortage(struct timer *t)
+static void on_shortage(struct loop_timer *t)
 {
 	struct loop *l = (struct loop *)((char *)t - offsetof(struct loop, shortage_timer));
 	struct server *s = l->server;
-	int64_t now = timers_now_ms(&l->timers);
+	int64_t now = loop_timers_now_ms(&l->timers);
 
 	if (!is_short(s))
 		return;
@@ -99,13 +99,13 @@ static void on_shortage(struct timer *t)
 
 void loop_watch_shortage(struct loop *l)
 {
-	int64_t now = timers_now_ms(&l->timers);
+	int64_t now = loop_timers_now_ms(&l->timers);
 
 	if (l->shortage_timer.place || l->phase != LOOP_OPEN)
 		return;
 	if (now - l->shortage_ms > 2 * SHORTAGE_MS) /* a new one */
 		l->shortage_ms = now;
-	timer_set(&l->timers, &l->shortage_timer, now + HURRY_MS);
+	loop_timer_set(&l->timers, &l->shortage_timer, now + HURRY_MS);
 }
 
 void loop_init_shortage(struct loop *l)
@@ -140,7 +140,7 @@ static void expire(struct job *j)
 		server_expire_readers(s);
 }
 
-static void on_readers_timer(struct timer *t)
+static void on_readers_timer(struct loop_timer *t)
 {
 	struct server *s = server_of(t, offsetof(struct server, readers_timer));
 	workers_submit(s->workers, &s->readers_job);
@@ -152,8 +152,8 @@ static void on_readers_letter(struct letter *letter)
 	struct loop *l = &s->loops[0];
 
 	if (l->phase == LOOP_OPEN)
-		timer_set(&l->timers, &s->readers_timer,
-			  timers_now_ms(&l->timers) + READER_KEEP_MS);
+		loop_timer_set(&l->timers, &s->readers_timer,
+			       loop_timers_now_ms(&l->timers) + READER_KEEP_MS);
 }
 
 void server_expire_readers(struct server *s)

@@ -231,7 +231,22 @@ class Health(Case):
         self.assertEqual(b.stop(), 0)
 
     def test_it_can_be_switched_off(self):
-        self.assertNotIn("module=http", Broker(self, http="off").text())
+        b = Broker(self, http="off")
+        self.assertNotIn("module=http", b.text())
+        self.assertEqual(b.stop(), 0)
+        self.assertNotIn("module=http", Broker(self, http=None, KS_HTTP_LISTENER="off").text())
+
+    def test_the_properties_file_chooses_the_address_too(self):
+        path = os.path.join(self.dir, "server.properties")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("http.listener = 127.0.0.1:0\n")
+        b = Broker(self, "--config", path, http=None)
+        self.assertEqual(b.get("/healthz"), (200, "alive\n"))
+        with open(path, "a", encoding="utf-8") as f:
+            f.write("http.listener = nowhere\n")
+        r = self.run_any("broker", "--config", path)
+        self.assertEqual(r.code, 2, r)
+        self.assertIn('http.listener "nowhere": it is HOST:PORT, or off', r.err)
 
     def test_a_wrong_address_is_bad_usage(self):
         r = self.run_any("broker", "--http", "8092")

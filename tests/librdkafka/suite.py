@@ -35,9 +35,38 @@ num.partitions=4
 group.initial.rebalance.delay.ms=3000
 """
 
-# Neither security nor several brokers nor changed settings are needed for these.
-TESTS = []
-LEFT_OUT = {}
+# All tests that talk to a broker.
+BROKER_TESTS = """
+0001 0002 0003 0005 0007 0008 0011 0012 0013 0014 0015 0016 0017 0018 0019 0020 0021 0022 0026 0028 0029 0030 0031 0033
+0034 0035 0036 0038 0039 0040 0041 0042 0044 0045 0047 0048 0049 0050 0051 0052 0053 0054 0055 0056 0057 0059 0060 0061
+0063 0064 0065 0067 0068 0069 0070 0073 0075 0076 0077 0081 0082 0083 0084 0085 0086 0088 0089 0090 0091 0092 0093 0094
+0097 0098 0099 0101 0102 0103 0107 0109 0110 0111 0112 0113 0114 0115 0118 0119 0122 0123 0125 0126 0129 0130 0132 0135
+0137
+""".split()
+LEFT_OUT = {
+    "0028": "the suite itself calls it a known issue",
+    "0047": "the suite itself calls it a known issue",
+    "0098": "needs a program in Java that is not in the source package",
+    "0101": "needs several brokers",
+    "0107": "needs a broker that does not create topics by itself",
+    "0109": "needs access control",
+    "0111": "needs a broker that does not create topics by itself",
+    "0115": "needs access control",
+    "0119": "needs access control",
+    "0126": "needs SASL",
+    "0135": "needs SASL",
+}
+# The rest, of which Apache Kafka 4.3.1 as one node fails these:
+KAFKA_FAILS = {
+    "0052": "produces in the format of 0.9, which Kafka 4 no longer takes",
+    "0077": "segment.bytes=10000, of which Kafka 4 takes 1 MiB at least",
+    "0081": "creates topics with a time-out of 0, which Kafka's controller lets run out",
+    "0092": "message.format.version, which Kafka 4 no longer has",
+    "0103": "a transaction time-out above transaction.max.timeout.ms",
+    "0113": "a rebalance takes another course",
+    "0129": "segment.bytes=20000, of which Kafka 4 takes 1 MiB at least",
+}
+TESTS = [test for test in BROKER_TESTS if test not in LEFT_OUT]
 
 
 class Missing(Exception):
@@ -81,9 +110,11 @@ def build_suite(build, jobs):
     runner, log = tree / "tests" / "test-runner", build / "log"
     if (build / "complete").exists() and runner.exists():
         return runner.parent
-    for name in ("gcc", "g++", "make"):
+    for name in ("gcc", "g++", "make", "apt-get"):
         if not shutil.which(name):
             raise Missing(f"{name} is not installed")
+    if not os.path.exists("/usr/include/rapidjson/rapidjson.h"):
+        raise Missing("rapidjson is not installed (Debian: rapidjson-dev)")
     build.mkdir(parents=True, exist_ok=True)
     if not tree.exists():
         get_source(build, log)
@@ -101,8 +132,10 @@ def one(tests_dir, out_dir, bootstrap, test):
     shutil.rmtree(where, True)
     where.mkdir(parents=True)
     (where / "test.conf").write_text(f"bootstrap.servers={bootstrap}\ntest.topic.prefix=rdk{test}\ntest.topic.random=true\n")
+    (where / "bin").mkdir()
+    (where / "bin" / "kafka-topics.sh").symlink_to(HERE / "kafka_topics.py")
     env = {**os.environ, "TESTS": test, "TEST_KAFKA_VERSION": KAFKA_VERSION, "RDKAFKA_TEST_CONF": str(where / "test.conf"),
-           "RDKAFKA_GITVER": VERSION}
+           "RDKAFKA_GITVER": VERSION, "KAFKA_PATH": str(where), "BROKERS": bootstrap}
     env["LD_LIBRARY_PATH"] = f"{tests_dir.parent / 'src'}:{tests_dir.parent / 'src-cpp'}"
     began = time.monotonic()
     with open(where / "log", "wb") as log:

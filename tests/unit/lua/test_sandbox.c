@@ -252,7 +252,8 @@ static void deep_recursion_is_an_error(void **state)
 {
 	struct fixture *f = *state;
 	/* Lua's stack may take some 70 MiB before Lua itself says stop. */
-	struct sandbox_options options = {.memory_max = 128u << 20};
+	struct sandbox_options options = {
+		.memory_max = 128u << 20, .budget_ms = 60000, .watch = is_watched};
 	sandbox_free(f->s);
 	f->s = sandbox_new(&options);
 	assert_fails(*state, "local function f() return 1 + f() end f()", "dir/test.lua:1",

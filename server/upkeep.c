@@ -153,7 +153,7 @@ static void on_readers_letter(struct letter *letter)
 
 	if (l->phase == LOOP_OPEN)
 		loop_timer_set(&l->timers, &s->readers_timer,
-			  loop_timers_now_ms(&l->timers) + READER_KEEP_MS);
+			       loop_timers_now_ms(&l->timers) + READER_KEEP_MS);
 }
 
 void server_expire_readers(struct server *s)

@@ -184,14 +184,15 @@ void connection_kill(struct connection *c)
 
 static void log_refusal(const struct connection *c, const char *why)
 {
-	const struct exchange *x = c->first && c->first->is_aborted ? c->first : NULL;
+	const struct exchange *x =
+		c->first && c->first->is_aborted && c->first->api ? c->first : NULL;
 	struct log_field fields[4];
 	size_t n = 0;
 
 	fields[n++] = (struct log_field)LOG_STRING("client", c->peer + 1);
 	if (*c->client_id)
 		fields[n++] = (struct log_field)LOG_STRING("client_id", c->client_id);
-	if (x) {
+	if (x && x->api) {
 		fields[n++] = (struct log_field)LOG_STRING("api", x->api->name);
 		fields[n++] = (struct log_field)LOG_NUMBER("version", x->header.api_version);
 	}

@@ -98,7 +98,8 @@ static void add_own(struct rows *r)
 	    slice_str(o->refuses_deletion ? "false" : "true"), "true");
 }
 
-/* What was said and is not told yet. What is told already is what became of it: ports, for instance. */
+/* What was said and is not told yet. What is told already is what became of it: ports, for
+ * instance. */
 static void add_settings(struct rows *r)
 {
 	const struct server_options *o = server_options_of(r->x->server);

@@ -13,8 +13,8 @@
 struct client_row {
 	int32_t partition;
 	int64_t timestamp; /* asked for: ms, CLIENT_LATEST, CLIENT_EARLIEST */
-	int64_t offset; /* the answer; -1: no record is so young. For delete_records the question too */
-	enum ks_err err; /* of this row */
+	int64_t offset;    /* the answer; -1: none is so young. delete_records: the question too */
+	enum ks_err err;   /* of this row */
 };
 
 /* Fills the offsets of all rows, which name different partitions of the topic. Transient errors

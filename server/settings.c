@@ -112,6 +112,8 @@ struct settings {
 	struct buf ignored; /* names of keys without effect */
 	struct listeners listeners;
 	bool has_listen; /* --listen */
+	struct server_setting told[ROWS];
+	char numbers[ROWS][24]; /* as text, for told */
 };
 
 /* --- one value --- */
@@ -448,6 +450,28 @@ static void apply_groups(const struct values *v, struct group_options *out)
 	out->offsets_retention_check_interval_ms = v->offsets_check_ms;
 }
 
+static void tell(struct settings *s, size_t i)
+{
+	const struct row *r = &rows[i];
+	struct server_setting *told = &s->told[i];
+
+	*told = (struct server_setting){.key = r->key, .type = CONFIG_STRING};
+	if (r->kind == TEXT)
+		told->value = *text_of(s, r);
+	else if (r->kind == SWITCH)
+		told->value = *number_of(s, r) ? "true" : "false";
+	else if (r->kind == NUMBER)
+		told->value = s->numbers[i];
+	if (r->kind == SWITCH)
+		told->type = CONFIG_BOOLEAN;
+	if (r->kind == NUMBER) {
+		told->type = r->max > INT32_MAX ? CONFIG_LONG : CONFIG_INT;
+		snprintf(s->numbers[i], sizeof s->numbers[i], "%" PRId64, *number_of(s, r));
+	}
+	told->is_default = !told->value || !r->fallback ? told->value == r->fallback
+							: !strcmp(told->value, r->fallback);
+}
+
 enum ks_err settings_apply(struct settings *s, struct server_options *server,
 			   struct broker_options *broker, struct ks_why *why)
 {
@@ -469,6 +493,10 @@ enum ks_err settings_apply(struct settings *s, struct server_options *server,
 	apply_groups(v, &broker->groups);
 	broker->topic_defaults = s->defaults;
 	broker->topic_default_count = s->default_count;
+	for (size_t i = 0; i < ROWS; i++)
+		tell(s, i);
+	server->settings = s->told;
+	server->setting_count = ROWS;
 	if (s->ignored.len)
 		log_info("config", "known to Kafka, without effect here: %s",
 			 buf_cstr(&s->ignored));

@@ -162,6 +162,16 @@ class Figures(Case):
         self.ok("topic", "produce", "in", "-p", "0", "-b", b.bootstrap, stdin="d\n")
         self.assertEqual(b.figures()["kafka_consumergroup_lag_sum{%s}" % group], 4)
 
+    def test_members_of_groups_are_counted(self):
+        b = Broker(self, "-X", "group.initial.rebalance.delay.ms=0")
+        join = (header(11, 1) + string(b"team") + struct.pack(">ii", 60000, 60000) + string(b"") + string(b"consumer") +
+                struct.pack(">i", 1) + string(b"range") + struct.pack(">i", 0))
+        error, = struct.unpack(">h", b.exchange(join)[4:6])
+        if error == 15:
+            self.skipTest("there is no coordinator of groups yet")
+        self.assertEqual(error, 0)
+        self.assertEqual(b.figures()['kafka_consumergroup_members{consumergroup="team"}'], 1)
+
     def test_many_partitions_are_told_only_when_asked_for(self):
         self.ok("topic", "create", "large", "-p", "1001")
         b = Broker(self)

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "broker/compaction.h"
+#include "broker/coordinator.h"
 #include "broker/core.h"
 #include "broker/producers.h"
 #include "broker/retention.h"
@@ -193,7 +194,9 @@ static void free_broker(struct broker *b)
 {
 	compaction_stop(b->compaction);
 	retention_stop(b->retention);
+	bool has_failed = b->shard && shard_failure(b->shard);
 	shard_stop(b->shard);
+	coordinator_free(b->coordinator, has_failed);
 	producer_table_free(b->producers);
 	free(b->producer_expiry);
 	topics_fini(&b->topics);
@@ -251,6 +254,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 		err = recover_all(b, why);
 	if (!err)
 		err = producers_load(b, why);
+	if (!err)
+		err = coordinator_open(b, &b->coordinator, why);
 	if (err) {
 		free_broker(b);
 		return err;
@@ -264,6 +269,7 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	}
 	if (!options->store.read_only) {
 		producers_watch_expiry(b);
+		coordinator_start(b->coordinator);
 		b->retention = retention_start(b);
 		if (!options->store.read_only)
 			b->compaction = compaction_start(b);

@@ -184,6 +184,7 @@ char *broker_topic_suggest(struct broker *b, const char *name);
 const char *topic_name(const struct topic *t);
 uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
+bool topic_is_deleted(const struct topic *t); /* or about to be; waiters are woken after it became true */
 struct topic_uuid topic_uuid(const struct topic *t); /* random, kept for the topic's life */
 /* Grows when partitions are added, at any time; never shrinks. */
 int32_t topic_partition_count(const struct topic *t);

@@ -4,15 +4,7 @@
  */
 #include <assert.h>
 
-#include "broker/coordinator.h"
-#include "wire/api.h"
-
-/* A zeroed array of the answer. */
-#define MAKE(c, array, count)                                                                      \
-	do {                                                                                       \
-		(array).n = (count);                                                               \
-		(array).v = coordinator_alloc((c), (size_t)(array).n, sizeof(*(array).v));         \
-	} while (0)
+#include "broker/coordinator_impl.h"
 
 static int16_t code(enum ks_err err)
 {
@@ -39,13 +31,13 @@ static void refuse_commit(struct group_call *c, enum ks_err err)
 	const struct offset_commit_request *q = c->request;
 	struct offset_commit_response *r = c->response;
 
-	MAKE(c, r->topics, q->topics.n);
+	COORDINATOR_MAKE(c, r->topics, q->topics.n);
 	for (int32_t i = 0; i < q->topics.n; i++) {
 		const struct offset_commit_request_topic *from = &q->topics.v[i];
 		struct offset_commit_response_topic *to = &r->topics.v[i];
 		to->name = from->name;
 		to->topic_id = from->topic_id;
-		MAKE(c, to->partitions, from->partitions.n);
+		COORDINATOR_MAKE(c, to->partitions, from->partitions.n);
 		for (int32_t j = 0; j < from->partitions.n; j++) {
 			to->partitions.v[j].partition_index = from->partitions.v[j].partition_index;
 			to->partitions.v[j].error_code = code(err);
@@ -62,12 +54,12 @@ static void refuse_old_fetch(struct group_call *c, enum ks_err err)
 	r->error_code = code(err);
 	if (c->version >= 2)
 		return;
-	MAKE(c, r->topics, q->topics.n);
+	COORDINATOR_MAKE(c, r->topics, q->topics.n);
 	for (int32_t i = 0; i < q->topics.n; i++) {
 		const struct offset_fetch_request_topic *from = &q->topics.v[i];
 		struct offset_fetch_response_topic *to = &r->topics.v[i];
 		to->name = from->name;
-		MAKE(c, to->partitions, from->partition_indexes.n);
+		COORDINATOR_MAKE(c, to->partitions, from->partition_indexes.n);
 		for (int32_t j = 0; j < from->partition_indexes.n; j++)
 			to->partitions.v[j] = (struct offset_fetch_response_partition){
 				.partition_index = from->partition_indexes.v[j],
@@ -88,7 +80,7 @@ static void refuse_fetch(struct group_call *c, enum ks_err err)
 		refuse_old_fetch(c, err);
 		return;
 	}
-	MAKE(c, r->groups, q->groups.n);
+	COORDINATOR_MAKE(c, r->groups, q->groups.n);
 	for (int32_t i = 0; i < q->groups.n; i++) {
 		r->groups.v[i].group_id = q->groups.v[i].group_id;
 		r->groups.v[i].error_code = code(err);
@@ -100,7 +92,7 @@ static void refuse_describe(struct group_call *c, enum ks_err err)
 	const struct describe_groups_request *q = c->request;
 	struct describe_groups_response *r = c->response;
 
-	MAKE(c, r->groups, q->groups.n);
+	COORDINATOR_MAKE(c, r->groups, q->groups.n);
 	for (int32_t i = 0; i < q->groups.n; i++)
 		r->groups.v[i] = (struct describe_groups_response_group){
 			.error_code = code(err),
@@ -114,7 +106,7 @@ static void refuse_delete(struct group_call *c, enum ks_err err)
 	const struct delete_groups_request *q = c->request;
 	struct delete_groups_response *r = c->response;
 
-	MAKE(c, r->results, q->groups_names.n);
+	COORDINATOR_MAKE(c, r->results, q->groups_names.n);
 	for (int32_t i = 0; i < q->groups_names.n; i++)
 		r->results.v[i] =
 			(struct delete_groups_response_result){q->groups_names.v[i], code(err)};
@@ -125,7 +117,7 @@ static void refuse_consumer_describe(struct group_call *c, enum ks_err err)
 	const struct consumer_group_describe_request *q = c->request;
 	struct consumer_group_describe_response *r = c->response;
 
-	MAKE(c, r->groups, q->group_ids.n);
+	COORDINATOR_MAKE(c, r->groups, q->group_ids.n);
 	for (int32_t i = 0; i < q->group_ids.n; i++)
 		r->groups.v[i] = (struct consumer_group_describe_response_group){
 			.error_code = code(err),

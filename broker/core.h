@@ -22,6 +22,7 @@ struct broker {
 	struct store *store;
 	struct shard *shard;
 	struct retention *retention;
+	struct coordinator *coordinator; /* what is in it: owner: shard */
 	struct compaction *compaction;
 
 	struct topics topics;

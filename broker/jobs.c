@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/coordinator.h"
 #include "broker/core.h"
 #include "broker/offsets.h"
 #include "broker/shard.h"
@@ -188,6 +189,8 @@ enum ks_err commit_apply(struct commit *c, struct group *g)
 	for (size_t i = 0; i < c->offset_count; i++)
 		offset_put(g->write, &g->key, c->group, c->offsets[i].partition,
 			   c->offsets[i].offset, g->now_ms);
+	if (c->offset_count)
+		coordinator_note_offsets(c->session->broker->coordinator, c->group);
 	for (size_t i = 0; i < c->state_count; i++)
 		state_put(g->write, c->session->id, &c->states[i]);
 	return ERR_NONE;

@@ -5,8 +5,9 @@
 
 #include "txn/value.h"
 
-#define VERSION       1 /* of every value here, but: */
-#define VERSION_TOPIC 2
+#define VERSION        1 /* of every value here, but: */
+#define VERSION_TOPIC  2
+#define VERSION_OFFSET 2 /* of a client */
 
 enum key_type {
 	TYPE_BATCH_INDEX = 'b',
@@ -289,15 +290,33 @@ bool key_offset_decode(struct slice key, struct slice *group, uint32_t *partitio
 	return true;
 }
 
-bool value_offset_decode(struct slice value, int64_t *offset, int64_t *commit_time_ms)
+void stored_offset_encode(struct buf *value, const struct stored_offset *o)
+{
+	buf_append_u8(value, VERSION_OFFSET);
+	buf_append_u64be(value, (uint64_t)o->offset);
+	buf_append_u64be(value, (uint64_t)o->commit_time_ms);
+	buf_append_u64be(value, (uint64_t)o->expire_time_ms);
+	buf_append_u32be(value, (uint32_t)o->leader_epoch);
+	value_append_text(value, o->metadata);
+}
+
+bool stored_offset_decode(struct slice value, struct stored_offset *o)
 {
 	struct cursor c = cursor_of(value);
+	uint8_t version = cursor_u8(&c);
 
-	if (cursor_u8(&c) != VERSION)
+	if (version != VERSION && version != VERSION_OFFSET)
 		return false;
-	*offset = (int64_t)cursor_u64(&c);
-	*commit_time_ms = (int64_t)cursor_u64(&c);
-	return cursor_is_done(&c) && *offset >= 0;
+	o->offset = (int64_t)cursor_u64(&c);
+	o->commit_time_ms = (int64_t)cursor_u64(&c);
+	o->expire_time_ms = o->leader_epoch = -1;
+	o->metadata = slice_str("");
+	if (version == VERSION)
+		return cursor_is_done(&c) && o->offset >= 0;
+	o->expire_time_ms = (int64_t)cursor_u64(&c);
+	o->leader_epoch = (int32_t)cursor_u32(&c);
+	o->metadata = cursor_text(&c);
+	return cursor_is_done(&c);
 }
 
 struct value_ids value_ids(const struct ids *ids)

@@ -117,13 +117,24 @@ bool cleaned_decode(struct slice key, struct slice value, struct cleaned *c);
 
 /* CF_OFFSETS 'o': group, partition id -> offset and when it was committed. */
 void key_offset(struct buf *key, struct slice group, uint32_t partition_id);
+bool key_offset_decode(struct slice key, struct slice *group, uint32_t *partition_id);
+/* What a job commits. */
 #define VALUE_OFFSET_BYTES 17
 struct value_offset {
 	uint8_t bytes[VALUE_OFFSET_BYTES];
 };
 struct value_offset value_offset(int64_t offset, int64_t commit_time_ms);
-bool key_offset_decode(struct slice key, struct slice *group, uint32_t *partition_id);
-bool value_offset_decode(struct slice value, int64_t *offset, int64_t *commit_time_ms);
+/* What a client commits has more to it. */
+struct stored_offset {
+	int64_t offset; /* a client may commit anything; below 0 there is none to read from */
+	int64_t commit_time_ms;
+	int64_t expire_time_ms; /* asked for by the client; -1: as the broker keeps them */
+	int32_t leader_epoch;   /* -1: not told */
+	struct slice metadata;  /* never null */
+};
+void stored_offset_encode(struct buf *value, const struct stored_offset *o);
+/* Of either kind; the metadata points into value. */
+bool stored_offset_decode(struct slice value, struct stored_offset *o);
 
 /* CF_META 'i': the next unused ids. */
 struct ids {

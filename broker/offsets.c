@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/coordinator.h"
 #include "broker/core.h"
 #include "broker/shard.h"
+#include "groups/record.h"
 
 enum ks_err group_name_check(const char *group, struct ks_why *why)
 {
@@ -32,8 +34,50 @@ void offset_put(struct store_write *w, struct buf *scratch, const char *group,
 	store_put(w, CF_OFFSETS, buf_slice(scratch), KEY_SLICE(value));
 }
 
-/* Over all offsets of one group. bounds: keeps the bounds' bytes, as long as the iterator. */
-static struct store_iter *iter_group(struct store *s, struct slice group, struct buf bounds[2])
+void offset_put_stored(struct store_write *w, struct buf *scratch, struct slice group,
+		       uint32_t partition_id, const struct stored_offset *o)
+{
+	buf_clear(scratch);
+	key_offset(scratch, group, partition_id);
+	size_t key_len = scratch->len;
+	stored_offset_encode(scratch, o);
+	store_put(w, CF_OFFSETS, slice_of(scratch->data, key_len),
+		  slice_of(scratch->data + key_len, scratch->len - key_len));
+}
+
+void offset_delete(struct store_write *w, struct buf *scratch, struct slice group,
+		   uint32_t partition_id)
+{
+	buf_clear(scratch);
+	key_offset(scratch, group, partition_id);
+	store_delete(w, CF_OFFSETS, buf_slice(scratch));
+}
+
+/* A range, for it reaches what the same write put before. The last number is never used. */
+void offsets_delete_group(struct store_write *w, struct slice group)
+{
+	struct buf from = {0}, to = {0};
+
+	key_offset(&from, group, 0);
+	key_offset(&to, group, UINT32_MAX);
+	store_delete_range(w, CF_OFFSETS, buf_slice(&from), buf_slice(&to));
+	buf_fini(&from);
+	buf_fini(&to);
+}
+
+enum ks_err offset_read(struct store *s, struct slice group, uint32_t partition_id,
+			struct buf *scratch, struct buf *value, struct stored_offset *o)
+{
+	buf_clear(scratch);
+	buf_clear(value);
+	key_offset(scratch, group, partition_id);
+	enum ks_err err = store_get(s, CF_OFFSETS, buf_slice(scratch), value);
+	if (!err && !stored_offset_decode(buf_slice(value), o))
+		err = ERR_CORRUPTION;
+	return err;
+}
+
+struct store_iter *offsets_iter(struct store *s, struct slice group, struct buf bounds[2])
 {
 	key_offset(&bounds[0], group, 0);
 	key_offset(&bounds[1], group, UINT32_MAX);
@@ -115,34 +159,75 @@ static bool skip_group(struct broker *b, struct store_iter *it, struct slice gro
 	return is_alive;
 }
 
-char **broker_groups(struct broker *b, size_t *count)
+struct name_list {
+	char **v;
+	size_t count, cap;
+};
+
+static void list_name(struct name_list *l, struct slice name)
+{
+	if (l->count == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 16;
+		l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
+	}
+	char *copy = xmalloc(name.len + 1);
+	memcpy(copy, name.data, name.len);
+	copy[name.len] = 0;
+	l->v[l->count++] = copy;
+}
+
+static void list_those_with_offsets(struct broker *b, struct name_list *l)
 {
 	struct store_iter *it = store_iter_new(b->store, CF_OFFSETS, SLICE_NULL, SLICE_NULL);
 	struct slice found;
 	uint32_t id;
 	struct buf name = {0}, scratch = {0};
-	char **names = NULL;
-	size_t n = 0, cap = 0;
 
 	store_iter_first(it);
 	while (store_iter_valid(it) && key_offset_decode(store_iter_key(it), &found, &id)) {
 		buf_clear(&name);
 		buf_append(&name, found.data, found.len);
-		if (!skip_group(b, it, buf_slice(&name), &scratch))
-			continue;
-		if (n == cap) {
-			cap = cap ? 2 * cap : 16;
-			names = xrealloc(names, cap * sizeof(*names));
-		}
-		names[n++] = xstrdup(buf_cstr(&name));
+		if (skip_group(b, it, buf_slice(&name), &scratch))
+			list_name(l, buf_slice(&name));
 	}
 	store_iter_free(it);
 	buf_fini(&name);
 	buf_fini(&scratch);
-	if (n)
-		qsort(names, n, sizeof(*names), compare_names);
-	*count = n;
-	return names;
+}
+
+/* Records of members follow those of the groups. */
+static void list_those_with_records(struct broker *b, struct name_list *l)
+{
+	struct store_iter *it = store_iter_new(b->store, CF_GROUPS, SLICE_NULL, SLICE_NULL);
+	enum group_record_type type;
+	struct slice group, member;
+
+	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
+		if (!group_record_key_decode(store_iter_key(it), &type, &group, &member) ||
+		    type == GROUP_RECORD_MEMBER)
+			break;
+		list_name(l, group);
+	}
+	store_iter_free(it);
+}
+
+char **broker_groups(struct broker *b, size_t *count)
+{
+	struct name_list l = {0};
+	size_t kept = 0;
+
+	list_those_with_offsets(b, &l);
+	list_those_with_records(b, &l);
+	if (l.count)
+		qsort(l.v, l.count, sizeof(*l.v), compare_names);
+	for (size_t i = 0; i < l.count; i++) {
+		if (kept > 0 && strcmp(l.v[kept - 1], l.v[i]) == 0)
+			free(l.v[i]);
+		else
+			l.v[kept++] = l.v[i];
+	}
+	*count = kept;
+	return l.v;
 }
 
 static int compare_offsets(const void *a, const void *b)
@@ -164,18 +249,19 @@ enum ks_err broker_group_offsets(struct broker *b, const char *group, struct gro
 
 	if (err)
 		return err;
-	struct store_iter *it = iter_group(b->store, slice_str(group), bounds);
+	struct store_iter *it = offsets_iter(b->store, slice_str(group), bounds);
 	for (store_iter_first(it); !err && store_iter_valid(it); store_iter_next(it)) {
-		struct group_offset o;
+		struct stored_offset stored;
 		struct slice name;
 		uint32_t id;
 		if (!key_offset_decode(store_iter_key(it), &name, &id) ||
-		    !value_offset_decode(store_iter_value(it), &o.offset, &o.commit_time_ms)) {
+		    !stored_offset_decode(store_iter_value(it), &stored)) {
 			err = ERR_CORRUPTION;
 			break;
 		}
-		o.partition = topics_partition(&b->topics, id);
-		if (!o.partition)
+		struct group_offset o = {topics_partition(&b->topics, id), stored.offset,
+					 stored.commit_time_ms};
+		if (!o.partition || o.offset < 0)
 			continue;
 		if (n == cap) {
 			cap = cap ? 2 * cap : 16;
@@ -205,16 +291,15 @@ enum ks_err broker_group_offset(struct broker *b, const char *group, struct part
 {
 	enum ks_err err = group_name_check(group, NULL);
 	struct buf key = {0}, value = {0};
-	int64_t found, commit_time_ms;
+	struct stored_offset o;
 
 	if (err)
 		return err;
-	key_offset(&key, slice_str(group), p->id);
-	err = store_get(b->store, CF_OFFSETS, buf_slice(&key), &value);
-	if (!err && !value_offset_decode(buf_slice(&value), &found, &commit_time_ms))
-		err = ERR_CORRUPTION;
+	err = offset_read(b->store, slice_str(group), p->id, &key, &value, &o);
+	if (!err && o.offset < 0)
+		err = ERR_NOT_FOUND;
 	if (!err)
-		*offset = found;
+		*offset = o.offset;
 	buf_fini(&key);
 	buf_fini(&value);
 	return err;
@@ -230,7 +315,10 @@ struct group_commit {
 static enum ks_err group_commit_apply(struct call *call, struct group *g)
 {
 	struct group_commit *c = (struct group_commit *)call;
+	enum ks_err err = coordinator_check_idle(call->broker->coordinator, c->group, call->why);
 
+	if (err)
+		return err;
 	for (size_t i = 0; i < c->count; i++) {
 		const struct group_offset *o = &c->offsets[i];
 		if (topic_is_gone(o->partition->topic))
@@ -242,6 +330,8 @@ static enum ks_err group_commit_apply(struct call *call, struct group *g)
 	for (size_t i = 0; i < c->count; i++)
 		offset_put(g->write, &g->key, c->group, c->offsets[i].partition,
 			   c->offsets[i].offset, g->now_ms);
+	if (c->count > 0)
+		coordinator_note_offsets(call->broker->coordinator, c->group);
 	return ERR_NONE;
 }
 
@@ -262,26 +352,19 @@ enum ks_err broker_group_commit(struct broker *b, const char *group,
 static enum ks_err group_delete_apply(struct call *call, struct group *g)
 {
 	struct group_commit *c = (struct group_commit *)call;
-	struct buf bounds[2] = {{0}, {0}};
-	struct store_iter *it = iter_group(call->broker->store, slice_str(c->group), bounds);
-	size_t deleted = 0;
+	enum ks_err err = coordinator_delete(call->broker->coordinator, slice_str(c->group), g);
 
-	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it), deleted++)
-		store_delete(g->write, CF_OFFSETS, store_iter_key(it));
-	enum ks_err err = store_iter_error(it, call->why);
-	store_iter_free(it);
-	buf_fini(&bounds[0]);
-	buf_fini(&bounds[1]);
-	if (!err && deleted == 0)
-		err = ks_fail(call->why, ERR_GROUP_ID_NOT_FOUND, "group \"%s\" has no offsets",
-			      c->group);
-	return err;
+	if (err == ERR_GROUP_ID_NOT_FOUND)
+		return ks_fail(call->why, err, "there is no group \"%s\"", c->group);
+	if (err)
+		return ks_fail(call->why, err, "group \"%s\" has members", c->group);
+	return ERR_NONE;
 }
 
 enum ks_err broker_group_delete(struct broker *b, const char *group, struct ks_why *why)
 {
 	struct group_commit c = {
-		.call = {.apply = group_delete_apply, .is_alone = true, .broker = b, .why = why},
+		.call = {.apply = group_delete_apply, .broker = b, .why = why},
 		.group = group,
 	};
 	enum ks_err err = group_name_check(group, why);

@@ -211,6 +211,7 @@ void topics_insert(struct topics *ts, struct topic *t)
 	ts->all[ts->all_count++] = t;
 	for (size_t i = 0; i < t->part_count; i++)
 		insert_part(ts, t, &t->parts[i]);
+	ts->version++;
 	pthread_rwlock_unlock(&ts->lock);
 }
 
@@ -219,6 +220,7 @@ void topics_grow(struct topics *ts, struct topic *t, const struct extent *e)
 	topic_add_part(t, e);
 	pthread_rwlock_wrlock(&ts->lock);
 	insert_part(ts, t, &t->parts[t->part_count - 1]);
+	ts->version++;
 	pthread_rwlock_unlock(&ts->lock);
 }
 
@@ -229,6 +231,7 @@ void topics_take_out(struct topics *ts, struct topic *t)
 	remove_at(ts->by_uuid, ts->count, place_uuid(ts, &t->uuid));
 	ts->count--;
 	ts->partitions -= (size_t)topic_partition_count(t);
+	ts->version++;
 	pthread_rwlock_unlock(&ts->lock);
 }
 
@@ -441,6 +444,11 @@ struct topic_uuid topic_uuid(const struct topic *t)
 int32_t topic_max_message_bytes(const struct topic *t)
 {
 	return atomic_load_explicit(&t->max_message_bytes, memory_order_relaxed);
+}
+
+bool topic_is_deleted(const struct topic *t)
+{
+	return topic_is_gone(t);
 }
 
 bool topic_wants_keys(const struct topic *t)

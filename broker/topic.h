@@ -75,6 +75,8 @@ struct topics {
 	struct id_range *ranges; /* of all of them, rising */
 	size_t range_count, range_cap;
 	size_t partitions; /* of all topics that are there */
+	/* owner: shard. Changes whenever a topic comes, goes or grows. */
+	uint64_t version;
 };
 
 void topics_init(struct topics *ts);

@@ -18,7 +18,7 @@
 #include "groups/names.h"
 #include "groups/parts.h"
 #include "groups/sorted.h"
-#include "groups/timers.h"
+#include "groups/deadlines.h"
 
 #define CONSUMER_EPOCH_LEAVE        (-1)
 #define CONSUMER_EPOCH_LEAVE_STATIC (-2) /* for a while: the instance will be back */
@@ -68,7 +68,7 @@ struct consumer_member {
 		struct slice name;
 		struct consumer_member *member;
 	} instance;
-	struct timer session, rebalance;
+	struct deadline session, rebalance;
 	bool is_changed; /* since it was last written down */
 	size_t bytes;    /* counted for it */
 };
@@ -84,7 +84,7 @@ struct consumer_group {
 
 	/* the group's own */
 	const struct consumer_options *options;
-	struct timers *timers;
+	struct deadlines *deadlines;
 	void *owner;
 	struct sorted instances; /* struct consumer_instance, by instance id */
 	struct sorted by_name;   /* struct interest: what is subscribed to by name, */
@@ -105,10 +105,10 @@ struct consumer_effects {
 void consumer_effects_clear(struct consumer_effects *fx); /* they were written */
 void consumer_effects_fini(struct consumer_effects *fx);
 
-/* No members. epoch: one that this name's group has had, or 0. options and timers outlive it. The group's
- * timers carry owner; those that are due go to consumer_expire. */
-struct consumer_group *consumer_new(const struct consumer_options *options, struct timers *timers,
-				    void *owner, int32_t epoch);
+/* No members. epoch: one that this name's group has had, or 0. options and deadlines outlive it. The group's
+ * deadlines carry owner; those that are due go to consumer_expire. */
+struct consumer_group *consumer_new(const struct consumer_options *options,
+				    struct deadlines *deadlines, void *owner, int32_t epoch);
 void consumer_free(struct consumer_group *g); /* g may be NULL */
 
 struct consumer_beat {
@@ -142,8 +142,8 @@ enum ks_err consumer_leave(struct consumer_group *g, struct slice member_id,
 			   struct slice instance_id, int32_t epoch, const struct moment *at,
 			   struct consumer_effects *fx);
 
-/* A timer of this group is due (and cleared): its member is fenced. */
-void consumer_expire(struct consumer_group *g, struct timer *t, const struct moment *at,
+/* A deadline of this group is due (and cleared): its member is fenced. */
+void consumer_expire(struct consumer_group *g, struct deadline *t, const struct moment *at,
 		     struct consumer_effects *fx);
 
 /* Whether a member may commit or fetch offsets. ERR_UNKNOWN_MEMBER_ID, ERR_STALE_MEMBER_EPOCH */

@@ -82,7 +82,7 @@ void connection_open(struct loop *l, int fd, const struct endpoint *e, const str
 	assert(!failed && "the socket is new and not blocking");
 	c->poll.data = c;
 	counter_add(&l->metrics.connections_opened, 1);
-	c->last_sign_ms = timers_now_ms(&l->timers);
+	c->last_sign_ms = loop_timers_now_ms(&l->timers);
 	TAILQ_INSERT_TAIL(&l->fresh, c, in_loop);
 	loop_watch_silence(l);
 	c->watched = UV_READABLE;
@@ -233,7 +233,7 @@ void connection_alive(struct connection *c, size_t bytes)
 	c->progress_bytes += bytes;
 	if (!c->has_spoken)
 		return;
-	c->last_sign_ms = timers_now_ms(&c->loop->timers);
+	c->last_sign_ms = loop_timers_now_ms(&c->loop->timers);
 	TAILQ_REMOVE(&c->loop->known, c, in_loop);
 	TAILQ_INSERT_TAIL(&c->loop->known, c, in_loop);
 }

@@ -208,7 +208,12 @@ void exchange_abort(struct exchange *x, const char *why)
 static void on_work_done(struct letter *l)
 {
 	struct exchange *x = from_letter(l, offsetof(struct exchange, offload_letter));
+	void (*back)(struct exchange *) = x->back;
+
+	x->back = NULL;
 	connection_unblocked(x->connection, x);
+	if (back) /* else it may be gone */
+		back(x);
 }
 
 static void run_work(struct job *j)
@@ -242,6 +247,13 @@ void exchange_offload(struct exchange *x, void (*work)(struct exchange *x))
 	offload(x, x->server->workers, work);
 }
 
+void exchange_offload_and_return(struct exchange *x, void (*work)(struct exchange *x),
+				 void (*back)(struct exchange *x))
+{
+	x->back = x->connection->is_dead ? NULL : back;
+	offload(x, x->server->workers, work);
+}
+
 void exchange_offload_compute(struct exchange *x, void (*work)(struct exchange *x))
 {
 	offload(x, x->server->compute_workers, work);
@@ -262,32 +274,43 @@ void exchange_post(struct exchange *x, void (*posted)(struct exchange *x))
 
 /* --- the beginning --- */
 
-struct exchange *exchange_new(struct connection *c, struct frame *frame, const char **why)
+static struct exchange *new_exchange(struct connection *c)
 {
-	struct request_header header;
-	const struct wire_api *api;
-	struct slice body;
-
-	if (request_header_read(slice_of(frame->data, frame->len), &header, &api, &body)) {
-		*why = "the header of its request is malformed";
-		return NULL;
-	}
-	bool is_unknown_version = !api && header.api_key == API_api_versions;
-	if (!api && !is_unknown_version) {
-		*why = wire_api_find(header.api_key)
-			       ? "it asked for a version of an API that is not served"
-			       : "it asked for an API that is not served";
-		return NULL;
-	}
 	struct exchange *x = take_spare(c->loop);
+
 	x->server = c->loop->server;
 	x->connection = c;
-	x->api = api;
-	x->header = header;
-	x->body = body;
+	x->received_ns = clock_monotonic_ns(broker_clock(x->server->options.broker));
+	return x;
+}
+
+static const char *read_header(struct exchange *x)
+{
+	if (request_header_read(slice_of(x->frame->data, x->frame->len), &x->header, &x->api,
+				&x->body))
+		return "the header of its request is malformed";
+	if (x->api || x->header.api_key == API_api_versions)
+		return NULL;
+	return wire_api_find(x->header.api_key)
+		       ? "it asked for a version of an API that is not served"
+		       : "it asked for an API that is not served";
+}
+
+struct exchange *exchange_new(struct connection *c, struct frame *frame)
+{
+	struct exchange *x = new_exchange(c);
+
 	x->frame = frame;
 	x->charged_bytes = frame->cap;
-	x->received_ns = clock_monotonic_ns(broker_clock(x->server->options.broker));
+	x->refusal = read_header(x);
+	return x;
+}
+
+struct exchange *exchange_new_refusal(struct connection *c, const char *why)
+{
+	struct exchange *x = new_exchange(c);
+
+	x->refusal = why;
 	return x;
 }
 
@@ -318,7 +341,9 @@ static bool decode(struct exchange *x)
 void exchange_start(struct exchange *x)
 {
 	x->is_started = true;
-	if (!x->api)
+	if (x->refusal)
+		exchange_abort(x, x->refusal);
+	else if (!x->api)
 		dispatch_unknown_version(x);
 	else if (decode(x))
 		dispatch(x);

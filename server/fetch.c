@@ -20,7 +20,7 @@
 /* An answer of less is not worth waiting for memory. */
 #define ROOM_LEAST_BYTES (1024 * 1024)
 
-static struct timers *timers_of(struct fetch *f)
+static struct loop_timers *timers_of(struct fetch *f)
 {
 	return &f->x->connection->loop->timers;
 }
@@ -53,7 +53,7 @@ static void end(struct fetch *f)
 {
 	f->state = FETCH_ENDING;
 	f->x->cancel = NULL;
-	timer_clear(timers_of(f), &f->timer);
+	loop_timer_clear(timers_of(f), &f->timer);
 	waiter_free(f->waiter); /* no further letter is posted */
 	f->waiter = NULL;
 	if (atomic_load(&f->is_wake_posted))
@@ -79,6 +79,12 @@ static bool is_enough(const struct fetch *f, uint64_t bytes)
 	return bytes >= f->bytes_min || f->is_late || f->is_cancelled;
 }
 
+/* To be asked after the waiter was armed: what comes later wakes it. */
+static bool has_news(const struct fetch *f)
+{
+	return is_enough(f, f->parked_bytes + fetch_growth(f)) || fetch_lost_topic(f);
+}
+
 /* Gives back what was read, which is too little, and waits for more; false: it has come meanwhile. */
 static bool park(struct fetch *f)
 {
@@ -92,7 +98,7 @@ static bool park(struct fetch *f)
 				waiter_watch(f->waiter, f->parts[i].partition);
 	}
 	waiter_arm(f->waiter);
-	if (is_enough(f, f->parked_bytes + fetch_growth(f)))
+	if (has_news(f))
 		return false;
 	f->state = FETCH_PARKED;
 	return true;
@@ -111,7 +117,6 @@ static void back_from_worker(struct exchange *x);
 static void read_on_worker(struct exchange *x)
 {
 	fetch_read(x->state, true);
-	exchange_post(x, back_from_worker);
 }
 
 /* false: it stands in line for memory. */
@@ -140,7 +145,7 @@ static void run(struct fetch *f, bool must_look)
 			if (!take_room(f))
 				return;
 			if (!fetch_read(f, false)) {
-				exchange_offload(f->x, read_on_worker);
+				exchange_offload_and_return(f->x, read_on_worker, back_from_worker);
 				return;
 			}
 		}
@@ -176,10 +181,8 @@ static void on_wake(struct letter *l)
 	if (f->state != FETCH_PARKED)
 		return;
 	waiter_arm(f->waiter);
-	uint64_t growth = fetch_growth(f);
-	/* Without growth something else has happened: a topic was deleted. */
-	if (growth == 0 || is_enough(f, f->parked_bytes + growth))
-		run(f, growth == 0);
+	if (has_news(f))
+		run(f, false);
 }
 
 static void on_memory(struct letter *l)
@@ -207,7 +210,7 @@ static void hurry(struct fetch *f)
 	/* Otherwise a worker comes back, or a letter comes. */
 }
 
-static void on_late(struct timer *t)
+static void on_late(struct loop_timer *t)
 {
 	struct fetch *f = (struct fetch *)((char *)t - offsetof(struct fetch, timer));
 
@@ -266,7 +269,7 @@ void handle_fetch(struct exchange *x, const struct fetch_request *request,
 	fetch_plan(f, request);
 	set_bounds(f, request);
 	if (!f->is_late)
-		timer_set(timers_of(f), &f->timer,
-			  timers_now_ms(timers_of(f)) + request->max_wait_ms);
+		loop_timer_set(timers_of(f), &f->timer,
+			  loop_timers_now_ms(timers_of(f)) + request->max_wait_ms);
 	run(f, false);
 }

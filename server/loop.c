@@ -117,15 +117,15 @@ void loop_watch_silence(struct loop *l)
 	int64_t due = silence_due(l);
 
 	if (due == INT64_MAX)
-		timer_clear(&l->timers, &l->silence_timer);
+		loop_timer_clear(&l->timers, &l->silence_timer);
 	else if (!l->silence_timer.place || l->silence_timer.due_ms > due)
-		timer_set(&l->timers, &l->silence_timer, due);
+		loop_timer_set(&l->timers, &l->silence_timer, due);
 }
 
-static void on_silence(struct timer *t)
+static void on_silence(struct loop_timer *t)
 {
 	struct loop *l = (struct loop *)((char *)t - offsetof(struct loop, silence_timer));
-	int64_t now = timers_now_ms(&l->timers);
+	int64_t now = loop_timers_now_ms(&l->timers);
 	struct connection *c;
 
 	while ((c = TAILQ_FIRST(&l->fresh)) && c->last_sign_ms + FRESH_MS <= now)
@@ -166,7 +166,7 @@ enum ks_err loop_start(struct loop *l, struct server *s, struct ks_why *why)
 	uv_prepare_init(&l->uv, &l->before_sleep);
 	l->before_sleep.data = l;
 	uv_prepare_start(&l->before_sleep, on_before_sleep);
-	timers_init(&l->timers, &l->uv);
+	loop_timers_init(&l->timers, &l->uv);
 	l->silence_timer.fire = on_silence;
 	loop_init_shortage(l);
 	pthread_mutex_init(&l->mtx, NULL);
@@ -182,10 +182,10 @@ static void close_loop(struct loop *l, void *unused)
 	(void)unused;
 	while ((c = TAILQ_FIRST(&l->fresh)) || (c = TAILQ_FIRST(&l->known)))
 		connection_kill(c);
-	timer_clear(&l->timers, &l->silence_timer);
-	timer_clear(&l->timers, &l->shortage_timer);
+	loop_timer_clear(&l->timers, &l->silence_timer);
+	loop_timer_clear(&l->timers, &l->shortage_timer);
 	if (l == l->server->loops)
-		timer_clear(&l->timers, &l->server->readers_timer);
+		loop_timer_clear(&l->timers, &l->server->readers_timer);
 	pthread_mutex_lock(&l->mtx);
 	l->phase = LOOP_CLOSING;
 	pthread_mutex_unlock(&l->mtx);
@@ -211,7 +211,7 @@ void loop_stop(struct loop *l)
 
 void loop_fini(struct loop *l)
 {
-	timers_fini(&l->timers);
+	loop_timers_fini(&l->timers);
 	exchange_free_spares(l);
 	metrics_fini(&l->metrics);
 	pthread_mutex_destroy(&l->mtx);

@@ -41,8 +41,8 @@ struct loop {
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_prepare_t before_sleep;
-	struct timers timers;
-	struct timer silence_timer, shortage_timer;
+	struct loop_timers timers;
+	struct loop_timer silence_timer, shortage_timer;
 
 	/* Those that have not sent a request yet, in the order of arrival, and the others, in the order of the last sign of
 	 * life. */

@@ -48,7 +48,7 @@ struct server {
 	struct job readers_job;
 
 	/* owner: loop 0 */
-	struct timer readers_timer;
+	struct loop_timer readers_timer;
 	int spare_fd; /* given up for a moment when file descriptors run out */
 
 	/* shared */

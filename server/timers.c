@@ -8,31 +8,31 @@
 
 static void tick(uv_timer_t *uv);
 
-int64_t timers_now_ms(const struct timers *ts)
+int64_t loop_timers_now_ms(const struct loop_timers *ts)
 {
 	return (int64_t)uv_now(ts->uv.loop);
 }
 
 /* The uv_timer runs for the earliest; it is left alone when it would come too early, which costs one idle tick at most. */
-static void rearm(struct timers *ts)
+static void rearm(struct loop_timers *ts)
 {
 	if (!ts->count) {
 		uv_timer_stop(&ts->uv);
 		return;
 	}
-	int64_t left = ts->heap[0]->due_ms - timers_now_ms(ts);
+	int64_t left = ts->heap[0]->due_ms - loop_timers_now_ms(ts);
 	uv_timer_start(&ts->uv, tick, left > 0 ? (uint64_t)left : 0, 0);
 }
 
-static void place(struct timers *ts, size_t at, struct timer *t)
+static void place(struct loop_timers *ts, size_t at, struct loop_timer *t)
 {
 	ts->heap[at] = t;
 	t->place = at + 1;
 }
 
-static void rise(struct timers *ts, size_t at)
+static void rise(struct loop_timers *ts, size_t at)
 {
-	struct timer *t = ts->heap[at];
+	struct loop_timer *t = ts->heap[at];
 
 	while (at > 0 && ts->heap[(at - 1) / 2]->due_ms > t->due_ms) {
 		place(ts, at, ts->heap[(at - 1) / 2]);
@@ -41,9 +41,9 @@ static void rise(struct timers *ts, size_t at)
 	place(ts, at, t);
 }
 
-static void sink(struct timers *ts, size_t at)
+static void sink(struct loop_timers *ts, size_t at)
 {
-	struct timer *t = ts->heap[at];
+	struct loop_timer *t = ts->heap[at];
 
 	for (;;) {
 		size_t child = 2 * at + 1;
@@ -57,10 +57,10 @@ static void sink(struct timers *ts, size_t at)
 	place(ts, at, t);
 }
 
-static void take_out(struct timers *ts, struct timer *t)
+static void take_out(struct loop_timers *ts, struct loop_timer *t)
 {
 	size_t at = t->place - 1;
-	struct timer *last = ts->heap[--ts->count];
+	struct loop_timer *last = ts->heap[--ts->count];
 
 	t->place = 0;
 	if (last == t)
@@ -70,7 +70,7 @@ static void take_out(struct timers *ts, struct timer *t)
 	sink(ts, last->place - 1);
 }
 
-void timer_set(struct timers *ts, struct timer *t, int64_t due_ms)
+void loop_timer_set(struct loop_timers *ts, struct loop_timer *t, int64_t due_ms)
 {
 	if (t->place)
 		take_out(ts, t);
@@ -85,7 +85,7 @@ void timer_set(struct timers *ts, struct timer *t, int64_t due_ms)
 		rearm(ts);
 }
 
-void timer_clear(struct timers *ts, struct timer *t)
+void loop_timer_clear(struct loop_timers *ts, struct loop_timer *t)
 {
 	if (!t->place)
 		return;
@@ -97,25 +97,25 @@ void timer_clear(struct timers *ts, struct timer *t)
 
 static void tick(uv_timer_t *uv)
 {
-	struct timers *ts = uv->data;
-	int64_t now = timers_now_ms(ts);
+	struct loop_timers *ts = uv->data;
+	int64_t now = loop_timers_now_ms(ts);
 
 	while (ts->count && ts->heap[0]->due_ms <= now) {
-		struct timer *t = ts->heap[0];
+		struct loop_timer *t = ts->heap[0];
 		take_out(ts, t);
 		t->fire(t);
 	}
 	rearm(ts);
 }
 
-void timers_init(struct timers *ts, uv_loop_t *loop)
+void loop_timers_init(struct loop_timers *ts, uv_loop_t *loop)
 {
-	*ts = (struct timers){.count = 0};
+	*ts = (struct loop_timers){.count = 0};
 	uv_timer_init(loop, &ts->uv);
 	ts->uv.data = ts;
 }
 
-void timers_fini(struct timers *ts)
+void loop_timers_fini(struct loop_timers *ts)
 {
 	assert(!ts->count && "nobody waits for a loop that is gone");
 	free(ts->heap);

@@ -8,24 +8,24 @@
 #include <uv.h>
 
 /* Embedded where it is needed; zero-initialise. */
-struct timer {
+struct loop_timer {
 	int64_t due_ms;
 	size_t place; /* 1 + place in the heap; 0: not set */
-	void (*fire)(struct timer *t);
+	void (*fire)(struct loop_timer *t);
 };
 
-struct timers {
+struct loop_timers {
 	uv_timer_t uv; /* closed by the loop's owner */
-	struct timer **heap;
+	struct loop_timer **heap;
 	size_t count, cap;
 };
 
-void timers_init(struct timers *ts, uv_loop_t *loop);
-void timers_fini(struct timers *ts); /* after the handle was closed */
-int64_t timers_now_ms(const struct timers *ts);
+void loop_timers_init(struct loop_timers *ts, uv_loop_t *loop);
+void loop_timers_fini(struct loop_timers *ts); /* after the handle was closed */
+int64_t loop_timers_now_ms(const struct loop_timers *ts);
 
 /* Sets it, or moves it. t->fire runs once, when due_ms has come. */
-void timer_set(struct timers *ts, struct timer *t, int64_t due_ms);
-void timer_clear(struct timers *ts, struct timer *t); /* also when it is not set */
+void loop_timer_set(struct loop_timers *ts, struct loop_timer *t, int64_t due_ms);
+void loop_timer_clear(struct loop_timers *ts, struct loop_timer *t); /* also when it is not set */
 
 #endif

@@ -48,7 +48,7 @@ static void on_check_slow(struct letter *letter)
 	}
 }
 
-static void on_shortage(struct timer *t)
+static void on_shortage(struct loop_timer *t)
 {
 	struct loop *l = (struct loop *)((char *)t - offsetof(struct loop, shortage_timer));
 	struct server *s = l->server;
@@ -64,7 +64,7 @@ static void on_shortage(struct timer *t)
 void loop_watch_shortage(struct loop *l)
 {
 	if (!l->shortage_timer.place && l->phase == LOOP_OPEN)
-		timer_set(&l->timers, &l->shortage_timer, timers_now_ms(&l->timers) + SHORTAGE_MS);
+		loop_timer_set(&l->timers, &l->shortage_timer, loop_timers_now_ms(&l->timers) + SHORTAGE_MS);
 }
 
 void loop_init_shortage(struct loop *l)
@@ -98,7 +98,7 @@ static void expire(struct job *j)
 		server_expire_readers(s);
 }
 
-static void on_readers_timer(struct timer *t)
+static void on_readers_timer(struct loop_timer *t)
 {
 	struct server *s = server_of(t, offsetof(struct server, readers_timer));
 	workers_submit(s->workers, &s->readers_job);
@@ -110,8 +110,8 @@ static void on_readers_letter(struct letter *letter)
 	struct loop *l = &s->loops[0];
 
 	if (l->phase == LOOP_OPEN)
-		timer_set(&l->timers, &s->readers_timer,
-			  timers_now_ms(&l->timers) + READER_KEEP_MS);
+		loop_timer_set(&l->timers, &s->readers_timer,
+			  loop_timers_now_ms(&l->timers) + READER_KEEP_MS);
 }
 
 void server_expire_readers(struct server *s)

@@ -59,7 +59,7 @@ class Broker:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [ksrun, "broker", "--config", str(self.dir / "broker.properties"), "--listen", f"127.0.0.1:{self.port}",
-                 "--data", str(self.dir / "data")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 "--http", "off", "--data", str(self.dir / "data")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.bootstrap = f"127.0.0.1:{self.port}"
         end = time.monotonic() + READY_S
         while not answers(self.port):

@@ -76,7 +76,7 @@ static void values_are_decoded_whole_or_not_at_all(void **state)
 	struct key_id ckey = key_cleaned(5);
 	uint64_t index;
 	uint32_t epoch;
-	int64_t offset, time;
+	struct stored_offset offset;
 
 	(void)state;
 	assert_strict(KEY_SLICE(a), ids_decode(v, &ids));
@@ -86,11 +86,40 @@ static void values_are_decoded_whole_or_not_at_all(void **state)
 	assert_strict(KEY_SLICE(p), producer_ids_decode(v, &next));
 	assert_true(producer_ids_decode(KEY_SLICE(p), &next));
 	assert_int_equal(next, INT64_C(1) << 40);
-	assert_strict(KEY_SLICE(c), value_offset_decode(v, &offset, &time));
+	assert_strict(KEY_SLICE(c), stored_offset_decode(v, &offset));
 	assert_strict(KEY_SLICE(d), log_start_decode(KEY_SLICE(key), v, &start));
 	assert_strict(KEY_SLICE(e), index_decode(KEY_SLICE(ikey), v, &entry));
 	assert_strict(KEY_SLICE(f), cleaned_decode(KEY_SLICE(ckey), v, &cleaned));
 	assert_strict(KEY_SLICE(key), log_start_decode(v, KEY_SLICE(d), &start));
+}
+
+static void offsets_of_clients_keep_what_was_committed(void **state)
+{
+	struct stored_offset before = {INT64_MAX, 1700000000000, 1700000001000, 7, slice_str("where")};
+	struct stored_offset o;
+	struct value_offset of_job = value_offset(9, 10);
+	struct buf value = {0};
+
+	(void)state;
+	stored_offset_encode(&value, &before);
+	assert_strict(buf_slice(&value), stored_offset_decode(v, &o));
+	assert_true(stored_offset_decode(buf_slice(&value), &o));
+	assert_int_equal(o.offset, INT64_MAX);
+	assert_int_equal(o.commit_time_ms, 1700000000000);
+	assert_int_equal(o.expire_time_ms, 1700000001000);
+	assert_int_equal(o.leader_epoch, 7);
+	assert_true(slice_equal(o.metadata, slice_str("where")));
+	buf_clear(&value);
+	before.offset = -2;
+	stored_offset_encode(&value, &before);
+	assert_true(stored_offset_decode(buf_slice(&value), &o));
+	assert_int_equal(o.offset, -2);
+	assert_true(stored_offset_decode(KEY_SLICE(of_job), &o));
+	assert_int_equal(o.offset, 9);
+	assert_int_equal(o.expire_time_ms, -1);
+	assert_int_equal(o.leader_epoch, -1);
+	assert_int_equal(o.metadata.len, 0);
+	buf_fini(&value);
 }
 
 static void topic_records_are_decoded_whole_or_not_at_all(void **state)
@@ -234,6 +263,7 @@ int main(void)
 		cmocka_unit_test(log_keys_sort_by_partition_then_offset),
 		cmocka_unit_test(index_keys_sort_by_time_even_before_1970),
 		cmocka_unit_test(values_are_decoded_whole_or_not_at_all),
+		cmocka_unit_test(offsets_of_clients_keep_what_was_committed),
 		cmocka_unit_test(topic_records_are_decoded_whole_or_not_at_all),
 		cmocka_unit_test(records_of_the_first_version_are_read),
 		cmocka_unit_test(how_far_compaction_came_is_told_in_full),

@@ -381,8 +381,9 @@ static void a_string_has_at_most_32767_bytes(void **state)
 		struct buf b = {0};
 		uint8_t varint[5], *text = xcalloc(1, len);
 		buf_append(&b, HEAD, sizeof HEAD - 1);
-		buf_append(&b, varint,
-			   (size_t)(varint_write_u32(varint, (uint32_t)len + 1) - varint));
+		size_t varint_len = (size_t)(varint_write_u32(varint, (uint32_t)len + 1) - varint);
+		assert_in_range(varint_len, 1, sizeof varint);
+		buf_append(&b, varint, varint_len < sizeof varint ? varint_len : sizeof varint);
 		buf_append(&b, text, len);
 		buf_append(&b, NULLS "\0", sizeof NULLS);
 		enum ks_err err = read_as(f, buf_slice(&b), 2, 4096);

@@ -124,7 +124,7 @@ static void log_request(const struct exchange *x, int64_t took_ns)
 	const struct log_field fields[] = {
 		LOG_STRING("client", x->connection->peer + 1),
 		LOG_SLICE("client_id", x->header.client_id),
-		LOG_STRING("api", x->api->name),
+		LOG_SLICE("api", x->api ? slice_str(x->api->name) : SLICE_NULL),
 		LOG_NUMBER("version", x->header.api_version),
 		LOG_NUMBER("correlation_id", x->header.correlation_id),
 		LOG_NUMBER("request_bytes", (int64_t)x->frame->len + 4),
@@ -146,6 +146,8 @@ static void take_note(const struct exchange *x)
 {
 	int64_t now_ns = clock_monotonic_ns(broker_clock(x->server->options.broker));
 
+	if (!x->frame)
+		return; /* it was refused before its bytes were read */
 	metrics_exchange(&loop_of(x)->metrics, x, now_ns);
 	if (log_is_on(LOG_DEBUG))
 		log_request(x, now_ns - x->received_ns);

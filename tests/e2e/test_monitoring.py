@@ -295,10 +295,15 @@ class Logs(Case):
     def test_people_read_the_fields_in_brackets(self):
         b = Broker(self, KS_LOG_FORMAT="text", http="off")
         b.exchange(struct.pack(">hhi", 77, 0, 1))
-        self.lines(b, "connection closed: it asked for an API that is not served (client=127.0.0.1)")
+        self.lines(b, "connection closed: it asked for an API that is not served (client=127.0.0.1 "
+                      "api_key=77 version=0)")
 
     def test_requests_are_logged_when_asked_for(self):
         b = Broker(self, KS_LOG="debug")
+        b.exchange(struct.pack(">hhi", 77, 0, 1))
+        with socket.create_connection(("127.0.0.1", b.port)) as s:
+            s.sendall(struct.pack(">i", 1 << 30))  # refused before there is a request
+            self.assertEqual(s.recv(1), b"")
         b.exchange(list_offsets_of(b"nowhere"))
         self.assertRegex(self.lines(b, 'msg="request"')[0],
                          r'level=debug module=server msg="request" client=127\.0\.0\.1 client_id=tester api=list_offsets '

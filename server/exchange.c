@@ -124,7 +124,7 @@ static void log_request(const struct exchange *x, int64_t took_ns)
 	const struct log_field fields[] = {
 		LOG_STRING("client", x->connection->peer + 1),
 		LOG_SLICE("client_id", x->header.client_id),
-		LOG_SLICE("api", x->api ? slice_str(x->api->name) : SLICE_NULL),
+		LOG_STRING("api", x->api->name),
 		LOG_NUMBER("version", x->header.api_version),
 		LOG_NUMBER("correlation_id", x->header.correlation_id),
 		LOG_NUMBER("request_bytes", (int64_t)x->frame->len + 4),
@@ -141,13 +141,13 @@ static void log_request(const struct exchange *x, int64_t took_ns)
 					: "");
 }
 
-/* While the request is still there. */
+/* While the request is still there. What was none counts among the refused connections. */
 static void take_note(const struct exchange *x)
 {
+	if (x->refusal)
+		return;
 	int64_t now_ns = clock_monotonic_ns(broker_clock(x->server->options.broker));
 
-	if (!x->frame)
-		return; /* it was refused before its bytes were read */
 	metrics_exchange(&loop_of(x)->metrics, x, now_ns);
 	if (log_is_on(LOG_DEBUG))
 		log_request(x, now_ns - x->received_ns);
@@ -327,6 +327,8 @@ static bool decode(struct exchange *x)
 		arena_max = ARENA_BYTES_MAX;
 	wire_reader_init(&r, x->body, x->header.api_version, x->api->first_flexible, &x->arena,
 			 arena_max);
+	/* As Kafka does: librdkafka 2.15 and 2.16 ask for all topics with three bytes too many. */
+	r.ignores_rest = true;
 	if (wire_read(&r, d, request)) {
 		char why[160];
 		snprintf(why, sizeof why, "its %s request of version %d is malformed%s%s",

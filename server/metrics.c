@@ -76,11 +76,9 @@ static void count_fetched(struct loop_metrics *m, const struct wire_out *out)
 
 void metrics_exchange(struct loop_metrics *m, const struct exchange *x, int64_t now_ns)
 {
+	struct api_metrics *a = of_api(m, x->api->key);
 	int64_t took = now_ns - x->received_ns;
 
-	if (!x->api)
-		return; /* of an API that is not served: its connection is counted when it is refused */
-	struct api_metrics *a = of_api(m, x->api->key);
 	tally_add(&a->ns, took > 0 ? (uint64_t)took : 0);
 	counter_add(&a->request_bytes, x->frame->len + 4);
 	counter_add(&a->response_bytes, x->out.total);

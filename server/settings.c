@@ -97,7 +97,8 @@ static const char *const unused[] = {
 #include "server/unused_keys.def"
 #undef UNUSED
 };
-#define UNUSED_COUNT (sizeof unused / sizeof *unused)
+#define KEY_BYTES_MAX 100
+#define UNUSED_COUNT  (sizeof unused / sizeof *unused)
 
 struct settings {
 	struct values values;
@@ -247,9 +248,11 @@ static enum ks_err unknown(const char *key, const char *origin, struct ks_why *w
 		names[count++] = broker_default_key(i);
 	for (size_t i = 0; i < UNUSED_COUNT; i++)
 		names[count++] = unused[i];
-	const char *near = suggest(key, names, count);
-	ks_fail(why, ERR_INVALID_CONFIG, "%s: no broker has a key \"%s\"%s%s%s", origin, key,
-		near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	/* What is longer than any of them was not meant to be one. */
+	const char *near = strlen(key) < KEY_BYTES_MAX ? suggest(key, names, count) : NULL;
+	ks_fail(why, ERR_INVALID_CONFIG, "%s: no broker has a key \"%.*s\"%s%s%s", origin,
+		KEY_BYTES_MAX, key, near ? "; did you mean \"" : "", near ? near : "",
+		near ? "\"?" : "");
 	free(names);
 	return ERR_INVALID_CONFIG;
 }

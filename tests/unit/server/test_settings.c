@@ -129,7 +129,8 @@ static void defaults_of_topics_reach_the_broker(void **state)
 	set(*state, "log.retention.hours", "25");
 	set(*state, "message.max.bytes", "2000000");
 	refused(*state, "log.cleanup.policy", "burn",
-		"here: log.cleanup.policy = \"burn\": want a list, with commas between, of: delete compact");
+		"here: log.cleanup.policy = \"burn\": want a list, with commas between, of: delete "
+		"compact");
 	apply(*state, &so, &bo);
 	assert_int_equal(bo.topic_default_count, 2);
 	assert_string_equal(bo.topic_defaults[0].key, "log.retention.hours");

@@ -163,6 +163,11 @@ enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
 	if (topic_is_gone(p->topic))
 		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "topic \"%s\" was deleted",
 			       p->topic->name);
+	if (!topic_retention(p->topic).is_deleted_by_age)
+		return ks_fail(
+			why, ERR_POLICY_VIOLATION,
+			"topic \"%s\" cannot be trimmed: its cleanup.policy has no \"delete\"",
+			p->topic->name);
 	if (offset == -1)
 		t.offset = high_watermark;
 	if (t.offset < 0 || t.offset > high_watermark)

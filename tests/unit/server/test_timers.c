@@ -5,12 +5,12 @@
 
 #define COUNT 200
 
-static struct timer timers[COUNT];
+static struct loop_timer timers[COUNT];
 static int fired[COUNT + 1];
 static int fired_count;
-static struct timers *set;
+static struct loop_timers *set;
 
-static void fire(struct timer *t)
+static void fire(struct loop_timer *t)
 {
 	fired[fired_count++] = (int)(t - timers);
 }
@@ -25,14 +25,14 @@ static void run(uv_loop_t *loop)
 	uv_run(loop, UV_RUN_DEFAULT);
 	uv_close((uv_handle_t *)&set->uv, NULL);
 	uv_run(loop, UV_RUN_DEFAULT);
-	timers_fini(set);
+	loop_timers_fini(set);
 	assert_int_equal(uv_loop_close(loop), 0);
 }
 
-static void setup(uv_loop_t *loop, struct timers *ts)
+static void setup(uv_loop_t *loop, struct loop_timers *ts)
 {
 	uv_loop_init(loop);
-	timers_init(ts, loop);
+	loop_timers_init(ts, loop);
 	set = ts;
 	fired_count = 0;
 	memset(timers, 0, sizeof timers);
@@ -43,14 +43,14 @@ static void setup(uv_loop_t *loop, struct timers *ts)
 static void they_fire_once_each_and_the_earlier_first(void **state)
 {
 	uv_loop_t loop;
-	struct timers ts;
+	struct loop_timers ts;
 	int64_t start;
 
 	(void)state;
 	setup(&loop, &ts);
 	start = timers_now_ms(&ts);
 	for (int i = 0; i < COUNT; i++)
-		timer_set(&ts, &timers[i], start + due(i));
+		loop_timer_set(&ts, &timers[i], start + due(i));
 	run(&loop);
 	assert_int_equal(fired_count, COUNT);
 	for (int i = 1; i < COUNT; i++)
@@ -60,20 +60,20 @@ static void they_fire_once_each_and_the_earlier_first(void **state)
 static void what_is_cleared_does_not_fire_and_what_is_moved_fires_where_it_went(void **state)
 {
 	uv_loop_t loop;
-	struct timers ts;
+	struct loop_timers ts;
 	int64_t start;
 
 	(void)state;
 	setup(&loop, &ts);
 	start = timers_now_ms(&ts);
 	for (int i = 0; i < COUNT; i++)
-		timer_set(&ts, &timers[i], start + due(i));
+		loop_timer_set(&ts, &timers[i], start + due(i));
 	for (int i = 0; i < COUNT; i++)
 		if (i % 3 == 0)
-			timer_clear(&ts, &timers[i]);
+			loop_timer_clear(&ts, &timers[i]);
 		else if (i % 3 == 1)
-			timer_set(&ts, &timers[i], start + 60 - due(i));
-	timer_clear(&ts, &timers[0]); /* twice is once */
+			loop_timer_set(&ts, &timers[i], start + 60 - due(i));
+	loop_timer_clear(&ts, &timers[0]); /* twice is once */
 	run(&loop);
 	assert_int_equal(fired_count, COUNT - (COUNT + 2) / 3);
 	int64_t before = 0;
@@ -85,21 +85,21 @@ static void what_is_cleared_does_not_fire_and_what_is_moved_fires_where_it_went(
 	}
 }
 
-static void set_again(struct timer *t)
+static void set_again(struct loop_timer *t)
 {
 	if (fired_count++ < 3)
-		timer_set(set, t, timers_now_ms(set));
+		loop_timer_set(set, t, timers_now_ms(set));
 }
 
 static void a_timer_may_set_itself_again(void **state)
 {
 	uv_loop_t loop;
-	struct timers ts;
+	struct loop_timers ts;
 
 	(void)state;
 	setup(&loop, &ts);
 	timers[0].fire = set_again;
-	timer_set(&ts, &timers[0], timers_now_ms(&ts));
+	loop_timer_set(&ts, &timers[0], timers_now_ms(&ts));
 	run(&loop);
 	assert_int_equal(fired_count, 4);
 }

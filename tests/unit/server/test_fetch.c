@@ -565,6 +565,28 @@ static void a_session_without_partitions_ends(void **state)
 			 ERR_FETCH_SESSION_ID_NOT_FOUND);
 }
 
+static void a_new_session_has_forgotten_nothing(void **state)
+{
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+	struct rig_fetch f;
+	int32_t zero = 0;
+	struct fetch_request_forgotten_topics_data forgotten = {.topic = slice_str("t"),
+								.partitions = {&zero, 1}};
+
+	rig_topic(r, "t", 1);
+	fetch_fill(&f, "t", 0, 0);
+	f.request.forgotten_topics_data.v = &forgotten;
+	f.request.forgotten_topics_data.n = 1;
+	const struct fetch_response *a = ask_session(r, fd, &f, 0, 0, true);
+	assert_int_not_equal(a->session_id, 0);
+	assert_int_equal(a->responses.n, 1);
+	f.request.forgotten_topics_data.n = 0;
+	rig_produce(r, fd, "t", "x");
+	a = ask_session(r, fd, &f, a->session_id, 1, false);
+	assert_int_equal(only(a)->high_watermark, 1);
+}
+
 static void a_session_waits_like_any_fetch(void **state)
 {
 	struct rig *r = *state;
@@ -864,6 +886,7 @@ int main(void)
 		TEST(a_session_belongs_to_no_connection),
 		TEST(epochs_out_of_order_and_unknown_sessions_are_refused),
 		TEST(a_session_without_partitions_ends),
+		TEST(a_new_session_has_forgotten_nothing),
 		TEST(a_session_waits_like_any_fetch),
 		TEST(a_request_that_was_overtaken_in_its_session_is_refused),
 		TEST_WITH(without_room_for_sessions_every_answer_is_full, setup_no_sessions),

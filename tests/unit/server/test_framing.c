@@ -137,6 +137,18 @@ static void a_version_that_is_not_served_closes_the_connection(void **state)
 	refused(*state, "\0\0\0\x0a\0\0\0\0\0\0\0\1\xff\xff", 14); /* Produce v0 */
 }
 
+/* As librdkafka 2.16 asks for all topics: their null takes four bytes and not one. */
+static void bytes_behind_a_request_are_ignored(void **state)
+{
+	static const uint8_t frame[] = "\0\0\0\x19\0\3\0\x0d\0\0\0\3\0\7rdkafka\0\0\0\0\0\1\0";
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+
+	rig_write(fd, frame, sizeof frame);
+	const struct metadata_response *m = rig_receive(r, fd, API_metadata, 13, 3);
+	assert_int_equal(m->brokers.n, 1);
+}
+
 static void a_malformed_request_closes_the_connection_behind_earlier_answers(void **state)
 {
 	struct rig *r = *state;
@@ -281,6 +293,39 @@ static void a_peer_that_does_not_read_is_not_read_and_harms_nobody(void **state)
 	rig_ask(r, deaf, API_api_versions, 0, &nothing);
 }
 
+/* --- silence --- */
+
+static int setup_impatient(void **state)
+{
+	struct rig *r = *state = rig_new();
+
+	r->so.idle_ms = 30;
+	rig_start(r);
+	return 0;
+}
+
+static void a_connection_on_which_nothing_happens_is_closed(void **state)
+{
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+
+	rig_ask(r, fd, API_api_versions, 0, &nothing);
+	assert_true(rig_is_closed(fd));
+}
+
+static void one_that_waits_for_its_answer_is_not_closed(void **state)
+{
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+	struct rig_fetch f;
+
+	rig_topic(r, "t", 1);
+	fetch_fill(&f, "t", 0, 200);
+	const struct fetch_response *a = rig_ask(r, fd, API_fetch, 4, &f.request);
+	assert_int_equal(a->responses.n, 1);
+	assert_true(rig_is_closed(fd));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +339,7 @@ int main(void)
 		TEST(other_protocols_close_the_connection),
 		TEST(an_unknown_api_closes_the_connection),
 		TEST(a_version_that_is_not_served_closes_the_connection),
+		TEST(bytes_behind_a_request_are_ignored),
 		TEST(a_malformed_request_closes_the_connection_behind_earlier_answers),
 		TEST(an_unknown_version_of_api_versions_is_answered_in_version_0),
 		TEST(a_client_that_calls_itself_nothing_is_told_so),
@@ -301,6 +347,8 @@ int main(void)
 		TEST(a_peer_that_stops_sending_still_gets_its_answers),
 		TEST(stopping_answers_what_waits),
 		TEST(a_peer_that_does_not_read_is_not_read_and_harms_nobody),
+		TEST_WITH(a_connection_on_which_nothing_happens_is_closed, setup_impatient),
+		TEST_WITH(one_that_waits_for_its_answer_is_not_closed, setup_impatient),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,9 @@ static void without_a_word_everything_is_kafkas_default(void **state)
 	assert_int_equal(bo.groups.initial_rebalance_delay_ms, 3000);
 	assert_int_equal(bo.groups.max_session_timeout_ms, 1800000);
 	assert_int_equal(bo.producer_expiration_ms, 86400000);
+	assert_int_equal(bo.compaction_check_ms, 15000);
+	assert_int_equal(bo.compaction_map_bytes, 134217728);
+	assert_false(bo.no_compaction);
 	assert_null(settings_data_dir(*state));
 }
 
@@ -129,7 +132,8 @@ static void defaults_of_topics_reach_the_broker(void **state)
 	set(*state, "log.retention.hours", "25");
 	set(*state, "message.max.bytes", "2000000");
 	refused(*state, "log.cleanup.policy", "burn",
-		"here: log.cleanup.policy = \"burn\": want a list, with commas between, of: delete compact");
+		"here: log.cleanup.policy = \"burn\": want a list, with commas between, of: delete "
+		"compact");
 	apply(*state, &so, &bo);
 	assert_int_equal(bo.topic_default_count, 2);
 	assert_string_equal(bo.topic_defaults[0].key, "log.retention.hours");

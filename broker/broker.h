@@ -163,7 +163,8 @@ enum ks_err broker_topic_change_configs(struct broker *b, const char *name,
 enum ks_err broker_topic_replace_configs(struct broker *b, const char *name,
 					 const struct config_entry *configs, size_t count,
 					 bool validate_only, struct ks_why *why);
-/* Raises the log start offset of a partition (DeleteRecords); offset -1: the high watermark. */
+/* Raises the log start offset of a partition (DeleteRecords); offset -1: the high watermark.
+ * ERR_OFFSET_OUT_OF_RANGE, ERR_POLICY_VIOLATION (a topic that is only compacted). */
 enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
 			int64_t *log_start_offset, struct ks_why *why);
 /* Gives the space of what was trimmed back to the file system; may take seconds. */

@@ -125,7 +125,8 @@ static void wake_in_time(struct coordinator *c)
 	shard_tick_by(&c->tick, to_ns(deadlines_next(&c->deadlines)));
 }
 
-/* Offsets are read from the store, which shows what the group of commands has put once that is written. */
+/* Offsets are read from the store, which shows what the group of commands has put once that is
+ * written. */
 static void fetch_and_answer(void *arg, enum ks_err err)
 {
 	struct errand *e = arg;
@@ -194,8 +195,8 @@ static void apply(struct task *t, struct group *g)
 	wake_in_time(c);
 }
 
-/* As Kafka makes them: the client's name or its instance id, then a random UUID. Random here, on the sender's
- * thread: the shard takes chance from outside. */
+/* As Kafka makes them: the client's name or its instance id, then a random UUID. Random here, on
+ * the sender's thread: the shard takes chance from outside. */
 static struct slice fresh_id(struct group_call *call)
 {
 	const struct join_group_request *q = call->request;

@@ -1,7 +1,7 @@
 /* coordinator_classic.c - JoinGroup, SyncGroup, Heartbeat, LeaveGroup; see coordinator_impl.h.
  *
- * Requests become the plain values of groups/classic.h, and its answers become responses. What a response
- * says of a group is copied: the group may change before it is sent.
+ * Requests become the plain values of groups/classic.h, and its answers become responses. What a
+ * response says of a group is copied: the group may change before it is sent.
  */
 #include "broker/coordinator_impl.h"
 

@@ -1,7 +1,7 @@
 /* coordinator_store.c - what is written of groups, and reading it back; see coordinator_impl.h.
  *
- * CF_GROUPS has a record for each group and, in the consumer protocol, for each member (groups/record.h).
- * Members follow the groups there, so one pass restores all.
+ * CF_GROUPS has a record for each group and, in the consumer protocol, for each member
+ * (groups/record.h). Members follow the groups there, so one pass restores all.
  */
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* target_wire.c - the target that is a cluster over the network: opening, partitions, records.
  *
- * A topic's handle is its name. Reading is the fetcher's: a cursor asks for what comes next when it has
- * nothing, and the target's wait fetches for all cursors. Appends are the sender's, which is started by
- * the first one.
+ * A topic's handle is its name. Reading is the fetcher's: a cursor asks for what comes next when
+ * it has nothing, and the target's wait fetches for all cursors. Appends are the sender's, which
+ * is started by the first one.
  */
 #include "cli/target_wire.h"
 

@@ -1,4 +1,5 @@
-/* target_wire_topics.c - topics of a cluster: which there are, making, growing and deleting them. */
+/* target_wire_topics.c - topics of a cluster: which there are, making, growing and deleting them.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -11,12 +11,12 @@
  *                                     v leader's sync came           |
  *                                   STABLE --------------------------+
  *
- * In PREPARING members join, each join parked; what ends it is the last member's join or the longest
- * rebalance timeout. From EMPTY it is a delay instead, so that a service that starts gets one
- * generation and not one per instance. Any state may become DEAD.
+ * In PREPARING members join, each join parked; what ends it is the last member's join or the
+ * longest rebalance timeout. From EMPTY it is a delay instead, so that a service that starts gets
+ * one generation and not one per instance. Any state may become DEAD.
  *
- * A generation is written down before anybody learns of it, and again with its assignments. So after a
- * restart it is the newest one that any member can know.
+ * A generation is written down before anybody learns of it, and again with its assignments. So
+ * after a restart it is the newest one that any member can know.
  */
 #include "groups/classic.h"
 
@@ -371,8 +371,8 @@ static void answer_returned(struct classic_group *g, struct classic_member *m,
 		a->skip_assignment = true;
 		return;
 	}
-	/* An older client that heard it leads would assign anew, which nobody waits for: it hears the
-	 * id it had before. */
+	/* An older client that heard it leads would assign anew, which nobody waits for: it hears
+	 * the id it had before. */
 	a->leader_id = g->former_id;
 	a->with_members = false;
 }
@@ -652,7 +652,8 @@ enum ks_err classic_check_commit(struct classic_group *g, int32_t generation,
 		return err;
 	if (generation != g->generation)
 		return ERR_ILLEGAL_GENERATION;
-	/* It heard of this generation and not of its assignment: what it would commit is from before. */
+	/* It heard of this generation and not of its assignment: what it would commit is from
+	 * before. */
 	if (g->state == CLASSIC_COMPLETING)
 		return ERR_REBALANCE_IN_PROGRESS;
 	session_begin(g, member_find(g, member_id), at);

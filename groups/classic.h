@@ -1,12 +1,12 @@
 /* classic.h - one group of the classic protocol: JoinGroup, SyncGroup, Heartbeat, LeaveGroup.
  *
  * A struct classic_group is state and nothing else: it reads no clock, touches no disk and answers
- * nobody. Its owner tells it what was asked and what time it is, and carries out the effects: writes
- * the group down (persist), then answers the calls that are complete. Joins and syncs may stay with
- * the group for minutes; each is answered exactly once, in the end by classic_end.
+ * nobody. Its owner tells it what was asked and what time it is, and carries out the effects:
+ * writes the group down (persist), then answers the calls that are complete. Joins and syncs may
+ * stay with the group for minutes; each is answered exactly once, in the end by classic_end.
  *
- * Facts: KIP-62 (session and rebalance timeout), KIP-134 (initial delay), KIP-345 (static members), KIP-394
- * (member id required), KIP-814 (static leader skips the assignment).
+ * Facts: KIP-62 (session and rebalance timeout), KIP-134 (initial delay), KIP-345 (static
+ * members), KIP-394 (member id required), KIP-814 (static leader skips the assignment).
  */
 #ifndef GROUPS_CLASSIC_H
 #define GROUPS_CLASSIC_H
@@ -109,8 +109,8 @@ struct classic_effects {
 void classic_effects_clear(struct classic_effects *fx);
 void classic_effects_fini(struct classic_effects *fx);
 
-/* Empty. generation: one that this name's group has had, or 0. options and deadlines outlive it. The group's
- * deadlines carry owner; those that are due go to classic_expire. */
+/* Empty. generation: one that this name's group has had, or 0. options and deadlines outlive it.
+ * The group's deadlines carry owner; those that are due go to classic_expire. */
 struct classic_group *classic_new(const struct classic_options *options,
 				  struct deadlines *deadlines, void *owner, int32_t generation);
 void classic_free(struct classic_group *g); /* no call is parked; g may be NULL */
@@ -166,9 +166,10 @@ struct classic_leaver {
 void classic_leave(struct classic_group *g, struct classic_leaver *leavers, size_t count,
 		   const struct moment *at, struct classic_effects *fx);
 
-/* Whether a commit of offsets is accepted; one counts as a heartbeat. generation < 0 without member: from
- * outside of the group, accepted while it is empty.
- *   ERR_UNKNOWN_MEMBER_ID, ERR_FENCED_INSTANCE_ID, ERR_ILLEGAL_GENERATION, ERR_REBALANCE_IN_PROGRESS */
+/* Whether a commit of offsets is accepted; one counts as a heartbeat. generation < 0 without
+ * member: from outside of the group, accepted while it is empty.
+ *   ERR_UNKNOWN_MEMBER_ID, ERR_FENCED_INSTANCE_ID, ERR_ILLEGAL_GENERATION, ERR_REBALANCE_IN_PROGRESS
+ */
 enum ks_err classic_check_commit(struct classic_group *g, int32_t generation,
 				 struct slice member_id, struct slice instance_id,
 				 const struct moment *at);

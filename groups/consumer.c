@@ -171,8 +171,8 @@ static bool is_subset(const struct parts *owned, const struct parts *of)
 	return true;
 }
 
-/* The epoch before is right too when the answer that told the new one was lost: the member then has no
- * more than it was assigned. */
+/* The epoch before is right too when the answer that told the new one was lost: the member then
+ * has no more than it was assigned. */
 static enum ks_err check_epoch(const struct consumer_member *m, const struct consumer_beat *b)
 {
 	if (b->epoch == m->epoch)

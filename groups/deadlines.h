@@ -1,9 +1,9 @@
 /* deadlines.h - which deadline is next, and which have passed.
  *
- * A heap that is cheap where groups are busy: a heartbeat moves a member's deadline back, and that is a
- * store into it, no work on the heap. The heap keeps the time that the deadline had when it was
- * placed; when that passes, it is looked at and, had it moved, placed anew. So a deadline costs one
- * step on the heap per timeout, however often it was moved.
+ * A heap that is cheap where groups are busy: a heartbeat moves a member's deadline back, and that
+ * is a store into it, no work on the heap. The heap keeps the time that the deadline had when it
+ * was placed; when that passes, it is looked at and, had it moved, placed anew. So a deadline
+ * costs one step on the heap per timeout, however often it was moved.
  *
  * Time is whatever its user counts in (milliseconds of a monotonic clock). Belongs to one thread.
  */

@@ -98,6 +98,30 @@ static void add_own(struct rows *r)
 	    slice_str(o->refuses_deletion ? "false" : "true"), "true");
 }
 
+/* What was said and is not told yet. What is told already is what became of it: ports, for
+ * instance. */
+static void add_settings(struct rows *r)
+{
+	const struct server_options *o = server_options_of(r->x->server);
+	size_t own = r->count;
+
+	for (size_t i = 0; i < o->setting_count; i++) {
+		const struct server_setting *s = &o->settings[i];
+		bool is_told = false;
+		for (size_t k = 0; k < own; k++)
+			is_told |= strcmp(r->v[k].key, s->key) == 0;
+		if (is_told)
+			continue;
+		r->v[r->count++] = (struct topic_config_row){
+			.key = s->key,
+			.value = s->value,
+			.source = s->is_default ? CONFIG_DEFAULT : CONFIG_OF_BROKER,
+			.type = s->type,
+			.is_default = s->is_default,
+			.is_read_only = true};
+	}
+}
+
 static const char *copy(struct exchange *x, const char *text)
 {
 	return text ? arena_strdup(&x->arena, text) : NULL;
@@ -114,9 +138,11 @@ struct topic_config_row *broker_config_rows(struct exchange *x, size_t *count)
 {
 	size_t n;
 	struct topic_config_row *topics = broker_configs(server_broker(x->server), &n);
-	struct rows r = {.x = x, .v = exchange_alloc(x, n + OWN_ROWS, sizeof *r.v)};
+	size_t settings = server_options_of(x->server)->setting_count;
+	struct rows r = {.x = x, .v = exchange_alloc(x, n + OWN_ROWS + settings, sizeof *r.v)};
 
 	add_own(&r);
+	add_settings(&r);
 	for (size_t i = 0; i < n; i++) {
 		struct topic_config_row *row = &r.v[r.count++];
 		*row = topics[i];

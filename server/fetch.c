@@ -92,6 +92,7 @@ static bool park(struct fetch *f)
 	fetch_unread(f);
 	settle_room(f);
 	if (!f->waiter) {
+		exchange_charge(f->x);
 		f->waiter = waiter_new_callback(on_grown, f);
 		for (size_t i = 0; i < f->count; i++)
 			if (f->parts[i].partition)

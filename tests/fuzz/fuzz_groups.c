@@ -1,7 +1,8 @@
-/* fuzz_groups.c - any bytes as what is stored of a group, and as what a member's metadata says of its topics.
+/* fuzz_groups.c - any bytes as what is stored of a group, and as what a member's metadata says of
+ * its topics.
  *
- * The first byte chooses. What is read must be written as the same bytes again, and must make a group or
- * be refused.
+ * The first byte chooses. What is read must be written as the same bytes again, and must make a
+ * group or be refused.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,5 +1,5 @@
-/* Random clients of the classic protocol: joins, syncs, heartbeats, departures, crashes, lost answers, time and
- * restarts. After every step the group is looked at whole. */
+/* Random clients of the classic protocol: joins, syncs, heartbeats, departures, crashes, lost
+ * answers, time and restarts. After every step the group is looked at whole. */
 #include "sim.h"
 
 #include "groups/classic.h"
@@ -103,8 +103,8 @@ static void hear_sync(struct world *w, struct client *c, const struct classic_an
 		c->generation = 0;
 		return;
 	}
-	/* It is what the leader gave this member, or who had its place, in this generation; or nothing when
-	 * the leader did not know of it. */
+	/* It is what the leader gave this member, or who had its place, in this generation; or
+	 * nothing when the leader did not know of it. */
 	expected_assignment(want, sizeof want, c->id, c->generation);
 	struct slice got = a->member->assignment;
 	sim_check(w->sim, got.data);

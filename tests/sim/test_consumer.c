@@ -1,7 +1,9 @@
-/* Random clients of the consumer protocol: heartbeats whose answers are lost or come late, partitions that are given up
- * slowly or never, departures, returns, crashes, topics that come, grow and go, time and restarts.
+/* Random clients of the consumer protocol: heartbeats whose answers are lost or come late,
+ * partitions that are given up slowly or never, departures, returns, crashes, topics that come,
+ * grow and go, time and restarts.
  *
- * Above all: of the clients that the group has as members no two have a partition at the same time.
+ * Above all: of the clients that the group has as members no two have a partition at the same
+ * time.
  */
 #include "sim.h"
 
@@ -341,8 +343,8 @@ static void beat(struct world *w, struct client *c, bool is_full, int lost_perce
 		w->told_epoch = m->epoch;
 	write_down(w);
 	if (sim_chance(w->sim, lost_percent)) {
-		/* It tells all again. Until it hears an answer it takes no more than it said it had: the
-		 * group may have counted on that. */
+		/* It tells all again. Until it hears an answer it takes no more than it said it
+		 * had: the group may have counted on that. */
 		c->has_said = c->is_told = false;
 		return;
 	}

@@ -137,6 +137,18 @@ static void a_version_that_is_not_served_closes_the_connection(void **state)
 	refused(*state, "\0\0\0\x0a\0\0\0\0\0\0\0\1\xff\xff", 14); /* Produce v0 */
 }
 
+/* As librdkafka 2.16 asks for all topics: their null takes four bytes and not one. */
+static void bytes_behind_a_request_are_ignored(void **state)
+{
+	static const uint8_t frame[] = "\0\0\0\x19\0\3\0\x0d\0\0\0\3\0\7rdkafka\0\0\0\0\0\1\0";
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+
+	rig_write(fd, frame, sizeof frame);
+	const struct metadata_response *m = rig_receive(r, fd, API_metadata, 13, 3);
+	assert_int_equal(m->brokers.n, 1);
+}
+
 static void a_malformed_request_closes_the_connection_behind_earlier_answers(void **state)
 {
 	struct rig *r = *state;
@@ -327,6 +339,7 @@ int main(void)
 		TEST(other_protocols_close_the_connection),
 		TEST(an_unknown_api_closes_the_connection),
 		TEST(a_version_that_is_not_served_closes_the_connection),
+		TEST(bytes_behind_a_request_are_ignored),
 		TEST(a_malformed_request_closes_the_connection_behind_earlier_answers),
 		TEST(an_unknown_version_of_api_versions_is_answered_in_version_0),
 		TEST(a_client_that_calls_itself_nothing_is_told_so),

@@ -226,6 +226,27 @@ static void underscores_of_a_variable_are_dots_and_dashes(void **state)
 	assert_string_equal(settings_data_dir(*state), "/x");
 }
 
+/* docs/broker.md has a row for each key that means something, with its default. */
+static void the_documentation_has_every_key_and_its_default(void **state)
+{
+	FILE *f = fopen("docs/broker.md", "re");
+	char text[65536], row[300];
+	const char *key, *value;
+
+	(void)state;
+	assert_non_null(f);
+	text[fread(text, 1, sizeof text - 1, f)] = 0;
+	fclose(f);
+	for (size_t i = 0; (key = settings_key(i, &value)); i++) {
+		if (value)
+			snprintf(row, sizeof row, "\n| `%s` | `%s` | ", key, value);
+		else
+			snprintf(row, sizeof row, "\n| `%s` | | ", key);
+		if (!strstr(text, row))
+			fail_msg("docs/broker.md has no row \"%s\"", row + 1);
+	}
+}
+
 /* --- listeners --- */
 
 static void listeners_have_names_hosts_and_what_is_told_to_clients(void **state)
@@ -310,6 +331,7 @@ int main(void)
 		SETTINGS_TEST(a_later_source_outranks_an_earlier_one),
 		SETTINGS_TEST(a_mistake_in_a_file_is_told_with_its_line),
 		SETTINGS_TEST(underscores_of_a_variable_are_dots_and_dashes),
+		SETTINGS_TEST(the_documentation_has_every_key_and_its_default),
 		SETTINGS_TEST(listeners_have_names_hosts_and_what_is_told_to_clients),
 		SETTINGS_TEST(listeners_that_make_no_sense_are_refused),
 		SETTINGS_TEST(the_command_line_replaces_all_listeners),

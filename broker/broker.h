@@ -163,7 +163,8 @@ enum ks_err broker_topic_change_configs(struct broker *b, const char *name,
 enum ks_err broker_topic_replace_configs(struct broker *b, const char *name,
 					 const struct config_entry *configs, size_t count,
 					 bool validate_only, struct ks_why *why);
-/* Raises the log start offset of a partition (DeleteRecords); offset -1: the high watermark. */
+/* Raises the log start offset of a partition (DeleteRecords); offset -1: the high watermark.
+ * ERR_OFFSET_OUT_OF_RANGE, ERR_POLICY_VIOLATION (a topic that is only compacted). */
 enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
 			int64_t *log_start_offset, struct ks_why *why);
 /* Gives the space of what was trimmed back to the file system; may take seconds. */
@@ -184,6 +185,7 @@ char *broker_topic_suggest(struct broker *b, const char *name);
 const char *topic_name(const struct topic *t);
 uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
+bool topic_is_deleted(const struct topic *t); /* or about to be; waiters are woken after it became true */
 struct topic_uuid topic_uuid(const struct topic *t); /* random, kept for the topic's life */
 /* Grows when partitions are added, at any time; never shrinks. */
 int32_t topic_partition_count(const struct topic *t);

@@ -122,10 +122,11 @@ static struct step step_begin(struct coordinator *c, struct group *g, int64_t no
 
 static void wake_in_time(struct coordinator *c)
 {
-	shard_tick_by(&c->tick, to_ns(timers_next(&c->timers)));
+	shard_tick_by(&c->tick, to_ns(deadlines_next(&c->deadlines)));
 }
 
-/* Offsets are read from the store, which shows what the group of commands has put once that is written. */
+/* Offsets are read from the store, which shows what the group of commands has put once that is
+ * written. */
 static void fetch_and_answer(void *arg, enum ks_err err)
 {
 	struct errand *e = arg;
@@ -194,8 +195,8 @@ static void apply(struct task *t, struct group *g)
 	wake_in_time(c);
 }
 
-/* As Kafka makes them: the client's name or its instance id, then a random UUID. Random here, on the sender's
- * thread: the shard takes chance from outside. */
+/* As Kafka makes them: the client's name or its instance id, then a random UUID. Random here, on
+ * the sender's thread: the shard takes chance from outside. */
 static struct slice fresh_id(struct group_call *call)
 {
 	const struct join_group_request *q = call->request;
@@ -229,7 +230,7 @@ void broker_group_call(struct broker *b, struct group_call *call)
 
 /* --- deadlines --- */
 
-static void expire(struct step *s, struct timer *t)
+static void expire(struct step *s, struct deadline *t)
 {
 	struct coordinator *c = s->c;
 	struct coordinated *x = t->owner;
@@ -248,13 +249,13 @@ static int64_t run_tick(void *arg, struct group *g, int64_t now_ns)
 {
 	struct coordinator *c = arg;
 	struct step s = step_begin(c, g, now_ns);
-	struct timer *t;
+	struct deadline *t;
 
 	if (g->failed)
 		return INT64_MAX;
-	for (int i = 0; i < EXPIRED_PER_TICK && (t = timers_due(&c->timers, s.at.ms)); i++)
+	for (int i = 0; i < EXPIRED_PER_TICK && (t = deadlines_due(&c->deadlines, s.at.ms)); i++)
 		expire(&s, t);
-	int64_t sweep_ms = coordinator_sweep(&s), next_ms = timers_next(&c->timers);
+	int64_t sweep_ms = coordinator_sweep(&s), next_ms = deadlines_next(&c->deadlines);
 	return to_ns(sweep_ms < next_ms ? sweep_ms : next_ms);
 }
 
@@ -486,7 +487,7 @@ void coordinator_free(struct coordinator *c, bool store_has_failed)
 	while (c->groups.count > 0)
 		coordinator_remove(c, c->groups.items[c->groups.count - 1]);
 	sorted_fini(&c->groups);
-	timers_fini(&c->timers);
+	deadlines_fini(&c->deadlines);
 	expressions_free(c->expressions);
 	names_fini(&c->assignors);
 	classic_effects_fini(&c->classic_fx);

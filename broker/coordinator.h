@@ -1,12 +1,12 @@
 /* coordinator.h - consumer groups over the wire: requests in, answers out, state in the store.
  *
- * It lives on the shard's thread. A request becomes a task; groups/ decides what it means; what changed is
- * put into the WriteBatch of the task's group, and the answer goes out when that is written
- * (group_after). So an answer never says what a crash could take back, and commits of offsets have one
- * order with everything else.
+ * It lives on the shard's thread. A request becomes a task; groups/ decides what it means; what
+ * changed is put into the WriteBatch of the task's group, and the answer goes out when that is
+ * written (group_after). So an answer never says what a crash could take back, and commits of
+ * offsets have one order with everything else.
  *
- * After a restart groups, generations, members and their assignments are as they were written; sessions
- * and timeouts begin anew.
+ * After a restart groups, generations, members and their assignments are as they were written;
+ * sessions and timeouts begin anew.
  */
 #ifndef BROKER_COORDINATOR_H
 #define BROKER_COORDINATOR_H

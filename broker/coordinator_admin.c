@@ -3,11 +3,6 @@
 
 #include "broker/coordinator_impl.h"
 
-#define ANSWER_BYTES_MAX (64 << 20) /* of one DescribeGroups: it may name one group often */
-
-/* Without access control everybody may READ, DELETE and DESCRIBE. */
-#define GROUP_OPERATIONS (1 << 3 | 1 << 6 | 1 << 8)
-
 static const char *state_of(const struct coordinated *x)
 {
 	if (x->consumer)
@@ -112,8 +107,9 @@ static void describe(struct step *s, struct group_call *call, struct slice name,
 	const struct coordinated *x = coordinator_find(s->c, name);
 
 	to->group_id = name;
-	to->authorized_operations = q->include_authorized_operations ? GROUP_OPERATIONS : INT32_MIN;
-	if (call->arena->total_bytes > ANSWER_BYTES_MAX) {
+	to->authorized_operations =
+		q->include_authorized_operations ? COORDINATOR_GROUP_OPERATIONS : INT32_MIN;
+	if (call->arena->total_bytes > COORDINATOR_ANSWER_BYTES_MAX) {
 		to->error_code = (int16_t)ERR_MESSAGE_TOO_LARGE;
 		return;
 	}

@@ -1,7 +1,7 @@
 /* coordinator_classic.c - JoinGroup, SyncGroup, Heartbeat, LeaveGroup; see coordinator_impl.h.
  *
- * Requests become the plain values of groups/classic.h, and its answers become responses. What a response
- * says of a group is copied: the group may change before it is sent.
+ * Requests become the plain values of groups/classic.h, and its answers become responses. What a
+ * response says of a group is copied: the group may change before it is sent.
  */
 #include "broker/coordinator_impl.h"
 
@@ -134,7 +134,7 @@ static void become_classic(struct step *s, struct coordinated *x)
 	coordinator_delete_records(s, x);
 	consumer_free(x->consumer);
 	x->consumer = NULL;
-	x->classic = classic_new(&c->classic_options, &c->timers, x, generation);
+	x->classic = classic_new(&c->classic_options, &c->deadlines, x, generation);
 	if (had_record)
 		coordinator_put_classic(s, x);
 }

@@ -1,8 +1,8 @@
 /* coordinator_consumer.c - ConsumerGroupHeartbeat, ConsumerGroupDescribe; see coordinator_impl.h.
  *
- * On the wire topics have uuids, in groups/ numbers. A topic that is gone has no uuid any more after a
- * restart: its partitions are then left out of what a member is told, which comes to the same, for
- * the member is to give them up.
+ * On the wire topics have uuids, in groups/ numbers. A topic that is gone has no uuid any more
+ * after a restart: its partitions are then left out of what a member is told, which comes to the
+ * same, for the member is to give them up.
  */
 #include "broker/coordinator_impl.h"
 
@@ -78,7 +78,7 @@ static void become_consumer(struct step *s, struct coordinated *x)
 	coordinator_delete_records(s, x);
 	classic_free(x->classic);
 	x->classic = NULL;
-	x->consumer = consumer_new(&c->consumer_options, &c->timers, x, epoch);
+	x->consumer = consumer_new(&c->consumer_options, &c->deadlines, x, epoch);
 }
 
 static bool is_busy_classic(const struct coordinated *x)
@@ -86,7 +86,8 @@ static bool is_busy_classic(const struct coordinated *x)
 	return x->classic && x->classic->state != CLASSIC_EMPTY;
 }
 
-/* ERR_GROUP_ID_NOT_FOUND: none, or one of the classic protocol with members. ERR_GROUP_MAX_SIZE_REACHED */
+/* ERR_GROUP_ID_NOT_FOUND: none, or one of the classic protocol with members.
+ * ERR_GROUP_MAX_SIZE_REACHED */
 static enum ks_err group_of(struct step *s, struct slice name, bool may_make,
 			    struct coordinated **out)
 {
@@ -371,9 +372,6 @@ static void describe_member(struct broker *b, struct group_call *call,
 		to->subscribed_topic_names.v[i] = coordinator_copy(call, m->topics.v[i]);
 }
 
-/* Without access control everybody may READ, DELETE and DESCRIBE. */
-#define GROUP_OPERATIONS (1 << 3 | 1 << 6 | 1 << 8)
-
 static void describe(struct step *s, struct group_call *call, struct slice name,
 		     struct consumer_group_describe_response_group *to)
 {
@@ -381,7 +379,12 @@ static void describe(struct step *s, struct group_call *call, struct slice name,
 	const struct coordinated *x = coordinator_find(s->c, name);
 
 	to->group_id = name;
-	to->authorized_operations = q->include_authorized_operations ? GROUP_OPERATIONS : INT32_MIN;
+	to->authorized_operations =
+		q->include_authorized_operations ? COORDINATOR_GROUP_OPERATIONS : INT32_MIN;
+	if (call->arena->total_bytes > COORDINATOR_ANSWER_BYTES_MAX) {
+		to->error_code = (int16_t)ERR_MESSAGE_TOO_LARGE;
+		return;
+	}
 	if (!x || !x->consumer) {
 		to->error_code = (int16_t)ERR_GROUP_ID_NOT_FOUND;
 		to->error_message = slice_str(x ? "the group is not of the consumer protocol"

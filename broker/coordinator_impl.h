@@ -42,9 +42,9 @@ struct coordinator {
 
 	/* owner: shard */
 	struct tick tick;
-	struct timers timers; /* ms of the monotonic clock; owner: a struct coordinated */
-	struct sorted groups; /* struct coordinated */
-	size_t bytes;         /* of all groups */
+	struct deadlines deadlines; /* ms of the monotonic clock; owner: a struct coordinated */
+	struct sorted groups;       /* struct coordinated */
+	size_t bytes;               /* of all groups */
 	bool is_ending;
 	struct expressions *expressions;
 
@@ -95,6 +95,10 @@ void coordinator_reply(struct step *s, struct errand *e);
 
 /* --- memory of answers --- */
 
+/* One answer may name many groups, or one often: of more than this the rest gets
+ * MESSAGE_TOO_LARGE. */
+#define COORDINATOR_ANSWER_BYTES_MAX (64 << 20)
+
 /* Zeroed; NULL for nothing. */
 void *coordinator_alloc(struct group_call *c, size_t count, size_t size);
 struct slice coordinator_copy(struct group_call *c, struct slice text); /* null stays null */
@@ -114,7 +118,7 @@ void coordinator_put_consumer(struct step *s, struct coordinated *x);
 /* Deletes what is written of the group's state, not its offsets. */
 void coordinator_delete_records(struct step *s, struct coordinated *x);
 
-/* --- the APIs. Those that return nothing reply themselves; the others have filled the response. --- */
+/* --- the APIs: those that get the errand reply themselves, the others fill the response --- */
 
 void coordinator_join(struct step *s, struct errand *e);
 void coordinator_sync(struct step *s, struct errand *e);
@@ -133,6 +137,10 @@ void coordinator_delete_offsets(struct step *s, struct group_call *call);
 void coordinator_list(struct step *s, struct group_call *call);
 void coordinator_describe(struct step *s, struct group_call *call);
 void coordinator_delete_groups(struct step *s, struct group_call *call);
+
+/* What everybody may do with a group, as long as there is no access control: READ, DELETE,
+ * DESCRIBE. */
+#define COORDINATOR_GROUP_OPERATIONS (1 << 3 | 1 << 6 | 1 << 8)
 
 /* Fills the answer of a call that is refused as a whole. */
 void coordinator_refuse(struct group_call *c, enum ks_err err);

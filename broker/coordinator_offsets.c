@@ -1,11 +1,10 @@
 /* coordinator_offsets.c - OffsetCommit, OffsetFetch, OffsetDelete; see coordinator_impl.h.
  *
- * Offsets are in CF_OFFSETS by the partition's number; a topic that was deleted and made anew has none.
+ * Offsets are in CF_OFFSETS by the partition's number; a topic that was deleted and made anew has
+ * none.
  */
 #include "broker/coordinator_impl.h"
 #include "broker/offsets.h"
-
-#define ANSWER_BYTES_MAX (64 << 20) /* of one OffsetFetch: it may name many groups, or one often */
 
 static int16_t code(enum ks_err err)
 {
@@ -299,7 +298,7 @@ static void fetch_group(struct coordinator *c, struct group_call *call,
 	enum ks_err err = check_fetch(c, q);
 
 	to->group_id = q->group_id;
-	if (call->arena->total_bytes > ANSWER_BYTES_MAX)
+	if (call->arena->total_bytes > COORDINATOR_ANSWER_BYTES_MAX)
 		err = ERR_MESSAGE_TOO_LARGE;
 	to->error_code = code(err);
 	if (err)

@@ -166,6 +166,6 @@ void coordinator_refuse(struct group_call *c, enum ks_err err)
 		refuse_consumer_describe(c, err);
 		break;
 	default:
-		assert(!"not a request of the group protocols");
+		assert(0 && "not a request of the group protocols");
 	}
 }

@@ -1,7 +1,7 @@
 /* coordinator_store.c - what is written of groups, and reading it back; see coordinator_impl.h.
  *
- * CF_GROUPS has a record for each group and, in the consumer protocol, for each member (groups/record.h).
- * Members follow the groups there, so one pass restores all.
+ * CF_GROUPS has a record for each group and, in the consumer protocol, for each member
+ * (groups/record.h). Members follow the groups there, so one pass restores all.
  */
 #include <stdlib.h>
 
@@ -107,7 +107,7 @@ static bool load_classic(struct coordinator *c, struct coordinated *x, struct sl
 	arena_reset(&c->arena);
 	if (x->classic || x->consumer || !classic_record_decode(value, &c->arena, &r))
 		return false;
-	x->classic = classic_new(&c->classic_options, &c->timers, x, 0);
+	x->classic = classic_new(&c->classic_options, &c->deadlines, x, 0);
 	return classic_restore(x->classic, &r, at);
 }
 
@@ -118,7 +118,7 @@ static bool load_consumer(struct coordinator *c, struct coordinated *x, struct s
 	arena_reset(&c->arena);
 	if (x->classic || x->consumer || !consumer_group_record_decode(value, &c->arena, &r))
 		return false;
-	x->consumer = consumer_new(&c->consumer_options, &c->timers, x, 0);
+	x->consumer = consumer_new(&c->consumer_options, &c->deadlines, x, 0);
 	return consumer_restore(x->consumer, &r);
 }
 

@@ -1,7 +1,7 @@
 /* coordinator_sweep.c - offsets and groups that expire (KIP-211); see coordinator_impl.h.
  *
- * Every offsets.retention.check.interval.ms all offsets are looked at, a few thousand in a tick, so that
- * nobody waits long for the shard. Then empty groups without offsets are forgotten.
+ * Every offsets.retention.check.interval.ms all offsets are looked at, a few thousand in a tick,
+ * so that nobody waits long for the shard. Then empty groups without offsets are forgotten.
  *
  * An offset expires when nobody has used it for the retention time:
  *

@@ -1,7 +1,7 @@
 /* coordinator_topics.c - the groups' view of topics, expressions included.
  *
- * Topics have rising numbers and stay in memory once made, so an expression looks at each topic once:
- * what was made since it last looked. Deleted ones are passed over when it is asked.
+ * Topics have rising numbers and stay in memory once made, so an expression looks at each topic
+ * once: what was made since it last looked. Deleted ones are passed over when it is asked.
  */
 #include <stdlib.h>
 

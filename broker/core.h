@@ -22,8 +22,8 @@ struct broker {
 	struct store *store;
 	struct shard *shard;
 	struct retention *retention;
-	struct compaction *compaction;
 	struct coordinator *coordinator; /* what is in it: owner: shard */
+	struct compaction *compaction;
 
 	struct topics topics;
 	struct job_table *jobs;

@@ -132,8 +132,8 @@ static bool add_value(struct trim *t, int64_t from, struct slice value)
 	return true;
 }
 
-/* Adds the batches between the index entry and the offset to the position. What the store has counts,
- * not what the tail has: compaction may have taken some of it. */
+/* Adds the batches between the index entry and the offset to the position. What the store has
+ * counts, not what the tail has: compaction may have taken some of it. */
 static enum ks_err find_position(struct trim *t, struct ks_why *why)
 {
 	struct partition *p = t->partition;
@@ -163,6 +163,11 @@ enum ks_err broker_trim(struct broker *b, struct partition *p, int64_t offset,
 	if (topic_is_gone(p->topic))
 		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "topic \"%s\" was deleted",
 			       p->topic->name);
+	if (!topic_retention(p->topic).is_deleted_by_age)
+		return ks_fail(
+			why, ERR_POLICY_VIOLATION,
+			"topic \"%s\" cannot be trimmed: its cleanup.policy has no \"delete\"",
+			p->topic->name);
 	if (offset == -1)
 		t.offset = high_watermark;
 	if (t.offset < 0 || t.offset > high_watermark)

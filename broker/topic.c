@@ -1,4 +1,5 @@
-/* topic.c - see topic.h; and what broker.h has for looking at topics. Changing them: topic_change.c. */
+/* topic.c - see topic.h; and what broker.h has for looking at topics. Changing them:
+ * topic_change.c. */
 #include "broker/topic.h"
 
 #include <assert.h>
@@ -272,7 +273,8 @@ struct topic_uuid topic_uuid_new(void)
 {
 	struct topic_uuid u;
 
-	/* Written in base64, as Kafka's tools do, none begins with '-', which looks like an option. */
+	/* Written in base64, as Kafka's tools do, none begins with '-', which looks like an
+	 * option. */
 	do
 		random_bytes(u.bytes, sizeof u.bytes);
 	while (u.bytes[0] >> 2 == 62);
@@ -444,6 +446,11 @@ struct topic_uuid topic_uuid(const struct topic *t)
 int32_t topic_max_message_bytes(const struct topic *t)
 {
 	return atomic_load_explicit(&t->max_message_bytes, memory_order_relaxed);
+}
+
+bool topic_is_deleted(const struct topic *t)
+{
+	return topic_is_gone(t);
 }
 
 bool topic_wants_keys(const struct topic *t)

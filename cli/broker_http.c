@@ -6,7 +6,10 @@
 
 #include "base/log.h"
 
-bool address_split(char *text, char **host, uint16_t *port)
+#define HTTP_DEFAULT "127.0.0.1:8092"
+
+/* "host:port", "[::1]:port" or ":port"; *host is within text, which is changed. */
+static bool address_split(char *text, char **host, uint16_t *port)
 {
 	char *colon = strrchr(text, ':'), *end;
 
@@ -42,11 +45,11 @@ static int open_at(const char *host, uint16_t port, bool is_default, struct http
 	return EXIT_DONE;
 }
 
-int broker_http_open(const struct options *o, struct http **out)
+int broker_http_open(const struct options *o, const struct settings *s, struct http **out)
 {
-	const char *given = options_text(o, "http");
-	bool is_default = !options_given(o, "http") && !getenv("KS_HTTP");
-	char *text = xstrdup(given), *host;
+	const char *option = options_text(o, "http");
+	const char *set = option ? option : settings_http(s);
+	char *text = xstrdup(set ? set : HTTP_DEFAULT), *host;
 	uint16_t port;
 	int code = EXIT_DONE;
 
@@ -54,9 +57,10 @@ int broker_http_open(const struct options *o, struct http **out)
 	if (!strcmp(text, "off"))
 		code = EXIT_DONE;
 	else if (!address_split(text, &host, &port))
-		code = say_usage("--http \"%s\": it is HOST:PORT, or off", given);
+		code = say_usage("%s \"%s\": it is HOST:PORT, or off",
+				 option ? "--http" : "http.listener", set);
 	else
-		code = open_at(host, port, is_default, out);
+		code = open_at(host, port, !set, out);
 	free(text);
 	return code;
 }

@@ -108,7 +108,7 @@ int verb_broker(const struct options *o)
 		code = serve_options(o, settings, &so, &bo);
 	if (code == EXIT_DONE) {
 		signals_start();
-		code = broker_http_open(o, &h);
+		code = broker_http_open(o, settings, &h);
 	}
 	if (code == EXIT_DONE)
 		code = open_and_serve(&bo, &so, h);

@@ -1,9 +1,9 @@
 /* assignor_uniform.c - the uniform assignor; see assignor.h.
  *
- * Two ways. When all members read the same topics, everybody gets total/members partitions and some one
- * more: it is known beforehand how many each may keep. Otherwise what can be kept is kept, the rest goes
- * to whoever has least, and then partitions move from those who have most to those who have least,
- * topic by topic, as long as that helps.
+ * Two ways. When all members read the same topics, everybody gets total/members partitions and
+ * some one more: it is known beforehand how many each may keep. Otherwise what can be kept is
+ * kept, the rest goes to whoever has least, and then partitions move from those who have most to
+ * those who have least, topic by topic, as long as that helps.
  */
 #include "groups/assignor.h"
 
@@ -123,8 +123,8 @@ static bool all_read_the_same(const struct deal *d)
 	return true;
 }
 
-/* Raises the loads to level, in the order of the members, as far as partitions go. next: where to look for one
- * that nobody has. */
+/* Raises the loads to level, in the order of the members, as far as partitions go. next: where to
+ * look for one that nobody has. */
 static void fill(struct deal *d, size_t level, size_t *next)
 {
 	for (size_t i = 0; i < d->member_count; i++)

@@ -11,12 +11,12 @@
  *                                     v leader's sync came           |
  *                                   STABLE --------------------------+
  *
- * In PREPARING members join, each join parked; what ends it is the last member's join or the longest
- * rebalance timeout. From EMPTY it is a delay instead, so that a service that starts gets one
- * generation and not one per instance. Any state may become DEAD.
+ * In PREPARING members join, each join parked; what ends it is the last member's join or the
+ * longest rebalance timeout. From EMPTY it is a delay instead, so that a service that starts gets
+ * one generation and not one per instance. Any state may become DEAD.
  *
- * A generation is written down before anybody learns of it, and again with its assignments. So after a
- * restart it is the newest one that any member can know.
+ * A generation is written down before anybody learns of it, and again with its assignments. So
+ * after a restart it is the newest one that any member can know.
  */
 #include "groups/classic.h"
 
@@ -46,13 +46,13 @@ static void move(struct classic_group *g, enum classic_state next)
 
 /* --- making, ending --- */
 
-struct classic_group *classic_new(const struct classic_options *options, struct timers *timers,
-				  void *owner, int32_t generation)
+struct classic_group *classic_new(const struct classic_options *options,
+				  struct deadlines *deadlines, void *owner, int32_t generation)
 {
 	struct classic_group *g = xcalloc(1, sizeof *g);
 
 	g->options = options;
-	g->timers = timers;
+	g->deadlines = deadlines;
 	g->owner = g->rebalance.owner = owner;
 	g->generation = generation;
 	g->bytes = sizeof *g;
@@ -67,7 +67,7 @@ void classic_free(struct classic_group *g)
 		member_remove(g, member_at(g, 0));
 	while (g->pending.count > 0)
 		pending_remove(g, g->pending.items[0]);
-	timer_clear(g->timers, &g->rebalance);
+	deadline_clear(g->deadlines, &g->rebalance);
 	assert(g->support_count == 0 && g->bytes == sizeof *g + names_bytes(&g->topics));
 	free(g->support);
 	sorted_fini(&g->members);
@@ -147,7 +147,7 @@ static void accept_sync(void *call, const struct classic_member *m, struct class
 static void session_begin(struct classic_group *g, struct classic_member *m,
 			  const struct moment *at)
 {
-	timer_set(g->timers, &m->session, at->ms + m->session_timeout_ms);
+	deadline_set(g->deadlines, &m->session, at->ms + m->session_timeout_ms);
 }
 
 /* The session of one that waited was not watched meanwhile. */
@@ -238,19 +238,19 @@ static void begin_generation(struct classic_group *g, const struct moment *at,
 		session_begin(g, m, at);
 	}
 	g->unsynced = g->members.count;
-	timer_set(g->timers, &g->rebalance, at->ms + rebalance_timeout_ms(g));
+	deadline_set(g->deadlines, &g->rebalance, at->ms + rebalance_timeout_ms(g));
 }
 
 static void finish_joins(struct classic_group *g, const struct moment *at,
 			 struct classic_effects *fx)
 {
 	assert(g->state == CLASSIC_PREPARING);
-	timer_clear(g->timers, &g->rebalance);
+	deadline_clear(g->deadlines, &g->rebalance);
 	drop_absent(g, at, fx);
 	if (g->members.count > 0 && !elect_leader(g)) {
 		/* Only static members are left, and all are away. */
 		g->is_initial = false;
-		timer_set(g->timers, &g->rebalance, at->ms + rebalance_timeout_ms(g));
+		deadline_set(g->deadlines, &g->rebalance, at->ms + rebalance_timeout_ms(g));
 		return;
 	}
 	g->generation = g->generation == INT32_MAX ? 1 : g->generation + 1;
@@ -288,7 +288,7 @@ static void begin_delay(struct classic_group *g, const struct moment *at)
 	g->has_newcomer = false;
 	g->delay_ms = g->options->initial_delay_ms;
 	g->delay_left_ms = left > 0 ? left : 0;
-	timer_set(g->timers, &g->rebalance, at->ms + g->delay_ms);
+	deadline_set(g->deadlines, &g->rebalance, at->ms + g->delay_ms);
 }
 
 static void prepare(struct classic_group *g, const struct moment *at, struct classic_effects *fx)
@@ -296,7 +296,7 @@ static void prepare(struct classic_group *g, const struct moment *at, struct cla
 	bool was_empty = g->state == CLASSIC_EMPTY;
 
 	abandon_syncs(g, at, fx);
-	timer_clear(g->timers, &g->rebalance);
+	deadline_clear(g->deadlines, &g->rebalance);
 	g->is_initial = false;
 	move(g, CLASSIC_PREPARING);
 	if (was_empty)
@@ -304,7 +304,7 @@ static void prepare(struct classic_group *g, const struct moment *at, struct cla
 	else if (all_have_joined(g))
 		finish_joins(g, at, fx);
 	else
-		timer_set(g->timers, &g->rebalance, at->ms + rebalance_timeout_ms(g));
+		deadline_set(g->deadlines, &g->rebalance, at->ms + rebalance_timeout_ms(g));
 }
 
 static void prepare_or_finish(struct classic_group *g, const struct moment *at,
@@ -329,7 +329,7 @@ static void end_delay(struct classic_group *g, const struct moment *at, struct c
 	g->has_newcomer = false;
 	g->delay_left_ms -= g->delay_ms < g->delay_left_ms ? g->delay_ms : g->delay_left_ms;
 	g->delay_ms = next;
-	timer_set(g->timers, &g->rebalance, at->ms + next);
+	deadline_set(g->deadlines, &g->rebalance, at->ms + next);
 }
 
 /* --- joining --- */
@@ -345,7 +345,7 @@ static void add(struct classic_group *g, const struct classic_join *j, struct sl
 	park_join(g, m, j->call, fx);
 	/* It cannot send heartbeats before it knows its id. A client that gave up meanwhile is not
 	 * to stay for ever. */
-	timer_set(g->timers, &m->session, at->ms + g->options->new_member_timeout_ms);
+	deadline_set(g->deadlines, &m->session, at->ms + g->options->new_member_timeout_ms);
 	prepare_or_finish(g, at, fx);
 }
 
@@ -371,8 +371,8 @@ static void answer_returned(struct classic_group *g, struct classic_member *m,
 		a->skip_assignment = true;
 		return;
 	}
-	/* An older client that heard it leads would assign anew, which nobody waits for: it hears the
-	 * id it had before. */
+	/* An older client that heard it leads would assign anew, which nobody waits for: it hears
+	 * the id it had before. */
 	a->leader_id = g->former_id;
 	a->with_members = false;
 }
@@ -414,7 +414,7 @@ static void join_new(struct classic_group *g, const struct classic_join *j, cons
 		return;
 	}
 	m = pending_add(g, j->fresh_id);
-	timer_set(g->timers, &m->session, at->ms + j->session_timeout_ms);
+	deadline_set(g->deadlines, &m->session, at->ms + j->session_timeout_ms);
 	refuse_join(j, ERR_MEMBER_ID_REQUIRED, fx);
 }
 
@@ -519,7 +519,7 @@ static void mark_synced(struct classic_group *g, struct classic_member *m)
 		return;
 	m->is_unsynced = false;
 	if (--g->unsynced == 0)
-		timer_clear(g->timers, &g->rebalance);
+		deadline_clear(g->deadlines, &g->rebalance);
 }
 
 /* Who is not mentioned gets an empty assignment. */
@@ -652,7 +652,8 @@ enum ks_err classic_check_commit(struct classic_group *g, int32_t generation,
 		return err;
 	if (generation != g->generation)
 		return ERR_ILLEGAL_GENERATION;
-	/* It heard of this generation and not of its assignment: what it would commit is from before. */
+	/* It heard of this generation and not of its assignment: what it would commit is from
+	 * before. */
 	if (g->state == CLASSIC_COMPLETING)
 		return ERR_REBALANCE_IN_PROGRESS;
 	session_begin(g, member_find(g, member_id), at);
@@ -694,7 +695,7 @@ static void expire_session(struct classic_group *g, struct classic_member *m,
 	prepare_or_finish(g, at, fx);
 }
 
-void classic_expire(struct classic_group *g, struct timer *t, const struct moment *at,
+void classic_expire(struct classic_group *g, struct deadline *t, const struct moment *at,
 		    struct classic_effects *fx)
 {
 	if (t == &g->rebalance)
@@ -711,11 +712,12 @@ void classic_end(struct classic_group *g, enum ks_err err, struct classic_effect
 		struct classic_member *m = member_at(g, i);
 		answer_join(g, m, err, fx);
 		answer_sync(g, m, err, &never, fx);
-		timer_clear(g->timers, &m->session);
+		deadline_clear(g->deadlines, &m->session);
 	}
 	for (size_t i = 0; i < g->pending.count; i++)
-		timer_clear(g->timers, &((struct classic_member *)g->pending.items[i])->session);
-	timer_clear(g->timers, &g->rebalance);
+		deadline_clear(g->deadlines,
+			       &((struct classic_member *)g->pending.items[i])->session);
+	deadline_clear(g->deadlines, &g->rebalance);
 	move(g, CLASSIC_DEAD);
 }
 
@@ -855,7 +857,7 @@ bool classic_restore(struct classic_group *g, const struct classic_record *r,
 	}
 	if (g->state == CLASSIC_COMPLETING) {
 		g->unsynced = g->members.count;
-		timer_set(g->timers, &g->rebalance, at->ms + rebalance_timeout_ms(g));
+		deadline_set(g->deadlines, &g->rebalance, at->ms + rebalance_timeout_ms(g));
 	}
 	return true;
 }

@@ -1,12 +1,12 @@
 /* classic.h - one group of the classic protocol: JoinGroup, SyncGroup, Heartbeat, LeaveGroup.
  *
  * A struct classic_group is state and nothing else: it reads no clock, touches no disk and answers
- * nobody. Its owner tells it what was asked and what time it is, and carries out the effects: writes
- * the group down (persist), then answers the calls that are complete. Joins and syncs may stay with
- * the group for minutes; each is answered exactly once, in the end by classic_end.
+ * nobody. Its owner tells it what was asked and what time it is, and carries out the effects:
+ * writes the group down (persist), then answers the calls that are complete. Joins and syncs may
+ * stay with the group for minutes; each is answered exactly once, in the end by classic_end.
  *
- * Facts: KIP-62 (session and rebalance timeout), KIP-134 (initial delay), KIP-345 (static members), KIP-394
- * (member id required), KIP-814 (static leader skips the assignment).
+ * Facts: KIP-62 (session and rebalance timeout), KIP-134 (initial delay), KIP-345 (static
+ * members), KIP-394 (member id required), KIP-814 (static leader skips the assignment).
  */
 #ifndef GROUPS_CLASSIC_H
 #define GROUPS_CLASSIC_H
@@ -15,7 +15,7 @@
 #include "groups/moment.h"
 #include "groups/names.h"
 #include "groups/sorted.h"
-#include "groups/timers.h"
+#include "groups/deadlines.h"
 
 enum classic_state {
 	CLASSIC_EMPTY,
@@ -56,7 +56,7 @@ struct classic_member {
 	bool is_new;                 /* its first join is parked: it does not send heartbeats */
 	bool is_unsynced;            /* has not asked for its assignment of this generation */
 	bool is_pending;             /* was given its id and has not joined with it yet */
-	struct timer session;
+	struct deadline session;
 };
 
 struct classic_group {
@@ -74,7 +74,7 @@ struct classic_group {
 
 	/* the group's own */
 	const struct classic_options *options;
-	struct timers *timers;
+	struct deadlines *deadlines;
 	void *owner;
 	struct sorted instances; /* struct classic_instance, by instance id */
 	struct classic_support *support;
@@ -85,7 +85,7 @@ struct classic_group {
 	bool has_newcomer;
 	int32_t delay_ms, delay_left_ms;
 	struct slice former_id;
-	struct timer rebalance; /* the end of the delay, of the joins or of the syncs */
+	struct deadline rebalance; /* the end of the delay, of the joins or of the syncs */
 };
 
 /* One call that is complete. What it points to is valid until the group's next step. */
@@ -109,10 +109,10 @@ struct classic_effects {
 void classic_effects_clear(struct classic_effects *fx);
 void classic_effects_fini(struct classic_effects *fx);
 
-/* Empty. generation: one that this name's group has had, or 0. options and timers outlive it. The group's
- * timers carry owner; those that are due go to classic_expire. */
-struct classic_group *classic_new(const struct classic_options *options, struct timers *timers,
-				  void *owner, int32_t generation);
+/* Empty. generation: one that this name's group has had, or 0. options and deadlines outlive it.
+ * The group's deadlines carry owner; those that are due go to classic_expire. */
+struct classic_group *classic_new(const struct classic_options *options,
+				  struct deadlines *deadlines, void *owner, int32_t generation);
 void classic_free(struct classic_group *g); /* no call is parked; g may be NULL */
 
 struct classic_join {
@@ -166,15 +166,16 @@ struct classic_leaver {
 void classic_leave(struct classic_group *g, struct classic_leaver *leavers, size_t count,
 		   const struct moment *at, struct classic_effects *fx);
 
-/* Whether a commit of offsets is accepted; one counts as a heartbeat. generation < 0 without member: from
- * outside of the group, accepted while it is empty.
- *   ERR_UNKNOWN_MEMBER_ID, ERR_FENCED_INSTANCE_ID, ERR_ILLEGAL_GENERATION, ERR_REBALANCE_IN_PROGRESS */
+/* Whether a commit of offsets is accepted; one counts as a heartbeat. generation < 0 without
+ * member: from outside of the group, accepted while it is empty.
+ *   ERR_UNKNOWN_MEMBER_ID, ERR_FENCED_INSTANCE_ID, ERR_ILLEGAL_GENERATION, ERR_REBALANCE_IN_PROGRESS
+ */
 enum ks_err classic_check_commit(struct classic_group *g, int32_t generation,
 				 struct slice member_id, struct slice instance_id,
 				 const struct moment *at);
 
-/* A timer of this group is due (and cleared). */
-void classic_expire(struct classic_group *g, struct timer *t, const struct moment *at,
+/* A deadline of this group is due (and cleared). */
+void classic_expire(struct classic_group *g, struct deadline *t, const struct moment *at,
 		    struct classic_effects *fx);
 
 /* Answers all parked calls with err; the group is dead from here on. */

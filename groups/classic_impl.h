@@ -1,4 +1,5 @@
-/* classic_impl.h - what classic.c asks of classic_member.c: who is in the group and what they support.
+/* classic_impl.h - what classic.c asks of classic_member.c: who is in the group and what they
+ * support.
  *
  * Nothing here decides about the group's state.
  */
@@ -36,7 +37,8 @@ void pending_remove(struct classic_group *g, struct classic_member *m);
 bool member_matches(const struct classic_member *m, const struct classic_join *j);
 /* Whether a member of this type and protocols could be in the group. */
 bool protocols_fit(const struct classic_group *g, const struct classic_join *j);
-/* The protocol that all members support and most prefer; there is one. Valid until a member changes. */
+/* The protocol that all members support and most prefer; there is one. Valid until a member
+ * changes. */
 struct slice protocol_select(const struct classic_group *g);
 int32_t rebalance_timeout_ms(const struct classic_group *g);
 /* What the members' metadata say about topics. */

@@ -226,7 +226,7 @@ static struct classic_member *member_new(const struct classic_group *g, struct s
 
 static void member_free(struct classic_member *m)
 {
-	assert(!m->join_call && !m->sync_call && !timer_is_set(&m->session));
+	assert(!m->join_call && !m->sync_call && !deadline_is_set(&m->session));
 	text_free(&m->id);
 	text_free(&m->instance_id);
 	text_free(&m->client_id);
@@ -298,7 +298,7 @@ void member_remove(struct classic_group *g, struct classic_member *m)
 		g->unsynced--;
 	if (g->leader == m)
 		g->leader = g->members.count > 0 ? member_at(g, 0) : NULL;
-	timer_clear(g->timers, &m->session);
+	deadline_clear(g->deadlines, &m->session);
 	member_free(m);
 }
 
@@ -323,7 +323,7 @@ void pending_remove(struct classic_group *g, struct classic_member *m)
 {
 	g->bytes -= member_bytes(m);
 	sorted_remove(&g->pending, m);
-	timer_clear(g->timers, &m->session);
+	deadline_clear(g->deadlines, &m->session);
 	member_free(m);
 }
 

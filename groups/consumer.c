@@ -24,13 +24,13 @@ static struct consumer_member *member_of_instance(const struct consumer_group *g
 
 /* --- making, ending --- */
 
-struct consumer_group *consumer_new(const struct consumer_options *options, struct timers *timers,
-				    void *owner, int32_t epoch)
+struct consumer_group *consumer_new(const struct consumer_options *options,
+				    struct deadlines *deadlines, void *owner, int32_t epoch)
 {
 	struct consumer_group *g = xcalloc(1, sizeof *g);
 
 	g->options = options;
-	g->timers = timers;
+	g->deadlines = deadlines;
 	g->owner = owner;
 	g->epoch = g->target_epoch = epoch;
 	g->bytes = sizeof *g;
@@ -61,8 +61,8 @@ static void member_free(struct consumer_group *g, struct consumer_member *m)
 	sorted_remove(&g->members, m);
 	if (m->instance_id.data)
 		sorted_remove(&g->instances, &m->instance);
-	timer_clear(g->timers, &m->session);
-	timer_clear(g->timers, &m->rebalance);
+	deadline_clear(g->deadlines, &m->session);
+	deadline_clear(g->deadlines, &m->rebalance);
 	g->bytes -= m->bytes;
 	text_free(&m->id);
 	text_free(&m->instance_id);
@@ -171,8 +171,8 @@ static bool is_subset(const struct parts *owned, const struct parts *of)
 	return true;
 }
 
-/* The epoch before is right too when the answer that told the new one was lost: the member then has no
- * more than it was assigned. */
+/* The epoch before is right too when the answer that told the new one was lost: the member then
+ * has no more than it was assigned. */
 static enum ks_err check_epoch(const struct consumer_member *m, const struct consumer_beat *b)
 {
 	if (b->epoch == m->epoch)
@@ -368,7 +368,7 @@ enum ks_err consumer_heartbeat(struct consumer_group *g, const struct consumer_b
 	if (g->epoch > g->target_epoch)
 		target_update(g, fx);
 	*is_news = reconcile(g, m, b, at, fx) || is_full(b);
-	timer_set(g->timers, &m->session, at->ms + g->options->session_timeout_ms);
+	deadline_set(g->deadlines, &m->session, at->ms + g->options->session_timeout_ms);
 	for (size_t i = 0; i < fx->member_count; i++)
 		count_bytes(g, fx->members[i]);
 	*member = m;
@@ -395,7 +395,7 @@ static void leave_for_a_while(struct consumer_group *g, struct consumer_member *
 	ownership_drop(g, m);
 	parts_clear(&m->revoking);
 	ownership_take(g, m);
-	timer_clear(g->timers, &m->rebalance);
+	deadline_clear(g->deadlines, &m->rebalance);
 	m->state = CONSUMER_MEMBER_STABLE;
 	m->epoch = CONSUMER_EPOCH_LEAVE_STATIC;
 	member_changed(m, fx);
@@ -419,7 +419,7 @@ enum ks_err consumer_leave(struct consumer_group *g, struct slice member_id,
 	return ERR_NONE;
 }
 
-void consumer_expire(struct consumer_group *g, struct timer *t, const struct moment *at,
+void consumer_expire(struct consumer_group *g, struct deadline *t, const struct moment *at,
 		     struct consumer_effects *fx)
 {
 	fence(g, t->subject, at, fx);
@@ -549,8 +549,8 @@ void consumer_restored(struct consumer_group *g, const struct moment *at)
 {
 	for (size_t i = 0; i < g->members.count; i++) {
 		struct consumer_member *m = member_at(g, i);
-		timer_set(g->timers, &m->session, at->ms + g->options->session_timeout_ms);
+		deadline_set(g->deadlines, &m->session, at->ms + g->options->session_timeout_ms);
 		if (m->state == CONSUMER_MEMBER_UNREVOKED)
-			timer_set(g->timers, &m->rebalance, at->ms + m->rebalance_timeout_ms);
+			deadline_set(g->deadlines, &m->rebalance, at->ms + m->rebalance_timeout_ms);
 	}
 }

@@ -1,13 +1,14 @@
-/* consumer.h - one group of the consumer protocol (KIP-848): members that heartbeat, a broker that assigns.
+/* consumer.h - one group of the consumer protocol (KIP-848): members that heartbeat, a broker that
+ * assigns.
  *
- * A struct consumer_group is state and nothing else, as classic.h says of the classic protocol. There are
- * no parked calls here: each heartbeat is answered at once, with the partitions that its member may have
- * now.
+ * A struct consumer_group is state and nothing else, as classic.h says of the classic protocol.
+ * There are no parked calls here: each heartbeat is answered at once, with the partitions that its
+ * member may have now.
  *
  * Three epochs. The group's is raised when members or topics change. The target's follows when the
- * assignor has run for that epoch: then every member has a target. A member's own follows when it has
- * given up what the target takes away from it; what the target gives it comes as soon as nobody else
- * has it. So no partition ever has two owners.
+ * assignor has run for that epoch: then every member has a target. A member's own follows when it
+ * has given up what the target takes away from it; what the target gives it comes as soon as
+ * nobody else has it. So no partition ever has two owners.
  */
 #ifndef GROUPS_CONSUMER_H
 #define GROUPS_CONSUMER_H
@@ -18,7 +19,7 @@
 #include "groups/names.h"
 #include "groups/parts.h"
 #include "groups/sorted.h"
-#include "groups/timers.h"
+#include "groups/deadlines.h"
 
 #define CONSUMER_EPOCH_LEAVE        (-1)
 #define CONSUMER_EPOCH_LEAVE_STATIC (-2) /* for a while: the instance will be back */
@@ -68,7 +69,7 @@ struct consumer_member {
 		struct slice name;
 		struct consumer_member *member;
 	} instance;
-	struct timer session, rebalance;
+	struct deadline session, rebalance;
 	bool is_changed; /* since it was last written down */
 	size_t bytes;    /* counted for it */
 };
@@ -84,7 +85,7 @@ struct consumer_group {
 
 	/* the group's own */
 	const struct consumer_options *options;
-	struct timers *timers;
+	struct deadlines *deadlines;
 	void *owner;
 	struct sorted instances; /* struct consumer_instance, by instance id */
 	struct sorted by_name;   /* struct interest: what is subscribed to by name, */
@@ -105,10 +106,10 @@ struct consumer_effects {
 void consumer_effects_clear(struct consumer_effects *fx); /* they were written */
 void consumer_effects_fini(struct consumer_effects *fx);
 
-/* No members. epoch: one that this name's group has had, or 0. options and timers outlive it. The group's
- * timers carry owner; those that are due go to consumer_expire. */
-struct consumer_group *consumer_new(const struct consumer_options *options, struct timers *timers,
-				    void *owner, int32_t epoch);
+/* No members. epoch: one that this name's group has had, or 0. options and deadlines outlive it.
+ * The group's deadlines carry owner; those that are due go to consumer_expire. */
+struct consumer_group *consumer_new(const struct consumer_options *options,
+				    struct deadlines *deadlines, void *owner, int32_t epoch);
 void consumer_free(struct consumer_group *g); /* g may be NULL */
 
 struct consumer_beat {
@@ -124,8 +125,8 @@ struct consumer_beat {
 	bool has_owned;
 	const struct parts *owned; /* what the member says it has; settled */
 };
-/* A heartbeat; on success member is its sender, and is_news tells whether the answer carries what it is
- * assigned. On an error nothing has changed:
+/* A heartbeat; on success member is its sender, and is_news tells whether the answer carries what
+ * it is assigned. On an error nothing has changed:
  *   ERR_UNKNOWN_MEMBER_ID       and it does not join
  *   ERR_FENCED_MEMBER_EPOCH     not the member's epoch: it must give up everything and join
  *   ERR_FENCED_INSTANCE_ID      another member has the instance id
@@ -142,8 +143,8 @@ enum ks_err consumer_leave(struct consumer_group *g, struct slice member_id,
 			   struct slice instance_id, int32_t epoch, const struct moment *at,
 			   struct consumer_effects *fx);
 
-/* A timer of this group is due (and cleared): its member is fenced. */
-void consumer_expire(struct consumer_group *g, struct timer *t, const struct moment *at,
+/* A deadline of this group is due (and cleared): its member is fenced. */
+void consumer_expire(struct consumer_group *g, struct deadline *t, const struct moment *at,
 		     struct consumer_effects *fx);
 
 /* Whether a member may commit or fetch offsets. ERR_UNKNOWN_MEMBER_ID, ERR_STALE_MEMBER_EPOCH */
@@ -166,8 +167,9 @@ struct consumer_group_record {
 	size_t topic_count;
 };
 void consumer_record_make(const struct consumer_group *g, struct consumer_group_record *r);
-/* A member is written as it is: a record of it is a struct consumer_member without what is the group's own. First the
- * group, which is new, then its members in any order; then consumer_restored. false: no group can be like that. */
+/* A member is written as it is: a record of it is a struct consumer_member without what is the
+ * group's own. First the group, which is new, then its members in any order; then
+ * consumer_restored. false: no group can be like that. */
 bool consumer_restore(struct consumer_group *g, const struct consumer_group_record *r);
 bool consumer_restore_member(struct consumer_group *g, const struct consumer_member *r);
 /* Sessions and timeouts begin anew. */

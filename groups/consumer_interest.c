@@ -1,7 +1,7 @@
 /* consumer_interest.c - from subscriptions to topics; see consumer_impl.h.
  *
- * Many members are subscribed to the same few names: each name is looked up once for all of them, and
- * again only when the source of topics says that something has changed.
+ * Many members are subscribed to the same few names: each name is looked up once for all of them,
+ * and again only when the source of topics says that something has changed.
  */
 #include <assert.h>
 

@@ -186,9 +186,9 @@ static void take_step(struct consumer_group *g, struct consumer_member *m, struc
 		m->epoch = s->epoch;
 	}
 	if (m->state == CONSUMER_MEMBER_UNREVOKED)
-		timer_set(g->timers, &m->rebalance, at->ms + m->rebalance_timeout_ms);
+		deadline_set(g->deadlines, &m->rebalance, at->ms + m->rebalance_timeout_ms);
 	else
-		timer_clear(g->timers, &m->rebalance);
+		deadline_clear(g->deadlines, &m->rebalance);
 	member_changed(m, fx);
 }
 

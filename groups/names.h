@@ -1,6 +1,7 @@
 /* names.h - a set of names, in their order. The bytes are its own.
  *
- * It is made in one go: names_append each, in any order and as often as they come, then names_settle.
+ * It is made in one go: names_append each, in any order and as often as they come, then
+ * names_settle.
  */
 #ifndef GROUPS_NAMES_H
 #define GROUPS_NAMES_H

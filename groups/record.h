@@ -1,7 +1,8 @@
-/* record.h - how groups are written down: keys and values of CF_GROUPS, byte by byte in docs/storage.md.
+/* record.h - how groups are written down: keys and values of CF_GROUPS, byte by byte in
+ * docs/storage.md.
  *
- * A decoder takes any bytes: it refuses what is too short, too long or out of order, and allocates no
- * more than the bytes account for.
+ * A decoder takes any bytes: it refuses what is too short, too long or out of order, and allocates
+ * no more than the bytes account for.
  */
 #ifndef GROUPS_RECORD_H
 #define GROUPS_RECORD_H

@@ -1,7 +1,7 @@
 /* regex.h - a subscription by regular expression, matched against topic names here (KIP-848).
  *
- * The expression must match the whole name. It comes from a client: its length, its nesting, and the
- * steps that one match may take are bounded.
+ * The expression must match the whole name. It comes from a client: its length, its nesting, and
+ * the steps that one match may take are bounded.
  */
 #ifndef GROUPS_REGEX_H
 #define GROUPS_REGEX_H

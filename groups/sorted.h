@@ -1,7 +1,7 @@
 /* sorted.h - things found by their names: an array of pointers in the names' order.
  *
- * Names come from clients, so there is no hash that they could crowd; looking up is a binary search,
- * adding moves pointers. Walk it with items and count.
+ * Names come from clients, so there is no hash that they could crowd; looking up is a binary
+ * search, adding moves pointers. Walk it with items and count.
  */
 #ifndef GROUPS_SORTED_H
 #define GROUPS_SORTED_H

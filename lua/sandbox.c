@@ -1,6 +1,7 @@
 /* sandbox.c - making sandboxes; their memory and their budget.
  *
- * How a script is stopped. The count hook looks at the clock every 1000 instructions; C functions
+ * How a script is stopped. The count hook looks at the clock every 1000 instructions - from the first
+ * one on, or, when the sandbox is watched, from the first tick on (watch.h); C functions
  * that may work for long charge for it and look too; so does the allocator, for large blocks and
  * when the collector keeps failing to make room. Whoever finds the time over sets s->stop. From
  * then on every instruction of the script raises again (the hook's count becomes 1), and pcall and
@@ -12,6 +13,8 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "lua/watch.h"
+
 #define UNWINDING_MAX_BYTES 4096       /* one block, once stopped */
 #define UNWINDING_RESERVE   (1u << 20) /* in all, beyond the cap */
 #define LARGE_BLOCK         1024       /* whose copying is charged */
@@ -22,6 +25,12 @@
 #define HEAP_ONLY_MALLOC true
 #else
 #define HEAP_ONLY_MALLOC false
+#endif
+/* ThreadSanitizer holds signals back until a thread calls something it knows; a loop in Lua never does. */
+#ifdef __SANITIZE_THREAD__
+#define CAN_WATCH false
+#else
+#define CAN_WATCH true
 #endif
 
 static int64_t now_ns(const struct sandbox *s)
@@ -57,9 +66,27 @@ static void on_count(lua_State *L, lua_Debug *ar)
 	sandbox_raise_stop(L);
 }
 
+void sandbox_arm(struct sandbox *s)
+{
+	int count = s->stop ? 1 : SANDBOX_HOOK_INTERVAL;
+	s->is_armed = 1;
+	/* Setting it walks all frames of the state, which may be a great many: not at every tick. */
+	if (lua_gethook(s->current) != on_count || lua_gethookcount(s->current) > count)
+		lua_sethook(s->current, on_count, LUA_MASKCOUNT, count);
+}
+
+void sandbox_switch(struct sandbox *s, lua_State *L)
+{
+	s->current = L;
+	if (s->is_armed) /* a tick from now on finds L */
+		sandbox_arm(s);
+}
+
 int sandbox_raise_stop(lua_State *L)
 {
 	struct sandbox *s = sandbox_of(L);
+	if (s->watches) /* what runs on the way out is counted, too */
+		sandbox_arm(s);
 	/* sandbox_fail has the words for the user; this is what a __close sees. */
 	lua_pushstring(L, s->stop == STOP_MEMORY ? "out of memory" : "out of time");
 	return lua_error(L);
@@ -70,24 +97,56 @@ void sandbox_charge(lua_State *L, size_t work)
 	charge(L, work);
 }
 
-void sandbox_enter(struct sandbox *s)
+static void hook_always(struct sandbox *s)
 {
-	if (s->depth++ > 0)
-		return;
+	if (lua_gethook(s->L) != on_count || lua_gethookcount(s->L) != SANDBOX_HOOK_INTERVAL)
+		lua_sethook(s->L, on_count, LUA_MASKCOUNT, SANDBOX_HOOK_INTERVAL);
+}
+
+static void begin(struct sandbox *s)
+{
 	s->stop = STOP_NONE;
 	s->instructions = 0;
 	s->work = 0;
 	s->captured = false;
 	/* Most calls end before the first look, which starts the time: they never read the clock. */
 	s->deadline_ns = DEADLINE_UNSET;
-	if (lua_gethook(s->L) != on_count || lua_gethookcount(s->L) != SANDBOX_HOOK_INTERVAL)
-		lua_sethook(s->L, on_count, LUA_MASKCOUNT, SANDBOX_HOOK_INTERVAL);
+	s->current = s->L;
+	if (!s->watches) {
+		hook_always(s);
+		return;
+	}
+	s->outer = watch_running();
+	if (!watch_begin(s)) {
+		s->watches = false;
+		hook_always(s);
+	}
 }
 
-void sandbox_leave(struct sandbox *s)
+lua_State *sandbox_enter(struct sandbox *s)
+{
+	lua_State *before = s->current;
+	if (s->depth++ == 0)
+		begin(s);
+	else
+		sandbox_switch(s, s->L); /* a function that a coroutine called may have led here */
+	return before;
+}
+
+void sandbox_leave(struct sandbox *s, lua_State *before)
 {
 	assert(s->depth > 0);
-	s->depth--;
+	if (--s->depth > 0) {
+		sandbox_switch(s, before);
+		return;
+	}
+	if (!s->watches)
+		return;
+	watch_end(s->outer);
+	if (s->is_armed) {
+		lua_sethook(s->L, NULL, 0, 0);
+		s->is_armed = 0;
+	}
 }
 
 /* Whether the heap may grow by so much. */
@@ -147,6 +206,7 @@ struct sandbox *sandbox_new(const struct sandbox_options *options)
 	s->budget_ms = o->budget_ms ? o->budget_ms : SANDBOX_BUDGET_MS;
 	s->instructions_max = o->instructions_max;
 	s->clock = o->clock ? o->clock : &clock_real;
+	s->watches = o->watch && CAN_WATCH && !o->clock && !o->instructions_max;
 	s->module_dir = o->module_dir ? xasprintf("%s/", o->module_dir) : NULL;
 	s->print = o->print;
 	s->print_self = o->print_self;

@@ -53,7 +53,10 @@ struct sandbox_options {
 	int64_t budget_ms;         /* wall time of one sandbox_call */
 	uint64_t instructions_max; /* of one sandbox_call, to the next 1000; 0: no limit but time */
 	const struct clock *clock; /* NULL: clock_real */
-	const char *module_dir;    /* searched after the script's own folder, or NULL */
+	/* Nothing is counted before a tick has met the call (watch.h), which is faster. The budget then counts from the
+	 * tick. Ignored with instructions_max and with a clock of one's own. */
+	bool watch;
+	const char *module_dir; /* searched after the script's own folder, or NULL */
 	/* What a script prints, without newline; NULL: to the log. */
 	void (*print)(void *self, const char *text, size_t len);
 	void *print_self;

@@ -138,9 +138,9 @@ static void describe_value(struct sandbox *s, struct sandbox_error *e)
 	lua_pushcfunction(L, describe);
 	lua_pushvalue(L, -2);
 	lua_pushlightuserdata(L, &e->message);
-	sandbox_enter(s);
+	lua_State *before = sandbox_enter(s);
 	int status = lua_pcall(L, 2, 0, 0);
-	sandbox_leave(s);
+	sandbox_leave(s, before);
 	if (status) {
 		buf_clear(&e->message);
 		buf_printf(&e->message, "an error value of type %s", luaL_typename(L, -2));
@@ -212,9 +212,9 @@ enum ks_err sandbox_call(struct sandbox *s, int nargs, int nresults, struct sand
 	lua_pushcfunction(L, sandbox_on_error);
 	lua_pushvalue(L, function);
 	lua_rotate(L, function, 2);
-	sandbox_enter(s);
+	lua_State *before = sandbox_enter(s);
 	int status = lua_pcall(L, nargs, nresults, function);
-	sandbox_leave(s);
+	sandbox_leave(s, before);
 	if (status == LUA_OK) {
 		lua_rotate(L, function, -2);
 		lua_pop(L, 2);
@@ -237,9 +237,9 @@ enum ks_err sandbox_run(struct sandbox *s, int nargs, int nresults, struct sandb
 	lua_State *L = s->L;
 	int handler = lua_gettop(L) - nargs - 1;
 
-	sandbox_enter(s);
+	lua_State *before = sandbox_enter(s);
 	int status = lua_pcall(L, nargs, nresults, handler);
-	sandbox_leave(s);
+	sandbox_leave(s, before);
 	if (status == LUA_OK)
 		return ERR_NONE;
 	enum ks_err err = sandbox_fail(s, status, e);

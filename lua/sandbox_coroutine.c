@@ -1,5 +1,5 @@
-/* sandbox_coroutine.c - coroutine.resume, wrap and close, which pass on what stops a script. New
- * coroutines inherit the count hook of the one that makes them. */
+/* sandbox_coroutine.c - coroutine.resume, wrap and close, which pass on what stops a script and tell the sandbox which
+ * state runs. New coroutines inherit the count hook of the one that makes them. */
 #include "lua/state.h"
 
 #include <lauxlib.h>
@@ -26,7 +26,9 @@ static int resume(lua_State *L, lua_State *co, int nargs)
 		return -2;
 	}
 	lua_xmove(L, co, nargs);
+	sandbox_switch(sandbox_of(L), co);
 	int status = lua_resume(co, L, nargs, &nresults);
+	sandbox_switch(sandbox_of(L), L);
 	if (status != LUA_OK && status != LUA_YIELD) {
 		pass_on(L, co, status);
 		return -1;
@@ -68,8 +70,10 @@ static int wrapped(lua_State *L)
 		/* Suspended or dead without an error of its own, co only refused. */
 		if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) {
 			sandbox_capture(sandbox_of(L), co, 0);
-			pass_on(L, co,
-				lua_resetthread(co)); /* runs what its __close variables want */
+			sandbox_switch(sandbox_of(L), co);
+			int status = lua_resetthread(co); /* runs what its __close variables want */
+			sandbox_switch(sandbox_of(L), L);
+			pass_on(L, co, status);
 		}
 		lua_xmove(co, L, 1);
 	}
@@ -86,10 +90,21 @@ static int safe_wrap(lua_State *L)
 	return 1;
 }
 
+/* Neither running nor waiting for one it resumed: close will do it, without an error of its own. */
+static bool is_closable(lua_State *co)
+{
+	lua_Debug ar;
+	return co && (lua_status(co) != LUA_OK || !lua_getstack(co, 0, &ar));
+}
+
 /* Lua's own close as upvalue: it knows which states can be closed. */
 static int safe_close(lua_State *L)
 {
+	lua_State *co = lua_tothread(L, 1);
+	if (is_closable(co))
+		sandbox_switch(sandbox_of(L), co);
 	int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
+	sandbox_switch(sandbox_of(L), L);
 	pass_on(L, NULL, LUA_OK);
 	return n;
 }

@@ -118,9 +118,9 @@ enum ks_err sandbox_load_text(struct sandbox *s, const char *name, struct slice 
 	s->folder = folder_of(name);
 	lua_pushcfunction(L, compile_protected);
 	lua_pushlightuserdata(L, &source);
-	sandbox_enter(s);
+	lua_State *before = sandbox_enter(s);
 	int status = lua_pcall(L, 1, 1, 0);
-	sandbox_leave(s);
+	sandbox_leave(s, before);
 	if (status == LUA_OK)
 		return ERR_NONE;
 	enum ks_err err = sandbox_fail(s, status, e);

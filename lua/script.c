@@ -24,10 +24,11 @@ struct script_file {
 	} * factories; /* one per job */
 };
 
-struct sandbox *script_sandbox_new(const struct script_options *o)
+struct sandbox *script_sandbox_new(const struct script_options *o, bool watch)
 {
 	struct sandbox_options so = {.memory_max = o->memory_max,
 				     .budget_ms = o->budget_ms,
+				     .watch = watch,
 				     .module_dir = o->module_dir};
 	struct sandbox *s = sandbox_new(&so);
 
@@ -242,7 +243,7 @@ enum ks_err script_file_load(const char *path, const struct script_options *opti
 	struct script_file *f = file_new(path, options);
 	enum ks_err err;
 
-	f->sandbox = script_sandbox_new(&f->options);
+	f->sandbox = script_sandbox_new(&f->options, false);
 	err = load_jobs(f->sandbox, path, &f->job_count, report);
 	if (err) {
 		script_file_free(f);
@@ -288,7 +289,7 @@ static struct script *make_script(void *self, struct ks_why *why)
 {
 	struct factory *fa = self;
 	struct script_file *f = fa->file;
-	struct sandbox *s = script_sandbox_new(&f->options);
+	struct sandbox *s = script_sandbox_new(&f->options, true);
 	struct buf report = {0};
 	size_t count;
 

@@ -22,8 +22,8 @@ enum ks_err script_take_datum(lua_State *L, int idx, struct record_context *c, s
  * is at the top of the stack and stays there. */
 void script_function_name(lua_State *L, char *out, size_t cap);
 
-/* A sandbox with the module in it. The texts of options->params live as long as the sandbox. */
-struct sandbox *script_sandbox_new(const struct script_options *options);
+/* A sandbox with the module in it. The texts of options->params live as long as the sandbox. watch: see sandbox.h. */
+struct sandbox *script_sandbox_new(const struct script_options *options, bool watch);
 
 /* Appends what went wrong in a load to the report: the job builder's own report as it is, else message, place and
  * source line, and the lines of the traceback. */

@@ -2,6 +2,8 @@
 #ifndef LUA_STATE_H
 #define LUA_STATE_H
 
+#include <signal.h>
+
 #include "lua/heap.h"
 #include "lua/keys.h"
 #include "lua/sandbox.h"
@@ -20,6 +22,12 @@ struct sandbox {
 	int64_t deadline_ns;
 	uint64_t instructions;
 	size_t work; /* charged since the clock was last read */
+
+	/* when the hook is set only once a tick met the call (watch.h); read by a signal handler of this thread */
+	bool watches;
+	volatile sig_atomic_t is_armed;
+	lua_State *volatile current; /* what runs: the main state or a coroutine */
+	struct sandbox *outer;       /* that the thread ran before */
 
 	/* the limits */
 	const struct clock *clock;
@@ -82,9 +90,13 @@ void sandbox_capture(struct sandbox *s, lua_State *L, int level);
 void sandbox_note_memory(struct sandbox *s, lua_State *L, int status);
 /* lua_pcall's message handler. */
 int sandbox_on_error(lua_State *L);
-/* Begins and ends a stretch in which memory and time count. */
-void sandbox_enter(struct sandbox *s);
-void sandbox_leave(struct sandbox *s);
+/* Begins and ends a stretch in which memory and time count. Enter returns what leave is given. */
+lua_State *sandbox_enter(struct sandbox *s);
+void sandbox_leave(struct sandbox *s, lua_State *before);
+/* The call that runs is counted from now on; safe in a signal handler of its thread. */
+void sandbox_arm(struct sandbox *s);
+/* Another state runs from now on: a coroutine, or who resumed it. */
+void sandbox_switch(struct sandbox *s, lua_State *L);
 /* Pops the error of a failed call and fills e. */
 enum ks_err sandbox_fail(struct sandbox *s, int status, struct sandbox_error *e);
 /* Empties the scratch buffer, gives back what a rare large text took. */

@@ -271,7 +271,7 @@ static int find_level(const char *name)
 static enum ks_err alter_logger(const struct alter *a, struct ks_why *why)
 {
 	enum ks_err err = check_node(a->x, a->name, why);
-	int level = log_get_level();
+	int level = (int)log_get_level();
 
 	for (size_t i = 0; i < a->count && !err; i++) {
 		const struct config_change *c = &a->changes[i];

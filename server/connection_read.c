@@ -38,6 +38,12 @@ bool connection_has_room(const struct connection *c)
 	       c->answer_bytes < ANSWER_BYTES_MAX;
 }
 
+bool connection_may_start(const struct connection *c)
+{
+	return c->first == c->unstarted || (c->answer_bytes < ANSWER_BYTES_MAX &&
+					    c->request_bytes < 2 * REQUEST_BYTES_MAX);
+}
+
 /* In the middle of a frame it goes on: what is begun is held anyway. */
 static bool may_go_on(const struct connection *c)
 {
@@ -128,10 +134,12 @@ static size_t take_length(struct connection *c, const uint8_t *bytes, size_t len
 		return n;
 	c->frame_need = get_u32be(c->length);
 	const char *complaint = complaint_about(c, c->frame_need);
-	if (complaint)
-		connection_refuse(c, complaint);
-	else
+	if (!complaint) {
 		ask_for_memory(c);
+		return n;
+	}
+	c->is_ending = true;
+	connection_add(c, exchange_new_refusal(c, complaint));
 	return n;
 }
 
@@ -151,7 +159,6 @@ static size_t take_body(struct connection *c, const uint8_t *bytes, size_t len)
 static void frame_is_full(struct connection *c)
 {
 	struct frame *f = c->frame;
-	const char *why;
 
 	if (f->len < c->frame_need) {
 		ask_for_memory(c);
@@ -160,14 +167,9 @@ static void frame_is_full(struct connection *c)
 	c->frame = NULL;
 	c->length_have = 0;
 	pool_settle(pool_of(c), &c->memory, f->cap);
-	struct exchange *x = exchange_new(c, f, &why);
-	if (x) {
-		connection_add(c, x);
-		return;
-	}
-	pool_give(pool_of(c), f->cap);
-	frame_unref(f);
-	connection_refuse(c, why);
+	struct exchange *x = exchange_new(c, f);
+	c->is_ending |= x->refusal != NULL;
+	connection_add(c, x);
 }
 
 /* Returns how much of it was used: less than len when there is no room or memory, or the connection ends. */

@@ -12,7 +12,9 @@
 /* What a decoded request may take: this, and so much for each of its bytes. */
 #define ARENA_BYTES        (1024 * 1024)
 #define ARENA_PER_BYTE     8
-#define ARENA_BYTES_MAX    (64 * 1024 * 1024)
+#define ARENA_BYTES_MAX    (16 * 1024 * 1024)
+/* Less is not counted until the request has to wait. */
+#define ARENA_BYTES_FREE   65536
 /* A used exchange keeps at most this much for the next. */
 #define SPARE_MAX          64
 #define SPARE_ARENA_BYTES  (256 * 1024)
@@ -124,10 +126,10 @@ static void log_request(const struct exchange *x, int64_t took_ns)
 	const struct log_field fields[] = {
 		LOG_STRING("client", x->connection->peer + 1),
 		LOG_SLICE("client_id", x->header.client_id),
-		LOG_STRING("api", x->api->name),
+		LOG_STRING("api", x->api ? x->api->name : "unknown"),
 		LOG_NUMBER("version", x->header.api_version),
 		LOG_NUMBER("correlation_id", x->header.correlation_id),
-		LOG_NUMBER("request_bytes", (int64_t)x->frame->len + 4),
+		LOG_NUMBER("request_bytes", x->frame ? (int64_t)x->frame->len + 4 : 0),
 		LOG_NUMBER("response_bytes", (int64_t)out->total),
 		LOG_NUMBER("us", took_ns / 1000),
 		LOG_SLICE("error", out->error_count ? slice_str(ks_err_name(
@@ -141,9 +143,11 @@ static void log_request(const struct exchange *x, int64_t took_ns)
 					: "");
 }
 
-/* While the request is still there. */
+/* While the request is still there. What was none counts among the refused connections. */
 static void take_note(const struct exchange *x)
 {
+	if (x->refusal)
+		return;
 	int64_t now_ns = clock_monotonic_ns(broker_clock(x->server->options.broker));
 
 	metrics_exchange(&loop_of(x)->metrics, x, now_ns);
@@ -208,7 +212,12 @@ void exchange_abort(struct exchange *x, const char *why)
 static void on_work_done(struct letter *l)
 {
 	struct exchange *x = from_letter(l, offsetof(struct exchange, offload_letter));
+	void (*back)(struct exchange *) = x->back;
+
+	x->back = NULL;
 	connection_unblocked(x->connection, x);
+	if (back) /* else it may be gone */
+		back(x);
 }
 
 static void run_work(struct job *j)
@@ -242,6 +251,13 @@ void exchange_offload(struct exchange *x, void (*work)(struct exchange *x))
 	offload(x, x->server->workers, work);
 }
 
+void exchange_offload_and_return(struct exchange *x, void (*work)(struct exchange *x),
+				 void (*back)(struct exchange *x))
+{
+	x->back = x->connection->is_dead ? NULL : back;
+	offload(x, x->server->workers, work);
+}
+
 void exchange_offload_compute(struct exchange *x, void (*work)(struct exchange *x))
 {
 	offload(x, x->server->compute_workers, work);
@@ -262,33 +278,56 @@ void exchange_post(struct exchange *x, void (*posted)(struct exchange *x))
 
 /* --- the beginning --- */
 
-struct exchange *exchange_new(struct connection *c, struct frame *frame, const char **why)
+static struct exchange *new_exchange(struct connection *c)
 {
-	struct request_header header;
-	const struct wire_api *api;
-	struct slice body;
-
-	if (request_header_read(slice_of(frame->data, frame->len), &header, &api, &body)) {
-		*why = "the header of its request is malformed";
-		return NULL;
-	}
-	bool is_unknown_version = !api && header.api_key == API_api_versions;
-	if (!api && !is_unknown_version) {
-		*why = wire_api_find(header.api_key)
-			       ? "it asked for a version of an API that is not served"
-			       : "it asked for an API that is not served";
-		return NULL;
-	}
 	struct exchange *x = take_spare(c->loop);
+
 	x->server = c->loop->server;
 	x->connection = c;
-	x->api = api;
-	x->header = header;
-	x->body = body;
-	x->frame = frame;
-	x->charged_bytes = frame->cap;
 	x->received_ns = clock_monotonic_ns(broker_clock(x->server->options.broker));
 	return x;
+}
+
+static const char *read_header(struct exchange *x)
+{
+	if (request_header_read(slice_of(x->frame->data, x->frame->len), &x->header, &x->api,
+				&x->body))
+		return "the header of its request is malformed";
+	if (x->api || x->header.api_key == API_api_versions)
+		return NULL;
+	return wire_api_find(x->header.api_key)
+		       ? "it asked for a version of an API that is not served"
+		       : "it asked for an API that is not served";
+}
+
+struct exchange *exchange_new(struct connection *c, struct frame *frame)
+{
+	struct exchange *x = new_exchange(c);
+
+	x->frame = frame;
+	x->charged_bytes = frame->cap;
+	x->refusal = read_header(x);
+	return x;
+}
+
+struct exchange *exchange_new_refusal(struct connection *c, const char *why)
+{
+	struct exchange *x = new_exchange(c);
+
+	x->refusal = why;
+	return x;
+}
+
+void exchange_charge(struct exchange *x)
+{
+	size_t bytes = x->frame->cap + sizeof *x + x->arena.total_bytes;
+
+	if (bytes <= x->charged_bytes)
+		return;
+	size_t more = bytes - x->charged_bytes;
+	pool_take_anyway(&x->server->request_memory, more);
+	x->charged_bytes += more;
+	x->connection->request_bytes += more;
 }
 
 static bool decode(struct exchange *x)
@@ -302,6 +341,8 @@ static bool decode(struct exchange *x)
 		arena_max = ARENA_BYTES_MAX;
 	wire_reader_init(&r, x->body, x->header.api_version, x->api->first_flexible, &x->arena,
 			 arena_max);
+	/* As Kafka does: librdkafka 2.15 and 2.16 ask for all topics with three bytes too many. */
+	r.ignores_rest = true;
 	if (wire_read(&r, d, request)) {
 		char why[160];
 		snprintf(why, sizeof why, "its %s request of version %d is malformed%s%s",
@@ -309,6 +350,8 @@ static bool decode(struct exchange *x)
 		exchange_abort(x, why);
 		return false;
 	}
+	if (x->arena.total_bytes > ARENA_BYTES_FREE)
+		exchange_charge(x);
 	x->request = request;
 	x->response = exchange_alloc(x, 1, x->api->response()->size);
 	wire_defaults(x->api->response(), x->response);
@@ -318,7 +361,9 @@ static bool decode(struct exchange *x)
 void exchange_start(struct exchange *x)
 {
 	x->is_started = true;
-	if (!x->api)
+	if (x->refusal)
+		exchange_abort(x, x->refusal);
+	else if (!x->api)
 		dispatch_unknown_version(x);
 	else if (decode(x))
 		dispatch(x);

@@ -57,11 +57,13 @@ struct exchange {
 	/* set by whoever replies, before the loop hears of it */
 	bool is_encoded, is_silent, is_aborted;
 	char *complaint;
+	const char *refusal; /* static: it is no request, and this is why */
 
 	struct letter reply_letter, offload_letter, post_letter;
 	void (*posted)(struct exchange *x);
 	struct job job;
 	void (*work)(struct exchange *x);
+	void (*back)(struct exchange *x);
 };
 
 /* The answer is complete. The response is encoded on the calling thread when that is the loop's or a worker, on the loop's
@@ -74,10 +76,17 @@ void exchange_finish_silently(struct exchange *x);
 void exchange_abort(struct exchange *x, const char *why);
 /* Carries on with work(x) on a worker thread, which may block on the store or the shard. work replies. */
 void exchange_offload(struct exchange *x, void (*work)(struct exchange *x));
-/* The same for work that only computes: it never waits behind a slow disk. */
+/* The same, and when work has returned, which does not reply, carries on with back(x) on the loop's thread. */
+void exchange_offload_and_return(struct exchange *x, void (*work)(struct exchange *x),
+				 void (*back)(struct exchange *x));
+/* As exchange_offload, for work that only computes: it never waits behind a slow disk. */
 void exchange_offload_compute(struct exchange *x, void (*work)(struct exchange *x));
 /* Carries on with posted(x) on the loop's thread. From any thread; one at a time. */
 void exchange_post(struct exchange *x, void (*posted)(struct exchange *x));
+
+/* Counts what the exchange holds as memory of requests, beyond the bound if need be: others wait then. For those that make much
+ * of a small request, or wait for long. Loop's thread, while nobody else works on it. */
+void exchange_charge(struct exchange *x);
 
 /* Zeroed memory of the exchange. */
 void *exchange_alloc(struct exchange *x, size_t count, size_t size);

@@ -6,9 +6,11 @@
 
 struct loop;
 
-/* A whole request has come: takes the frame, whose memory is charged. NULL: it is no request, and why (static) says so;
- * the frame is still the caller's. */
-struct exchange *exchange_new(struct connection *c, struct frame *frame, const char **why);
+/* A whole request has come: takes the frame, whose memory is charged. What is no request becomes an exchange that ends the
+ * connection in its turn. */
+struct exchange *exchange_new(struct connection *c, struct frame *frame);
+/* Ends the connection when all answers before it are out. */
+struct exchange *exchange_new_refusal(struct connection *c, const char *why);
 /* Decodes the request and runs its handler. */
 void exchange_start(struct exchange *x);
 void exchange_free(struct exchange *x);

@@ -79,6 +79,12 @@ static bool is_enough(const struct fetch *f, uint64_t bytes)
 	return bytes >= f->bytes_min || f->is_late || f->is_cancelled;
 }
 
+/* To be asked after the waiter was armed: what comes later wakes it. */
+static bool has_news(const struct fetch *f)
+{
+	return is_enough(f, f->parked_bytes + fetch_growth(f)) || fetch_lost_topic(f);
+}
+
 /* Gives back what was read, which is too little, and waits for more; false: it has come meanwhile. */
 static bool park(struct fetch *f)
 {
@@ -86,13 +92,14 @@ static bool park(struct fetch *f)
 	fetch_unread(f);
 	settle_room(f);
 	if (!f->waiter) {
+		exchange_charge(f->x);
 		f->waiter = waiter_new_callback(on_grown, f);
 		for (size_t i = 0; i < f->count; i++)
 			if (f->parts[i].partition)
 				waiter_watch(f->waiter, f->parts[i].partition);
 	}
 	waiter_arm(f->waiter);
-	if (is_enough(f, f->parked_bytes + fetch_growth(f)))
+	if (has_news(f))
 		return false;
 	f->state = FETCH_PARKED;
 	return true;
@@ -111,7 +118,6 @@ static void back_from_worker(struct exchange *x);
 static void read_on_worker(struct exchange *x)
 {
 	fetch_read(x->state, true);
-	exchange_post(x, back_from_worker);
 }
 
 /* false: it stands in line for memory. */
@@ -140,7 +146,7 @@ static void run(struct fetch *f, bool must_look)
 			if (!take_room(f))
 				return;
 			if (!fetch_read(f, false)) {
-				exchange_offload(f->x, read_on_worker);
+				exchange_offload_and_return(f->x, read_on_worker, back_from_worker);
 				return;
 			}
 		}
@@ -176,10 +182,8 @@ static void on_wake(struct letter *l)
 	if (f->state != FETCH_PARKED)
 		return;
 	waiter_arm(f->waiter);
-	uint64_t growth = fetch_growth(f);
-	/* Without growth something else has happened: a topic was deleted. */
-	if (growth == 0 || is_enough(f, f->parked_bytes + growth))
-		run(f, growth == 0);
+	if (has_news(f))
+		run(f, false);
 }
 
 static void on_memory(struct letter *l)

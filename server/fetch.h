@@ -79,6 +79,8 @@ bool fetch_read(struct fetch *f, bool may_block);
 void fetch_unread(struct fetch *f);
 /* Whether reading would give anything, be it an error. Notes where the logs end. */
 bool fetch_has_something(struct fetch *f);
+/* Whether a topic was deleted since the parts were found. */
+bool fetch_lost_topic(const struct fetch *f);
 /* Bytes that came since then. */
 uint64_t fetch_growth(const struct fetch *f);
 

@@ -103,8 +103,7 @@ static void put_slot(struct fetch_session *s, const struct fetch_topic_key *k,
 	slot->leader_epoch = p->current_leader_epoch;
 }
 
-static void change_session(struct fetch *f, struct fetch_session *s,
-			   const struct fetch_request *request)
+static void put_all(struct fetch *f, struct fetch_session *s, const struct fetch_request *request)
 {
 	for (int32_t i = 0; i < request->topics.n; i++) {
 		const struct fetch_request_topic *t = &request->topics.v[i];
@@ -112,6 +111,11 @@ static void change_session(struct fetch *f, struct fetch_session *s,
 		for (int32_t j = 0; j < t->partitions.n; j++)
 			put_slot(s, &k, &t->partitions.v[j]);
 	}
+}
+
+static void drop_forgotten(struct fetch *f, struct fetch_session *s,
+			   const struct fetch_request *request)
+{
 	for (int32_t i = 0; i < request->forgotten_topics_data.n; i++) {
 		const struct fetch_request_forgotten_topics_data *t =
 			&request->forgotten_topics_data.v[i];
@@ -131,7 +135,7 @@ static void plan_by_session(struct fetch *f, struct fetch_session *s)
 	f->parts = exchange_alloc(f->x, s->count, sizeof *f->parts);
 	TAILQ_FOREACH(slot, &s->parts, in_order)
 	{
-		struct slice name = slot->name ? slice_str(slot->name) : SLICE_NULL;
+		struct slice name = slot->name;
 		if (name.data && !slice_equal(name, k.name))
 			k.name = slice_of(arena_copy(&f->x->arena, name.data, name.len), name.len);
 		k.id = slot->id;
@@ -154,7 +158,8 @@ static enum ks_err continue_session(struct fetch *f, struct fetch_session *s,
 		return ERR_FETCH_SESSION_TOPIC_ID_ERROR;
 	if (s->epoch != request->session_epoch)
 		return ERR_INVALID_FETCH_SESSION_EPOCH;
-	change_session(f, s, request);
+	put_all(f, s, request);
+	drop_forgotten(f, s, request);
 	s->epoch = f->session_epoch = epoch_after(s->epoch);
 	*count = s->count;
 	plan_by_session(f, s);
@@ -185,6 +190,20 @@ static void plan_incremental(struct fetch *f, const struct fetch_request *reques
 	f->has_ended = count == 0;
 }
 
+/* Older versions have no place for an error of the whole: there each part says it. */
+static void refuse(struct fetch *f, const struct fetch_request *request, enum ks_err err)
+{
+	if (f->x->header.api_version >= SESSION_SINCE) {
+		f->error = err;
+		return;
+	}
+	plan_by_request(f, request);
+	for (size_t i = 0; i < f->count; i++) {
+		f->parts[i].partition = NULL;
+		f->parts[i].err = err;
+	}
+}
+
 /* There are no replicas: who says that it is one may read nothing, least of all move a high watermark. */
 static bool is_replica(const struct fetch_request *request)
 {
@@ -198,7 +217,7 @@ void fetch_plan(struct fetch *f, const struct fetch_request *request)
 	int32_t epoch = has_session ? request->session_epoch : EPOCH_FINAL;
 
 	if (is_replica(request)) {
-		f->error = ERR_CLUSTER_AUTHORIZATION_FAILED;
+		refuse(f, request, ERR_CLUSTER_AUTHORIZATION_FAILED);
 		return;
 	}
 	if (epoch != EPOCH_INITIAL && epoch != EPOCH_FINAL) {
@@ -223,7 +242,7 @@ static void make_session(struct fetch *f)
 		return;
 	f->session = s;
 	pthread_mutex_lock(&s->mtx);
-	change_session(f, s, request);
+	put_all(f, s, request); /* a new session has forgotten nothing */
 	for (size_t i = 0; i < f->count; i++) {
 		struct fetch_part *part = &f->parts[i];
 		struct session_part *slot = fetch_session_find(s, &part->topic, part->index);

@@ -152,7 +152,17 @@ bool fetch_has_something(struct fetch *f)
 		part->high_watermark = partition_high_watermark(part->partition);
 		has_something |= part->offset != part->high_watermark;
 	}
-	return has_something;
+	return has_something || fetch_lost_topic(f);
+}
+
+bool fetch_lost_topic(const struct fetch *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct partition *p = f->parts[i].partition;
+		if (p && topic_is_deleted(partition_topic(p)))
+			return true;
+	}
+	return false;
 }
 
 uint64_t fetch_growth(const struct fetch *f)

@@ -55,16 +55,16 @@ static uint64_t hash_of(const struct fetch_session *s, const struct fetch_topic_
 
 static struct fetch_topic_key key_of(const struct session_part *part)
 {
-	return (struct fetch_topic_key){part->name ? slice_str(part->name) : SLICE_NULL, part->id};
+	return (struct fetch_topic_key){part->name, part->id};
 }
 
 static bool is_same(const struct session_part *part, const struct fetch_topic_key *k, int32_t index)
 {
 	if (part->index != index)
 		return false;
-	if (!part->name)
+	if (!part->name.data)
 		return !memcmp(part->id.bytes, k->id.bytes, sizeof k->id.bytes);
-	return slice_equal(slice_str(part->name), k->name);
+	return slice_equal(part->name, k->name);
 }
 
 static struct session_part **place_of(struct fetch_session *s, const struct fetch_topic_key *k,
@@ -100,13 +100,11 @@ static void grow(struct fetch_session *s)
 	}
 }
 
-static char *text_of(struct slice s)
+static struct slice copy_of(struct slice s)
 {
-	char *text = xmalloc(s.len + 1);
-
-	memcpy(text, s.data, s.len);
-	text[s.len] = 0;
-	return text;
+	if (!s.data)
+		return SLICE_NULL;
+	return slice_of(memcpy(xmalloc(s.len + 1), s.data, s.len), s.len);
 }
 
 struct session_part *fetch_session_put(struct fetch_session *s, const struct fetch_topic_key *k,
@@ -117,7 +115,7 @@ struct session_part *fetch_session_put(struct fetch_session *s, const struct fet
 	if (*at)
 		return *at;
 	struct session_part *part = xcalloc(1, sizeof *part);
-	part->name = k->name.data ? text_of(k->name) : NULL;
+	part->name = copy_of(k->name);
 	part->id = k->id;
 	part->index = index;
 	part->sent_high_watermark = part->sent_log_start_offset = -1;
@@ -130,7 +128,7 @@ struct session_part *fetch_session_put(struct fetch_session *s, const struct fet
 
 static void free_part(struct session_part *part)
 {
-	free(part->name);
+	free((void *)(uintptr_t)part->name.data);
 	free(part);
 }
 

@@ -31,7 +31,7 @@ struct fetch_topic_key {
 struct session_part {
 	TAILQ_ENTRY(session_part) in_order;
 	struct session_part *next_in_bucket;
-	char *name; /* NULL: by id */
+	struct slice name; /* its own copy, whatever a peer calls a topic; null: by id */
 	struct wire_uuid id;
 	int32_t index, max_bytes, leader_epoch;
 	int64_t offset;

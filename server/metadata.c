@@ -229,6 +229,8 @@ static void page_partitions(struct page *p, int32_t first, int32_t n,
 		row->leader_epoch = LEADER_EPOCH_NOW;
 		row->replica_nodes.v = row->isr_nodes.v = p->node;
 		row->replica_nodes.n = row->isr_nodes.n = 1;
+		/* Empty, not null: the Java admin client falls over null. */
+		row->eligible_leader_replicas.n = row->last_known_elr.n = 0;
 	}
 	p->left -= n;
 }

@@ -227,17 +227,13 @@ static void add_topic(struct produce *p, const struct produce_request_topic_data
 
 static bool is_long(const struct produce *p)
 {
-	size_t bytes = 0;
+	unsigned cost_us = 0;
 
-	for (size_t i = 0; i < p->count; i++) {
-		const struct produce_part *part = &p->parts[i];
-		if (part->err)
-			continue;
-		if (produce_check_is_long(part->partition, part->records))
-			return true;
-		bytes += part->records.len;
-	}
-	return bytes >= PRODUCE_LONG_BYTES;
+	for (size_t i = 0; i < p->count && cost_us <= PRODUCE_LONG_US; i++)
+		if (!p->parts[i].err)
+			cost_us +=
+				produce_check_cost_us(p->parts[i].partition, p->parts[i].records);
+	return cost_us > PRODUCE_LONG_US;
 }
 
 void handle_produce(struct exchange *x, const struct produce_request *request,

@@ -8,8 +8,7 @@
 #include "broker/broker.h"
 #include "server/exchange.h"
 
-#define REJECTED_MAX       16           /* records that an answer names */
-#define PRODUCE_LONG_BYTES (128 * 1024) /* of plain records: about 100 us of checking */
+#define REJECTED_MAX 16 /* records that an answer names */
 
 /* The verdict over one partition's records. */
 struct produce_check {
@@ -34,7 +33,8 @@ struct produce_check {
  *   ERR_INVALID_REQUEST                  a transactional batch */
 enum ks_err produce_check(struct produce_check *c);
 
-/* Whether checking takes so long that a worker should do it. */
-bool produce_check_is_long(const struct partition *p, struct slice records);
+/* About how long checking takes, in microseconds. What is to be recompressed takes long whatever its size. */
+unsigned produce_check_cost_us(const struct partition *p, struct slice records);
+#define PRODUCE_LONG_US 100 /* more than this is a worker's */
 
 #endif

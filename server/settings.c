@@ -26,10 +26,11 @@ struct values {
 	int64_t broker_id, node_id, partitions, auto_create, may_delete, network_threads;
 	int64_t request_max, request_memory, fetch_max, connections, connections_per_ip, idle_ms;
 	int64_t sessions, retention_check_ms, producer_expiration_ms;
+	int64_t compaction_check_ms, compaction_map_bytes, may_compact;
 	int64_t rebalance_delay_ms, session_min_ms, session_max_ms, group_size;
 	int64_t consumer_session_ms, consumer_heartbeat_ms, consumer_group_size;
 	int64_t offset_metadata, offsets_retention_minutes, offsets_check_ms, replication_factor;
-	char *listeners, *advertised, *protocols, *controller_names;
+	char *listeners, *advertised, *http, *protocols, *controller_names;
 	char *rack, *log_dir, *log_dirs, *assignors, *authorizer, *roles;
 };
 
@@ -65,10 +66,15 @@ static const struct row rows[] = {
 	{"group.max.session.timeout.ms", "1800000", NUMBER, AT(session_max_ms), FROM(1)},
 	{"group.max.size", "2147483647", NUMBER, AT(group_size), FROM(1)},
 	{"group.min.session.timeout.ms", "6000", NUMBER, AT(session_min_ms), FROM(1)},
+	{"http.listener", NULL, TEXT, AT(http), ANY}, /* ours: Kafka has none */
 	{"listener.security.protocol.map",
 	 "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", TEXT,
 	 AT(protocols), ANY},
 	{"listeners", "PLAINTEXT://localhost:9092", TEXT, AT(listeners), ANY},
+	{"log.cleaner.backoff.ms", "15000", NUMBER, AT(compaction_check_ms), FROM(1)},
+	{"log.cleaner.dedupe.buffer.size", "134217728", NUMBER, AT(compaction_map_bytes),
+	 LONG(1048576)},
+	{"log.cleaner.enable", "true", SWITCH, AT(may_compact), ANY},
 	{"log.dir", NULL, TEXT, AT(log_dir), ANY},
 	{"log.dirs", NULL, TEXT, AT(log_dirs), ANY},
 	{"log.retention.check.interval.ms", "30000", NUMBER, AT(retention_check_ms), FROM(1)},
@@ -96,7 +102,8 @@ static const char *const unused[] = {
 #include "server/unused_keys.def"
 #undef UNUSED
 };
-#define UNUSED_COUNT (sizeof unused / sizeof *unused)
+#define KEY_BYTES_MAX 100
+#define UNUSED_COUNT  (sizeof unused / sizeof *unused)
 
 struct settings {
 	struct values values;
@@ -248,9 +255,11 @@ static enum ks_err unknown(const char *key, const char *origin, struct ks_why *w
 		names[count++] = broker_default_key(i);
 	for (size_t i = 0; i < UNUSED_COUNT; i++)
 		names[count++] = unused[i];
-	const char *near = suggest(key, names, count);
-	ks_fail(why, ERR_INVALID_CONFIG, "%s: no broker has a key \"%s\"%s%s%s", origin, key,
-		near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	/* What is longer than any of them was not meant to be one. */
+	const char *near = strlen(key) < KEY_BYTES_MAX ? suggest(key, names, count) : NULL;
+	ks_fail(why, ERR_INVALID_CONFIG, "%s: no broker has a key \"%.*s\"%s%s%s", origin,
+		KEY_BYTES_MAX, key, near ? "; did you mean \"" : "", near ? near : "",
+		near ? "\"?" : "");
 	free(names);
 	return ERR_INVALID_CONFIG;
 }
@@ -478,6 +487,9 @@ enum ks_err settings_apply(struct settings *s, struct server_options *server,
 	broker->default_partitions = (int32_t)v->partitions;
 	broker->producer_expiration_ms = v->producer_expiration_ms;
 	broker->retention_check_ms = (int)v->retention_check_ms;
+	broker->compaction_check_ms = (int)v->compaction_check_ms;
+	broker->compaction_map_bytes = (size_t)v->compaction_map_bytes;
+	broker->no_compaction = !v->may_compact;
 	apply_groups(v, &broker->groups);
 	broker->topic_defaults = s->defaults;
 	broker->topic_default_count = s->default_count;
@@ -497,6 +509,11 @@ const char *settings_data_dir(const struct settings *s)
 	const char *dir = v->log_dirs && *v->log_dirs ? v->log_dirs : v->log_dir;
 
 	return dir && *dir ? dir : NULL;
+}
+
+const char *settings_http(const struct settings *s)
+{
+	return s->values.http && *s->values.http ? s->values.http : NULL;
 }
 
 const char *settings_key(size_t i, const char **value)

@@ -33,6 +33,8 @@ enum ks_err settings_apply(struct settings *s, struct server_options *server,
 			   struct broker_options *broker, struct ks_why *why);
 /* log.dirs; NULL: not set. */
 const char *settings_data_dir(const struct settings *s);
+/* http.listener: HOST:PORT or "off"; NULL: not set. */
+const char *settings_http(const struct settings *s);
 
 /* Row i of the keys that mean something, for the documentation's test; NULL behind the last. value: the default as text. */
 const char *settings_key(size_t i, const char **value);

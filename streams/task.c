@@ -305,7 +305,7 @@ static void batch_forward(struct task *t, struct input *in, bool *is_forwarded)
 	if (in->feed_count != 1 || !in->feeds[0].is_forward || b->base_offset < in->position ||
 	    batch_last_offset(b) >= in->end || b->record_count != b->last_offset_delta + 1 ||
 	    batch_is_transactional(b) || b->producer_id != -1 ||
-	    batch_timestamp_type(b) != BATCH_CREATE_TIME ||
+	    batch_timestamp_type(b) != BATCH_CREATE_TIME || batch_delete_horizon(b) >= 0 ||
 	    (b->bytes.len < FORWARD_BYTES_MIN && batch_codec(b) == CODEC_NONE))
 		return;
 	struct sink *sink = in->feeds[0].pipe->forwards->sink;

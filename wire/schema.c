@@ -436,7 +436,7 @@ static void read_struct(struct wire_reader *r, const struct wire_desc *d, void *
 enum ks_err wire_read(struct wire_reader *r, const struct wire_desc *d, void *msg)
 {
 	read_struct(r, d, msg);
-	if (!r->err && r->p != r->end)
+	if (!r->err && r->p != r->end && !r->ignores_rest)
 		fail(r, ERR_MALFORMED);
 	if (r->err)
 		wire_defaults(d, msg);

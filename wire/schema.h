@@ -89,6 +89,7 @@ struct wire_reader {
 	size_t arena_left; /* bytes that may still be taken from it */
 	int16_t version;
 	bool is_flexible;
+	bool ignores_rest; /* set after init: bytes behind the message are no failure */
 	enum ks_err err;   /* ERR_NONE, or what stopped it */
 	const char *field; /* static: the struct that was being read then */
 };

@@ -1,7 +1,8 @@
-/* fuzz_groups.c - any bytes as what is stored of a group, and as what a member's metadata says of its topics.
+/* fuzz_groups.c - any bytes as what is stored of a group, and as what a member's metadata says of
+ * its topics.
  *
- * The first byte chooses. What is read must be written as the same bytes again, and must make a group or
- * be refused.
+ * The first byte chooses. What is read must be written as the same bytes again, and must make a
+ * group or be refused.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -47,21 +48,21 @@ static void try_classic(struct slice value)
 	static const struct classic_options options = {3000, 300000, 100};
 	struct classic_effects fx = {0};
 	struct classic_record r;
-	struct timers timers = {0};
+	struct deadlines deadlines = {0};
 	struct arena arena = {0};
 	struct buf again = {0};
 
 	if (classic_record_decode(value, &arena, &r)) {
 		classic_record_encode(&again, &r);
 		require(slice_equal(value, buf_slice(&again)));
-		struct classic_group *g = classic_new(&options, &timers, NULL, 0);
+		struct classic_group *g = classic_new(&options, &deadlines, NULL, 0);
 		if (classic_restore(g, &r, &now))
 			classic_end(g, ERR_NOT_COORDINATOR, &fx);
 		require(fx.count == 0);
 		classic_free(g);
-		require(timers.count == 0);
+		require(deadlines.count == 0);
 	}
-	timers_fini(&timers);
+	deadlines_fini(&deadlines);
 	arena_fini(&arena);
 	buf_fini(&again);
 }
@@ -87,21 +88,21 @@ static void try_member(struct slice value)
 		45000, 100, {(const uint8_t *)"range", 5}, &source};
 	struct consumer_member m = {.id = slice_str("m")};
 	struct consumer_group_record group = {.epoch = INT32_MAX, .target_epoch = 1};
-	struct timers timers = {0};
+	struct deadlines deadlines = {0};
 	struct buf again = {0};
 
 	if (!consumer_member_decode(value, &m))
 		return;
 	consumer_member_encode(&again, &m);
 	require(slice_equal(value, buf_slice(&again)));
-	struct consumer_group *g = consumer_new(&options, &timers, NULL, 0);
+	struct consumer_group *g = consumer_new(&options, &deadlines, NULL, 0);
 	require(consumer_restore(g, &group));
 	if (consumer_restore_member(g, &m))
 		consumer_restored(g, &now);
 	consumer_free(g);
-	require(timers.count == 0);
+	require(deadlines.count == 0);
 	consumer_member_record_fini(&m);
-	timers_fini(&timers);
+	deadlines_fini(&deadlines);
 	buf_fini(&again);
 }
 

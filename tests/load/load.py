@@ -313,11 +313,11 @@ def main():
     parser.add_argument("load", choices=["idle", "busy", "topics", "slow"])
     args = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < 25000:
+    if soft < 12000:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (25000, max(hard, 25000)))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (12000, max(hard, 12000)))
         except (ValueError, OSError):
-            print("this needs 25,000 file descriptors (ulimit -n)")
+            print("this needs 12,000 file descriptors (ulimit -n)")
             sys.exit(77)
     with tempfile.TemporaryDirectory(prefix="ks-load-") as folder:
         broker = Broker(args.ksrun, pathlib.Path(folder))

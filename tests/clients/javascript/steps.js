@@ -265,7 +265,8 @@ async function main(adapter) {
 		await stepGroup(adapter, 'group-consumer');
 		adapter.useGroupProtocol('classic');
 	}
-	await stepTransaction(adapter, admin);
+	if (!process.env.KS_TEST_NO_TRANSACTIONS)
+		await stepTransaction(adapter, admin);
 	await stepDelete(admin);
 	await admin.disconnect();
 }

@@ -23,7 +23,9 @@ class Consumer:
         self.kafka.assign([TopicPartition(topic, p) for p in partitions])
 
     def poll(self):
-        batches = self.kafka.poll(timeout_ms=100)
+        # A call that ends in the middle of a rebalance can leave this client with its old assignment for good, so it
+        # gets the time that one takes.
+        batches = self.kafka.poll(timeout_ms=1000)
         return [steps.Record(r.partition, r.offset, r.key, r.value, list(r.headers), r.timestamp)
                 for records in batches.values() for r in records]
 

@@ -102,15 +102,15 @@ static inline void flush(struct rig *r)
 	sent_free(s);
 }
 
-/* Lets time pass for everybody: what was sent before is older, and deadlines that fell due have been looked at when
- * it returns. */
+/* Lets time pass for everybody: what was sent before is older, and deadlines that fell due have
+ * been looked at when it returns. */
 static inline void pass(struct rig *r, int64_t ms)
 {
 	flush(r);
 	r->now_ms += ms;
 	r->now_ns += ms * 1000000;
-	/* The shard looks at the clock before it takes a command. A timer that is due may set another one
-	 * that is due; twice is enough for what is tested here. */
+	/* The shard looks at the clock before it takes a command. A timer that is due may set
+	 * another one that is due; twice is enough for what is tested here. */
 	flush(r);
 	flush(r);
 }

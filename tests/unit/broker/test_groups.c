@@ -1,4 +1,5 @@
-/* Groups over the wire, from request to answer, over both stores; and what of them is there after a restart. */
+/* Groups over the wire, from request to answer, over both stores; and what of them is there after
+ * a restart. */
 #include "group_calls.h"
 
 #include "store/store_impl.h"
@@ -1126,6 +1127,31 @@ static void the_memory_of_all_groups_is_bounded(void **state)
 	free(metadata);
 }
 
+static void an_answer_that_names_one_group_often_is_bounded(void **state)
+{
+	struct rig *r = *state;
+	uint8_t *metadata = calloc(1, 3 << 20);
+	struct joiner j = {.group = "g", .metadata = slice_of(metadata, 3 << 20)};
+	struct slice names[40];
+	struct describe_groups_request q = {{names, 40}, false};
+	int described = 0;
+
+	struct sent *s = make_classic(r, &j);
+	for (int i = 0; i < 40; i++)
+		names[i] = slice_str("g");
+	struct sent *d = sent_new(r, API_describe_groups, 5, &q);
+	const struct describe_groups_response *a = sent_wait(d);
+	for (int i = 0; i < 40; i++) {
+		described += a->groups.v[i].error_code == ERR_NONE;
+		if (a->groups.v[i].error_code)
+			assert_code(a->groups.v[i].error_code, ERR_MESSAGE_TOO_LARGE);
+	}
+	assert_in_range(described, 20, 24); /* 64 MiB of 3 MiB each */
+	sent_free(d);
+	sent_free(s);
+	free(metadata);
+}
+
 static void a_group_has_at_most_group_max_size_members(void **state)
 {
 	struct rig *r = *state;
@@ -1316,6 +1342,7 @@ int main(void)
 		MEMORY(many_groups_expire_in_pieces),
 		MEMORY(there_are_as_many_groups_as_there_may_be),
 		MEMORY(the_memory_of_all_groups_is_bounded),
+		MEMORY(an_answer_that_names_one_group_often_is_bounded),
 		MEMORY(a_group_has_at_most_group_max_size_members),
 		MEMORY(options_that_are_wrong_are_told_at_opening),
 		MEMORY(the_end_of_calls_answers_what_is_parked),

@@ -123,6 +123,25 @@ static void compacted_and_everlasting_topics_are_left_alone(void **state)
 	assert_int_equal(partition_log_start_offset(timeless), 0);
 }
 
+static void a_topic_that_is_only_compacted_cannot_be_trimmed(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p =
+		topic_partition(rig_topic_with(r, "t", 1, "cleanup.policy", "compact"), 0);
+	struct ks_why said;
+	int64_t start;
+
+	append_at(r, p, START_MS, 10);
+	assert_int_equal(broker_trim(r->b, p, -1, &start, &said), ERR_POLICY_VIOLATION);
+	assert_string_equal(said.text,
+			    "topic \"t\" cannot be trimmed: its cleanup.policy has no \"delete\"");
+	assert_int_equal(partition_log_start_offset(p), 0);
+	assert_ok(broker_topic_alter(
+		r->b, "t", &(struct config_entry){"cleanup.policy", "compact,delete"}, 1, why));
+	assert_ok(broker_trim(r->b, p, -1, &start, why));
+	assert_int_equal(start, 1);
+}
+
 static void the_thread_trims_by_itself(void **state)
 {
 	struct rig *r = *state;
@@ -216,6 +235,7 @@ int main(void)
 		BOTH(a_log_larger_than_retention_bytes_is_cut),
 		MEMORY(compacted_and_everlasting_topics_are_left_alone),
 		ROCKS(a_reader_that_meets_a_trim_learns_where_to_go_on),
+		MEMORY(a_topic_that_is_only_compacted_cannot_be_trimmed),
 		MEMORY(the_thread_trims_by_itself),
 		ROCKS(space_comes_back),
 	};

@@ -16,7 +16,7 @@ struct answer {
 };
 struct rig {
 	struct classic_options options;
-	struct timers timers;
+	struct deadlines deadlines;
 	struct classic_group *g;
 	struct classic_effects fx;
 	struct moment at;
@@ -147,12 +147,12 @@ static void pass(struct rig *r, int64_t ms)
 {
 	int64_t until = r->at.ms + ms;
 
-	while (timers_next(&r->timers) <= until) {
-		if (timers_next(&r->timers) > r->at.ms) {
-			r->at.wall_ms += timers_next(&r->timers) - r->at.ms;
-			r->at.ms = timers_next(&r->timers);
+	while (deadlines_next(&r->deadlines) <= until) {
+		if (deadlines_next(&r->deadlines) > r->at.ms) {
+			r->at.wall_ms += deadlines_next(&r->deadlines) - r->at.ms;
+			r->at.ms = deadlines_next(&r->deadlines);
 		}
-		struct timer *t = timers_due(&r->timers, r->at.ms);
+		struct deadline *t = deadlines_due(&r->deadlines, r->at.ms);
 		if (!t)
 			continue;
 		assert_ptr_equal(t->owner, r);
@@ -168,7 +168,7 @@ static int setup(void **state)
 	struct rig *r = calloc(1, sizeof *r);
 
 	r->options = (struct classic_options){3000, 300000, 1000};
-	r->g = classic_new(&r->options, &r->timers, r, 0);
+	r->g = classic_new(&r->options, &r->deadlines, r, 0);
 	r->at = (struct moment){1000, 1700000000000};
 	*state = r;
 	return 0;
@@ -181,8 +181,8 @@ static int teardown(void **state)
 	classic_end(r->g, ERR_NOT_COORDINATOR, &r->fx);
 	note(r);
 	classic_free(r->g);
-	assert_int_equal(r->timers.count, 0);
-	timers_fini(&r->timers);
+	assert_int_equal(r->deadlines.count, 0);
+	deadlines_fini(&r->deadlines);
 	classic_effects_fini(&r->fx);
 	free(r);
 	return 0;
@@ -601,7 +601,7 @@ static void a_group_that_all_have_left_is_empty_in_a_new_generation(void **state
 	assert_null(r->g->protocol_name.data);
 	assert_null(r->g->leader);
 	assert_int_equal(r->persisted, persisted + 1);
-	assert_int_equal(r->timers.count, 0);
+	assert_int_equal(r->deadlines.count, 0);
 }
 
 static void a_join_that_is_parked_is_answered_when_its_member_leaves(void **state)
@@ -920,7 +920,7 @@ static void the_end_answers_everybody_and_refuses_the_rest(void **state)
 	classic_end(r->g, ERR_NOT_COORDINATOR, &r->fx);
 	note(r);
 	assert_answer(r, 3, ERR_NOT_COORDINATOR, 1);
-	assert_int_equal(r->timers.count, 0);
+	assert_int_equal(r->deadlines.count, 0);
 	join(r, 4, NULL);
 	assert_answer(r, 4, ERR_NOT_COORDINATOR, 1);
 	sync(r, 5, "id-1");
@@ -933,7 +933,7 @@ static bool restore(struct rig *r)
 {
 	struct arena arena = {0};
 	struct classic_record record;
-	struct classic_group *g = classic_new(&r->options, &r->timers, r, 0);
+	struct classic_group *g = classic_new(&r->options, &r->deadlines, r, 0);
 
 	classic_record_make(r->g, &arena, &record);
 	r->at.ms += 1000;
@@ -1003,7 +1003,7 @@ static void records_that_no_group_has_written_are_refused(void **state)
 	struct rig *r = *state;
 	struct arena arena = {0};
 	struct classic_record good, bad;
-	struct classic_group *g = classic_new(&r->options, &r->timers, r, 0);
+	struct classic_group *g = classic_new(&r->options, &r->deadlines, r, 0);
 
 	make_static(r);
 	classic_record_make(r->g, &arena, &good);

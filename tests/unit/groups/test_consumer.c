@@ -17,7 +17,7 @@ struct client {
 struct rig {
 	struct fake_topics topics;
 	struct consumer_options options;
-	struct timers timers;
+	struct deadlines deadlines;
 	struct consumer_group *g;
 	struct consumer_effects fx;
 	struct moment at;
@@ -34,7 +34,7 @@ static int setup(void **state)
 	fake_topics_init(&r->topics);
 	r->options =
 		(struct consumer_options){SESSION, 1000, slice_str("uniform"), &r->topics.source};
-	r->g = consumer_new(&r->options, &r->timers, r, 0);
+	r->g = consumer_new(&r->options, &r->deadlines, r, 0);
 	r->at = (struct moment){1000, 1700000000000};
 	for (int i = 0; i < CLIENTS; i++)
 		snprintf(r->clients[i].id, sizeof r->clients[i].id, "c%d", i);
@@ -49,8 +49,8 @@ static int teardown(void **state)
 	for (int i = 0; i < CLIENTS; i++)
 		parts_fini(&r->clients[i].owned);
 	consumer_free(r->g);
-	assert_int_equal(r->timers.count, 0);
-	timers_fini(&r->timers);
+	assert_int_equal(r->deadlines.count, 0);
+	deadlines_fini(&r->deadlines);
 	consumer_effects_fini(&r->fx);
 	free(r);
 	return 0;
@@ -176,11 +176,11 @@ static enum ks_err leave(struct rig *r, int i, int32_t epoch)
 
 static void pass(struct rig *r, int64_t ms)
 {
-	struct timer *t;
+	struct deadline *t;
 
 	r->at.ms += ms;
 	r->at.wall_ms += ms;
-	while ((t = timers_due(&r->timers, r->at.ms))) {
+	while ((t = deadlines_due(&r->deadlines, r->at.ms))) {
 		assert_ptr_equal(t->owner, r);
 		consumer_expire(r->g, t, &r->at, &r->fx);
 		note(r);
@@ -627,7 +627,7 @@ static void a_member_that_is_away_is_fenced_when_it_goes_on_without_joining(void
 static void restore(struct rig *r)
 {
 	struct consumer_group_record record;
-	struct consumer_group *g = consumer_new(&r->options, &r->timers, r, 0);
+	struct consumer_group *g = consumer_new(&r->options, &r->deadlines, r, 0);
 
 	consumer_record_make(r->g, &record);
 	assert_true(consumer_restore(g, &record));
@@ -665,7 +665,7 @@ static void a_group_goes_on_where_it_was_written_down(void **state)
 static void members_that_contradict_each_other_are_not_restored(void **state)
 {
 	struct rig *r = *state;
-	struct consumer_group *g = consumer_new(&r->options, &r->timers, r, 0);
+	struct consumer_group *g = consumer_new(&r->options, &r->deadlines, r, 0);
 	struct consumer_group_record record;
 
 	make_static(r);

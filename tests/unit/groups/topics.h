@@ -55,7 +55,8 @@ static inline void fake_topics_init(struct fake_topics *f)
 	f->source = (struct topic_source){fake_version, fake_find, fake_match, f};
 }
 
-/* Makes it, changes its size, or deletes it (0). A topic that is made anew has a new number. Returns it. */
+/* Makes it, changes its size, or deletes it (0). A topic that is made anew has a new number.
+ * Returns it. */
 static inline uint32_t fake_topic(struct fake_topics *f, const char *name, int32_t partitions)
 {
 	int at = -1;

@@ -328,7 +328,8 @@ static inline void rig_send_at(struct rig *r, const char *topic, const char *key
 {
 	struct batch_writer w;
 	struct buf out = {0};
-	int32_t n = topic_partition_count(broker_topic_find(r->b, topic));
+	struct topic *t = broker_topic_find(r->b, topic);
+	int32_t n = t ? topic_partition_count(t) : 1; /* rig_partition tells when there is none */
 	int32_t p = key ? murmur2_partition(key, strlen(key), n) : 0;
 
 	batch_writer_begin(&w, &out);

@@ -1,0 +1,115 @@
+"""A client in bytes: the oldest versions of a few requests, written by hand, so that nothing of ours is between test and broker."""
+
+import socket
+import struct
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def varint(n):
+    n = (n << 1) ^ (n >> 63)
+    out = bytearray()
+    while n > 0x7F:
+        out.append(n & 0x7F | 0x80)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def batch(*values, key=b"k", timestamp=1700000000000):
+    records = b""
+    for i, value in enumerate(values):
+        body = b"\0" + varint(0) + varint(i) + varint(len(key)) + key + varint(len(value)) + value + varint(0)
+        records += varint(len(body)) + body
+    tail = struct.pack(">hiqqqhii", 0, len(values) - 1, timestamp, timestamp, -1, -1, -1, len(values)) + records
+    return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, crc32c(tail)) + tail
+
+
+def string(text):
+    data = text.encode()
+    return struct.pack(">h", len(data)) + data
+
+
+class Peer:
+    def __init__(self, port, host="localhost"):
+        self.socket = socket.create_connection((host, port), timeout=30)
+        self.correlation = 0
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, key, version, body):
+        self.correlation += 1
+        message = struct.pack(">hhi", key, version, self.correlation) + string("peer") + body
+        self.socket.sendall(struct.pack(">i", len(message)) + message)
+        return self.correlation
+
+    def exactly(self, n):
+        data = b""
+        while len(data) < n:
+            part = self.socket.recv(n - len(data))
+            if not part:
+                raise EOFError("the broker has closed the connection")
+            data += part
+        return data
+
+    def receive(self, correlation):
+        answer = self.exactly(struct.unpack(">i", self.exactly(4))[0])
+        assert struct.unpack_from(">i", answer)[0] == correlation, "answers out of order"
+        return answer[4:]
+
+    def ask(self, key, version, body):
+        return self.receive(self.send(key, version, body))
+
+    def is_closed(self):
+        return self.socket.recv(1) == b""
+
+    def api_versions(self):
+        """{key: (min, max)}"""
+        answer = self.ask(18, 0, b"")
+        error, n = struct.unpack_from(">hi", answer)
+        assert error == 0
+        return {k: (a, b) for k, a, b in (struct.unpack_from(">hhh", answer, 6 + 6 * i) for i in range(n))}
+
+    def create(self, topic):
+        """Metadata with auto creation; the error of the topic."""
+        answer = self.ask(3, 4, struct.pack(">i", 1) + string(topic) + b"\1")
+        at = 4
+        (brokers,) = struct.unpack_from(">i", answer, at)
+        at += 4
+        for _ in range(brokers):
+            at += 4
+            at += 2 + struct.unpack_from(">h", answer, at)[0] + 4
+            at += 2 + max(0, struct.unpack_from(">h", answer, at)[0])
+        at += 2 + max(0, struct.unpack_from(">h", answer, at)[0]) + 4 + 4
+        return struct.unpack_from(">h", answer, at)[0]
+
+    def produce_body(self, topic, records, acks=-1):
+        return (struct.pack(">hhii", -1, acks, 10000, 1) + string(topic)
+                + struct.pack(">iii", 1, 0, len(records)) + records)
+
+    def produce(self, topic, *values, acks=-1):
+        """(error, base offset)"""
+        answer = self.ask(0, 3, self.produce_body(topic, batch(*values), acks))
+        return struct.unpack_from(">hq", answer, 4 + 2 + len(topic) + 4 + 4)
+
+    def fetch_body(self, topic, offset, wait_ms=0, max_bytes=1 << 20):
+        return (struct.pack(">iiiibi", -1, wait_ms, 1, max_bytes, 0, 1) + string(topic)
+                + struct.pack(">iiqi", 1, 0, offset, max_bytes))
+
+    @staticmethod
+    def fetched(answer, topic):
+        """(error, high watermark, bytes of the batches)"""
+        at = 4 + 4 + 2 + len(topic) + 4 + 4
+        error, high_watermark, _, _, n = struct.unpack_from(">hqqii", answer, at)
+        return error, high_watermark, answer[at + 26:at + 26 + max(0, n)]
+
+    def fetch(self, topic, offset, wait_ms=0):
+        return self.fetched(self.ask(1, 4, self.fetch_body(topic, offset, wait_ms)), topic)

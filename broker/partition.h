@@ -90,8 +90,8 @@ void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t s
 
 /* Before the partition is shared, and later on the shard's thread: how far compaction has come. */
 void partition_set_cleaned(struct partition *p, const struct cleaned *c);
-/* Any thread: a copy that fits the log as it stands: one that was trimmed beyond what is clean is clean
- * up to its start. */
+/* Any thread: a copy that fits the log as it stands: one that was trimmed beyond what is clean is
+ * clean up to its start. */
 struct cleaned partition_cleaned(struct partition *p);
 
 /* All tail entries of all partitions, oldest first. owner: shard. */

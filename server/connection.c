@@ -202,18 +202,22 @@ void connection_kill(struct connection *c)
 
 static void log_refusal(const struct connection *c, const char *why)
 {
-	const struct exchange *x =
-		c->first && c->first->is_aborted && c->first->api ? c->first : NULL;
+	static const struct request_header none;
+	const struct exchange *x = c->first && c->first->is_aborted ? c->first : NULL;
+	const struct request_header *h = x ? &x->header : &none;
+	bool has_header = h->api_key || h->api_version || h->correlation_id;
 	struct log_field fields[4];
 	size_t n = 0;
 
 	fields[n++] = (struct log_field)LOG_STRING("client", c->peer + 1);
 	if (*c->client_id)
 		fields[n++] = (struct log_field)LOG_STRING("client_id", c->client_id);
-	if (x && x->api) {
+	if (x && x->api)
 		fields[n++] = (struct log_field)LOG_STRING("api", x->api->name);
-		fields[n++] = (struct log_field)LOG_NUMBER("version", x->header.api_version);
-	}
+	else if (has_header)
+		fields[n++] = (struct log_field)LOG_NUMBER("api_key", h->api_key);
+	if (has_header)
+		fields[n++] = (struct log_field)LOG_NUMBER("version", h->api_version);
 	server_log_fields(c->loop->server, fields, n, "connection closed: %s", why);
 }
 

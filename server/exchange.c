@@ -126,10 +126,10 @@ static void log_request(const struct exchange *x, int64_t took_ns)
 	const struct log_field fields[] = {
 		LOG_STRING("client", x->connection->peer + 1),
 		LOG_SLICE("client_id", x->header.client_id),
-		LOG_STRING("api", x->api ? x->api->name : "unknown"),
+		LOG_STRING("api", x->api->name),
 		LOG_NUMBER("version", x->header.api_version),
 		LOG_NUMBER("correlation_id", x->header.correlation_id),
-		LOG_NUMBER("request_bytes", x->frame ? (int64_t)x->frame->len + 4 : 0),
+		LOG_NUMBER("request_bytes", (int64_t)x->frame->len + 4),
 		LOG_NUMBER("response_bytes", (int64_t)out->total),
 		LOG_NUMBER("us", took_ns / 1000),
 		LOG_SLICE("error", out->error_count ? slice_str(ks_err_name(

@@ -76,8 +76,6 @@ static void count_fetched(struct loop_metrics *m, const struct wire_out *out)
 
 void metrics_exchange(struct loop_metrics *m, const struct exchange *x, int64_t now_ns)
 {
-	if (!x->api) /* refused before it was known what it asks for */
-		return;
 	struct api_metrics *a = of_api(m, x->api->key);
 	int64_t took = now_ns - x->received_ns;
 

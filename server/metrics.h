@@ -27,7 +27,7 @@ struct loop_metrics {
 	_Atomic(uint64_t) produced_bytes, produced_records, fetched_bytes, fetched_records;
 };
 
-/* A request has been answered, or never will be: before its frame is given back. */
+/* A request of a known API has been answered, or never will be: before its frame is given back. */
 void metrics_exchange(struct loop_metrics *m, const struct exchange *x, int64_t now_ns);
 void metrics_fini(struct loop_metrics *m);
 

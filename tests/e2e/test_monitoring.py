@@ -162,6 +162,16 @@ class Figures(Case):
         self.ok("topic", "produce", "in", "-p", "0", "-b", b.bootstrap, stdin="d\n")
         self.assertEqual(b.figures()["kafka_consumergroup_lag_sum{%s}" % group], 4)
 
+    def test_members_of_groups_are_counted(self):
+        b = Broker(self, "-X", "group.initial.rebalance.delay.ms=0")
+        join = (header(11, 1) + string(b"team") + struct.pack(">ii", 60000, 60000) + string(b"") + string(b"consumer") +
+                struct.pack(">i", 1) + string(b"range") + struct.pack(">i", 0))
+        error, = struct.unpack(">h", b.exchange(join)[4:6])
+        if error == 15:
+            self.skipTest("there is no coordinator of groups yet")
+        self.assertEqual(error, 0)
+        self.assertEqual(b.figures()['kafka_consumergroup_members{consumergroup="team"}'], 1)
+
     def test_many_partitions_are_told_only_when_asked_for(self):
         self.ok("topic", "create", "large", "-p", "1001")
         b = Broker(self)
@@ -285,10 +295,15 @@ class Logs(Case):
     def test_people_read_the_fields_in_brackets(self):
         b = Broker(self, KS_LOG_FORMAT="text", http="off")
         b.exchange(struct.pack(">hhi", 77, 0, 1))
-        self.lines(b, "connection closed: it asked for an API that is not served (client=127.0.0.1)")
+        self.lines(b, "connection closed: it asked for an API that is not served (client=127.0.0.1 "
+                      "api_key=77 version=0)")
 
     def test_requests_are_logged_when_asked_for(self):
         b = Broker(self, KS_LOG="debug")
+        b.exchange(struct.pack(">hhi", 77, 0, 1))
+        with socket.create_connection(("127.0.0.1", b.port)) as s:
+            s.sendall(struct.pack(">i", 1 << 30))  # refused before there is a request
+            self.assertEqual(s.recv(1), b"")
         b.exchange(list_offsets_of(b"nowhere"))
         self.assertRegex(self.lines(b, 'msg="request"')[0],
                          r'level=debug module=server msg="request" client=127\.0\.0\.1 client_id=tester api=list_offsets '

@@ -345,6 +345,12 @@ void broker_append(struct broker *b, struct append *a)
 	shard_append(b->shard, a);
 }
 
+bool broker_append_try(struct broker *b, struct append *a)
+{
+	set_batches(a);
+	return shard_append_try(b->shard, a);
+}
+
 void broker_append_queue(struct broker *b, struct append *a)
 {
 	set_batches(a);

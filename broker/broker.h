@@ -343,6 +343,8 @@ struct append {
 	int64_t log_start_offset; /* of the partition when it was answered */
 };
 void broker_append(struct broker *b, struct append *a);
+/* The same, unless it would have to wait for room in the queue: then false, and nothing was taken. */
+bool broker_append_try(struct broker *b, struct append *a);
 /* The same for a thread with many small appends. broker_append_queue puts one in its place, in the
  * order of all commands, and wakes nobody; after the last one broker_append_run sees to it that they
  * are carried out. When the shard sleeps and no sync is needed the calling thread does that itself

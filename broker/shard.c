@@ -94,14 +94,19 @@ static void wake(struct shard *s)
 	pthread_cond_signal(&s->arrived);
 }
 
+/* Under mtx. */
+static bool has_room(const struct shard *s, size_t bytes)
+{
+	return s->queue_bytes == 0 || s->queue_bytes + bytes <= s->broker->options.queue_bytes_max;
+}
+
 /* Waits, under mtx, until all who came before are in and there is room. A command larger than the
  * whole queue is let in when the queue is empty. */
 static void enter_queue(struct shard *s, size_t bytes)
 {
-	size_t max = s->broker->options.queue_bytes_max;
 	uint64_t ticket = s->tickets++;
 
-	while (ticket != s->serving || (s->queue_bytes > 0 && s->queue_bytes + bytes > max)) {
+	while (ticket != s->serving || !has_room(s, bytes)) {
 		wake(s);
 		pthread_cond_wait(&s->room, &s->mtx);
 	}
@@ -117,7 +122,7 @@ static void enqueue(struct shard *s, enum command_type type, void *body, size_t 
 
 	assert(!s->is_stopping && "nothing is sent while the broker closes");
 	assert((type != COMMAND_CALL || !is_player) && "it would wait for itself");
-	if (!is_player)
+	if (!is_player && type != COMMAND_TASK)
 		enter_queue(s, bytes);
 	s->queue_bytes += bytes;
 	push(&s->queue, &(struct command){body, bytes, type, ERR_NONE});
@@ -135,6 +140,20 @@ static void submit(struct shard *s, enum command_type type, void *body, size_t b
 void shard_append(struct shard *s, struct append *a)
 {
 	submit(s, COMMAND_APPEND, a, a->batches.len);
+}
+
+bool shard_append_try(struct shard *s, struct append *a)
+{
+	pthread_mutex_lock(&s->mtx);
+	/* Nobody overtakes those who wait. */
+	bool may = s->tickets == s->serving && has_room(s, a->batches.len);
+	if (may) {
+		enqueue(s, COMMAND_APPEND, a, a->batches.len);
+		s->is_heavy = true;
+		wake(s);
+	}
+	pthread_mutex_unlock(&s->mtx);
+	return may;
 }
 
 void shard_append_queue(struct shard *s, struct append *a)

@@ -73,14 +73,16 @@ struct shard *shard_start(struct broker *b, uint64_t batch_index);
 void shard_stop(struct shard *s);
 
 void shard_append(struct shard *s, struct append *a);
+/* false: it would have to wait. */
+bool shard_append_try(struct shard *s, struct append *a);
 /* See broker_append_queue. */
 void shard_append_queue(struct shard *s, struct append *a);
 void shard_append_run(struct shard *s);
 bool shard_is_asleep(struct shard *s); /* for tests: nobody plays it, nothing was sent */
 void shard_commit(struct shard *s, struct commit *c);
 enum ks_err shard_call(struct shard *s, struct call *c);
-/* Any thread. bytes: what it holds while it waits; senders block when the queue is full, except the
- * shard's own thread. */
+/* Any thread; never waits. bytes: what it holds in the queue, which the sender keeps within bounds; other senders wait for
+ * it. */
 void shard_task(struct shard *s, struct task *t, size_t bytes);
 /* Any thread; t lives until shard_stop. Runs for the first time at once. */
 void shard_tick_add(struct shard *s, struct tick *t);

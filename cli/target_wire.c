@@ -37,6 +37,14 @@ const char *wire_name(struct wire_target *w, struct slice name)
 	return text;
 }
 
+/* What a broker says goes to a terminal: nothing but text. */
+static void keep_text(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = ' ';
+}
+
 enum ks_err wire_refused(const char *what, const char *name, enum ks_err err, struct slice message,
 			 struct ks_why *why)
 {
@@ -47,6 +55,7 @@ enum ks_err wire_refused(const char *what, const char *name, enum ks_err err, st
 	ks_fail(why, err, "%s%s%s%s%.*s", is_named ? "" : what, is_named || !*what ? "" : " ",
 		is_named ? "" : quoted, is_named ? "" : ": ", (int)text.len,
 		(const char *)text.data);
+	keep_text(why->text);
 	free(quoted);
 	return err;
 }

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "server/server.h"
+#include "server/server_impl.h"
 
 #define OWN_ROWS 32 /* more than there are */
 
@@ -51,7 +51,7 @@ static void add_listeners(struct rows *r, const struct server_options *o)
 	struct buf bound = {0}, told = {0};
 
 	for (size_t i = 0; i < o->listener_count; i++) {
-		const struct server_listener *l = &o->listeners[i];
+		const struct server_listener *l = &r->x->server->endpoints[i].listener;
 		uint16_t port = server_port(r->x->server, i);
 		const char *comma = i ? "," : "";
 		buf_printf(&bound, "%sPLAINTEXT://%s:%u", comma, l->host, port);

@@ -110,7 +110,7 @@ static bool park(struct fetch *f)
 static bool is_done(const struct fetch *f)
 {
 	return f->has_failed || !f->readable || is_enough(f, f->bytes) ||
-	       (f->room && f->bytes >= f->room);
+	       (f->room && f->bytes >= f->room) || fetch_is_cut_short(f);
 }
 
 static void back_from_worker(struct exchange *x);

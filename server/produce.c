@@ -2,6 +2,7 @@
  *
  *   loop: find the partitions --small--> check the batches --> appends --> shard
  *                             --large--> worker: the same, while the connection's next requests wait
+ *                             the shard's queue is full --> worker: waits there for its turn
  *   shard: done, the last of them --> loop: answer
  *
  * Batches are not copied: they are stamped where they lie in the request's frame, and the shard and later
@@ -31,6 +32,7 @@ struct produce {
 	struct exchange *x;
 	struct produce_part *parts;
 	size_t count;
+	size_t sent; /* parts, from the first on */
 	enum acks acks;
 	_Atomic(size_t)
 		left; /* appends that the shard has not answered, and one until all were sent */
@@ -143,6 +145,31 @@ static void check_part(struct produce_part *part, int64_t now_ms, struct buf *sc
 	};
 }
 
+/* Without may_wait it stops in front of the first one that would have to, and returns false. */
+static bool send_parts(struct produce *p, bool may_wait)
+{
+	struct broker *b = server_broker(p->x->server);
+
+	for (; p->sent < p->count; p->sent++) {
+		struct produce_part *part = &p->parts[p->sent];
+		if (!part->append.done)
+			atomic_fetch_sub(&p->left, 1);
+		else if (may_wait)
+			broker_append(b, &part->append);
+		else if (!broker_append_try(b, &part->append))
+			return false;
+	}
+	return true;
+}
+
+static void send_waiting(struct exchange *x)
+{
+	struct produce *p = x->state;
+
+	send_parts(p, true);
+	one_less(p);
+}
+
 static void check_and_send(struct exchange *x)
 {
 	struct produce *p = x->state;
@@ -156,14 +183,10 @@ static void check_and_send(struct exchange *x)
 			check_part(&p->parts[i], now_ms, &scratch);
 	buf_fini(&scratch);
 	/* From the first append on the shard may answer: errors of ours are all told before. */
-	for (size_t i = 0; i < p->count; i++) {
-		struct produce_part *part = &p->parts[i];
-		if (part->append.done)
-			broker_append(b, &part->append);
-		else
-			atomic_fetch_sub(&p->left, 1);
-	}
-	one_less(p);
+	if (send_parts(p, workers_is_current()))
+		one_less(p);
+	else
+		exchange_offload(x, send_waiting);
 }
 
 /* --- the request --- */

@@ -110,6 +110,16 @@ class Sessions(Case):
         self.assertEqual(answer["error_code"], 0)
 
 
+class Limits(Case):
+    def test_a_fetch_does_not_wait_for_more_than_fits(self):
+        for _ in range(3):
+            self.client.produce([bytes(600)])
+        # One batch fits and is less than is asked for; more will never fit.
+        value = fetch_value([(GOOD_TOPIC, [(0, 0)])], max_wait_ms=FOR_EVER, min_bytes=1000, max_bytes=1000)
+        answer = self.client.ask(FETCH, 11, value)
+        self.assertEqual(len(wire.batch_values(answer["responses"][0]["partitions"][0]["records"])), 1)
+
+
 class Ends(Case):
     def test_a_peer_that_goes_while_all_its_fetches_wait_is_forgotten(self):
         before = self.sockets()

@@ -48,7 +48,7 @@ static void they_fire_once_each_and_the_earlier_first(void **state)
 
 	(void)state;
 	setup(&loop, &ts);
-	start = timers_now_ms(&ts);
+	start = loop_timers_now_ms(&ts);
 	for (int i = 0; i < COUNT; i++)
 		loop_timer_set(&ts, &timers[i], start + due(i));
 	run(&loop);
@@ -65,7 +65,7 @@ static void what_is_cleared_does_not_fire_and_what_is_moved_fires_where_it_went(
 
 	(void)state;
 	setup(&loop, &ts);
-	start = timers_now_ms(&ts);
+	start = loop_timers_now_ms(&ts);
 	for (int i = 0; i < COUNT; i++)
 		loop_timer_set(&ts, &timers[i], start + due(i));
 	for (int i = 0; i < COUNT; i++)
@@ -88,7 +88,7 @@ static void what_is_cleared_does_not_fire_and_what_is_moved_fires_where_it_went(
 static void set_again(struct loop_timer *t)
 {
 	if (fired_count++ < 3)
-		loop_timer_set(set, t, timers_now_ms(set));
+		loop_timer_set(set, t, loop_timers_now_ms(set));
 }
 
 static void a_timer_may_set_itself_again(void **state)
@@ -99,7 +99,7 @@ static void a_timer_may_set_itself_again(void **state)
 	(void)state;
 	setup(&loop, &ts);
 	timers[0].fire = set_again;
-	loop_timer_set(&ts, &timers[0], timers_now_ms(&ts));
+	loop_timer_set(&ts, &timers[0], loop_timers_now_ms(&ts));
 	run(&loop);
 	assert_int_equal(fired_count, 4);
 }

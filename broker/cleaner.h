@@ -4,16 +4,16 @@
  *         |  clean: no key    |  dirty: to be      | active: not   |
  *         |  has two records  |  cleaned next      | touched yet   |
  *
- * A cleaning reads the dirty part and remembers of every key the offset of its last record, then walks
- * the log from its start to the end of that part and leaves out what is superseded. Offsets never
- * change; batches and values of the store that lose nothing are left where they are; small values
- * become larger ones. Every piece is one write of the shard, which takes the old values away, puts
- * the new ones, and says how far that was. A reader meets the old or the new; a crash anywhere
- * leaves a log with some superseded records more, and the cleaning begins anew.
+ * A cleaning reads the dirty part and remembers of every key the offset of its last record, then
+ * walks the log from its start to the end of that part and leaves out what is superseded. Offsets
+ * never change; batches and values of the store that lose nothing are left where they are; small
+ * values become larger ones. Every piece is one write of the shard, which takes the old values
+ * away, puts the new ones, and says how far that was. A reader meets the old or the new; a crash
+ * anywhere leaves a log with some superseded records more, and the cleaning begins anew.
  *
- * What stays besides: tombstones, delete.retention.ms long, so that a reader who comes late learns of
- * the deletion; control batches; an empty batch where a producer's last one was, which keeps its
- * sequence; and always the last batch of the log.
+ * What stays besides: tombstones, delete.retention.ms long, so that a reader who comes late learns
+ * of the deletion; control batches; an empty batch where a producer's last one was, which keeps
+ * its sequence; and always the last batch of the log.
  *
  * A cleaner belongs to one thread at a time.
  */
@@ -26,8 +26,8 @@
 
 struct cleaner;
 
-/* map_bytes_max: memory for the keys of one cleaning; what does not fit is cleaned next. stop: may be set by
- * anyone to make a cleaning end early. */
+/* map_bytes_max: memory for the keys of one cleaning; what does not fit is cleaned next. stop: may
+ * be set by anyone to make a cleaning end early. */
 struct cleaner *cleaner_new(struct broker *b, size_t map_bytes_max, const _Atomic(bool) *stop);
 void cleaner_free(struct cleaner *c); /* c may be NULL */
 

@@ -104,7 +104,8 @@ struct cleaned {
 	uint64_t position;     /* of offset, as index_entry has it */
 	uint64_t
 		shift; /* to be added to the positions of index entries below offset, modulo 2^64 */
-	/* Bytes that a cleaning took from below offset and from above it; 0 once it has finished. */
+	/* Bytes that a cleaning took from below offset and from above it; 0 once it has finished.
+	 */
 	uint64_t removed_clean, removed_dirty;
 };
 #define VALUE_CLEANED_BYTES 57

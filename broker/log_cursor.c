@@ -1,4 +1,5 @@
-/* log_cursor.c - see log_cursor.h. An old iterator pins files, so one that is kept long is made anew. */
+/* log_cursor.c - see log_cursor.h. An old iterator pins files, so one that is kept long is made
+ * anew. */
 #include "broker/log_cursor.h"
 
 #include <inttypes.h>

@@ -25,7 +25,8 @@ enum ks_err log_cursor_seek(struct log_cursor *c, int64_t offset, struct ks_why 
 /* To the next one; as above. */
 enum ks_err log_cursor_next(struct log_cursor *c, struct ks_why *why);
 
-/* Takes the next batch off values, whole and with a right CRC. ERR_CORRUPTION, why has the place. */
+/* Takes the next batch off values, whole and with a right CRC. ERR_CORRUPTION, why has the place.
+ */
 enum ks_err log_take_batch(struct partition *p, struct slice *values, struct batch *b,
 			   struct ks_why *why);
 

@@ -33,8 +33,8 @@ static enum ks_err seek_back(struct store_iter *it, struct partition *p, int64_t
 	return entry_at(it, e, why);
 }
 
-/* Bisects the times between those of low, which lies before offset, and high, which does not: the entry
- * is the one that (its own time, offset - 1) finds from above. */
+/* Bisects the times between those of low, which lies before offset, and high, which does not: the
+ * entry is the one that (its own time, offset - 1) finds from above. */
 static enum ks_err bisect(struct store_iter *it, struct partition *p, int64_t offset,
 			  struct index_entry *low, int64_t high, struct ks_why *why)
 {

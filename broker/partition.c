@@ -26,7 +26,6 @@ void partition_fini(struct partition *p)
 	for (size_t i = 0; i < p->tail_count; i++)
 		frame_unref(p->tail[(p->tail_first + i) & (p->tail_cap - 1)].frame);
 	free(p->tail);
-	free(p->waiters);
 	producer_map_fini(&p->producers);
 	pthread_mutex_destroy(&p->mtx);
 }
@@ -117,8 +116,12 @@ static void tail_push(struct partition *p, const struct tail_entry *e)
 /* Under mtx. */
 static void wake_waiters(struct partition *p)
 {
-	for (size_t i = 0; i < p->waiter_count; i++)
-		waiter_wake(p->waiters[i]);
+	struct watch *w;
+
+	LIST_FOREACH(w, &p->watches, in_partition)
+	{
+		waiter_wake(w->waiter);
+	}
 }
 
 void partition_publish(struct partition *p, const struct log_end *end,
@@ -291,26 +294,18 @@ enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_
 	return ERR_NONE;
 }
 
-void partition_add_waiter(struct partition *p, struct waiter *w)
+void partition_add_watch(struct watch *w)
 {
-	pthread_mutex_lock(&p->mtx);
-	if (p->waiter_count == p->waiter_cap) {
-		p->waiter_cap = p->waiter_cap ? 2 * p->waiter_cap : 4;
-		p->waiters = xrealloc(p->waiters, p->waiter_cap * sizeof(*p->waiters));
-	}
-	p->waiters[p->waiter_count++] = w;
-	pthread_mutex_unlock(&p->mtx);
+	pthread_mutex_lock(&w->partition->mtx);
+	LIST_INSERT_HEAD(&w->partition->watches, w, in_partition);
+	pthread_mutex_unlock(&w->partition->mtx);
 }
 
-void partition_remove_waiter(struct partition *p, struct waiter *w)
+void partition_remove_watch(struct watch *w)
 {
-	pthread_mutex_lock(&p->mtx);
-	for (size_t i = 0; i < p->waiter_count; i++)
-		if (p->waiters[i] == w) {
-			p->waiters[i] = p->waiters[--p->waiter_count];
-			break;
-		}
-	pthread_mutex_unlock(&p->mtx);
+	pthread_mutex_lock(&w->partition->mtx);
+	LIST_REMOVE(w, in_partition);
+	pthread_mutex_unlock(&w->partition->mtx);
 }
 
 void chunk_fini(struct chunk *c)

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "broker/broker.h"
 #include "broker/keys.h"
@@ -38,6 +39,13 @@ struct latest {
 	int64_t timestamp, batch_offset; /* -1: none yet */
 	int64_t scanned_to;
 	int64_t clean_offset; /* compaction had come so far; what it takes later may be this batch */
+};
+
+/* One waiter that watches one partition; the waiter's. In a list, for there may be very many, each of which leaves at any time. */
+struct watch {
+	struct waiter *waiter;
+	struct partition *partition;
+	LIST_ENTRY(watch) in_partition; /* under the partition's mtx */
 };
 
 struct partition {
@@ -68,8 +76,7 @@ struct partition {
 	pthread_mutex_t mtx;
 	struct tail_entry *tail; /* ring */
 	size_t tail_first, tail_count, tail_cap;
-	struct waiter **waiters;
-	size_t waiter_count, waiter_cap;
+	LIST_HEAD(, watch) watches;
 	struct cleaned cleaned; /* what the store says; written by the shard */
 	struct latest latest;
 };
@@ -83,8 +90,8 @@ void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t s
 
 /* Before the partition is shared, and later on the shard's thread: how far compaction has come. */
 void partition_set_cleaned(struct partition *p, const struct cleaned *c);
-/* Any thread: a copy that fits the log as it stands: one that was trimmed beyond what is clean is clean
- * up to its start. */
+/* Any thread: a copy that fits the log as it stands: one that was trimmed beyond what is clean is
+ * clean up to its start. */
 struct cleaned partition_cleaned(struct partition *p);
 
 /* All tail entries of all partitions, oldest first. owner: shard. */
@@ -121,8 +128,8 @@ size_t partition_tail_find(const struct partition *p, int64_t offset);
  * max_bytes, at least one. false: malformed, or none is left. */
 bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, struct slice *out);
 
-/* waiter.c: a waiter is on the list from watch to unwatch. */
-void partition_add_waiter(struct partition *p, struct waiter *w);
-void partition_remove_waiter(struct partition *p, struct waiter *w);
+/* waiter.c: a watch is on its partition's list from watch to unwatch. */
+void partition_add_watch(struct watch *w);
+void partition_remove_watch(struct watch *w);
 
 #endif

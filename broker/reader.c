@@ -350,8 +350,9 @@ static enum ks_err scan_max(struct partition *p, struct latest *l)
 	return err == ERR_EMPTY ? ERR_NONE : err;
 }
 
-/* The record that was latest of all is gone, so the index does not tell: all batches are looked at, and
- * what was found is remembered, so that the next one who asks pays for the newer ones only. */
+/* The record that was latest of all is gone, so the index does not tell: all batches are looked
+ * at, and what was found is remembered, so that the next one who asks pays for the newer ones
+ * only. */
 static enum ks_err find_latest(struct partition *p, int64_t *offset, int64_t *timestamp)
 {
 	int64_t start = partition_log_start_offset(p), clean = partition_cleaned(p).offset;

@@ -132,8 +132,8 @@ static bool add_value(struct trim *t, int64_t from, struct slice value)
 	return true;
 }
 
-/* Adds the batches between the index entry and the offset to the position. What the store has counts,
- * not what the tail has: compaction may have taken some of it. */
+/* Adds the batches between the index entry and the offset to the position. What the store has
+ * counts, not what the tail has: compaction may have taken some of it. */
 static enum ks_err find_position(struct trim *t, struct ks_why *why)
 {
 	struct partition *p = t->partition;

@@ -180,8 +180,8 @@ static uint64_t less(uint64_t before, uint64_t after)
 	return before > after ? before - after : 0;
 }
 
-/* Until the last piece the record keeps what it says of the part that is clean. w->cleaned has what an
- * interrupted cleaning had removed before. */
+/* Until the last piece the record keeps what it says of the part that is clean. w->cleaned has
+ * what an interrupted cleaning had removed before. */
 static struct cleaned cleaned_meanwhile(struct rewrite *w, bool has_value)
 {
 	struct cleaned c = partition_cleaned(w->partition);
@@ -347,8 +347,9 @@ enum ks_err rewrite_finish(struct rewrite *w, struct ks_why *why)
 	c->position += w->old_dirty_bytes + c->removed_dirty;
 	if (c->position > end.position)
 		c->position = end.position;
-	/* A batch may become larger, by its delete horizon or by compressing anew. So the start may even
-	 * move down; below 0 it cannot, then the log counts as a little less than it is. */
+	/* A batch may become larger, by its delete horizon or by compressing anew. So the start
+	 * may even move down; below 0 it cannot, then the log counts as a little less than it is.
+	 */
 	uint64_t kept = w->kept_bytes < c->position ? w->kept_bytes : c->position;
 	call.start_position = c->position - kept;
 	c->shift = call.start_position - w->start_position;

@@ -1,10 +1,10 @@
-/* rewrite.h - the writing half of a cleaning: gathers what is left of a log's values into new values
- * and has the shard put them in the place of the old ones, piece by piece.
+/* rewrite.h - the writing half of a cleaning: gathers what is left of a log's values into new
+ * values and has the shard put them in the place of the old ones, piece by piece.
  *
  * Every piece is a whole and correct log by itself. It also brings the index along: entries that
  * point into it are taken away, one is made for every 64 KiB that are left. Their positions are
- * counted from the start of the log over what is left; what that must be shifted by to fit the part of
- * the log that was not cleaned is known at the end, and is written with the last piece.
+ * counted from the start of the log over what is left; what that must be shifted by to fit the
+ * part of the log that was not cleaned is known at the end, and is written with the last piece.
  */
 #ifndef BROKER_REWRITE_H
 #define BROKER_REWRITE_H

@@ -1,4 +1,5 @@
-/* topic.c - see topic.h; and what broker.h has for looking at topics. Changing them: topic_change.c. */
+/* topic.c - see topic.h; and what broker.h has for looking at topics. Changing them:
+ * topic_change.c. */
 #include "broker/topic.h"
 
 #include <assert.h>
@@ -272,7 +273,8 @@ struct topic_uuid topic_uuid_new(void)
 {
 	struct topic_uuid u;
 
-	/* Written in base64, as Kafka's tools do, none begins with '-', which looks like an option. */
+	/* Written in base64, as Kafka's tools do, none begins with '-', which looks like an
+	 * option. */
 	do
 		random_bytes(u.bytes, sizeof u.bytes);
 	while (u.bytes[0] >> 2 == 62);

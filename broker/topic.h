@@ -32,8 +32,8 @@ struct topic {
 	bool lacks_record; /* the uuid is not written yet; the opening sees to it */
 	int64_t created_ms;
 
-	/* Grow together: a slot is filled before the count covers it, and an outgrown array of slots
-	 * is kept until the end, for those who still look at it. Written by the shard. */
+	/* Grow together: a slot is filled before the count covers it, and an outgrown array of
+	 * slots is kept until the end, for those who still look at it. Written by the shard. */
 	_Atomic(int32_t) partition_count;
 	_Atomic(struct partition **) slots;
 
@@ -47,7 +47,8 @@ struct topic {
 	/* Set when the deletion is about to be written: the keys may be missing from then on. */
 	_Atomic(bool) is_gone;
 
-	/* What the configuration says, for those who read it once per append. Written by the shard. */
+	/* What the configuration says, for those who read it once per append. Written by the
+	 * shard. */
 	_Atomic(int64_t) timestamp_before_max_ms, timestamp_after_max_ms;
 	_Atomic(int32_t) max_message_bytes, min_insync_replicas;
 	_Atomic(bool) is_append_time, is_compacted;
@@ -81,8 +82,8 @@ struct topics {
 
 void topics_init(struct topics *ts);
 void topics_fini(struct topics *ts); /* frees the topics too */
-/* Makes all topics of the store, with their configurations; their partitions are empty. A topic whose
- * record has no uuid yet gets one, in memory. */
+/* Makes all topics of the store, with their configurations; their partitions are empty. A topic
+ * whose record has no uuid yet gets one, in memory. */
 enum ks_err topics_load(struct broker *b, struct ks_why *why);
 /* Writes the records of topics_load's topics that had no uuid, through the shard. */
 enum ks_err topics_write_uuids(struct broker *b, struct ks_why *why);
@@ -92,8 +93,8 @@ struct topic_uuid topic_uuid_new(void);
 /* From its record; swaps the configuration with the topic's, which is empty. */
 struct topic *topic_new(struct broker *b, const struct topic_record *r,
 			struct topic_config *config);
-/* Shard, each after the write that says so. A new topic, which is taken; one that grows; one that is
- * deleted; one whose configuration is swapped with config. */
+/* Shard, each after the write that says so. A new topic, which is taken; one that grows; one that
+ * is deleted; one whose configuration is swapped with config. */
 void topics_insert(struct topics *ts, struct topic *t);
 void topics_grow(struct topics *ts, struct topic *t, const struct extent *e);
 void topics_take_out(struct topics *ts, struct topic *t);

@@ -1,5 +1,5 @@
-/* topic_change.c - making, growing, altering and deleting topics: broker.h's functions, each one call
- * of the shard that writes the topic's record and, once that is durable, changes the table. */
+/* topic_change.c - making, growing, altering and deleting topics: broker.h's functions, each one
+ * call of the shard that writes the topic's record and, once that is durable, changes the table. */
 #include "broker/topic.h"
 
 #include <assert.h>
@@ -287,7 +287,8 @@ enum ks_err broker_topic_delete(struct broker *b, const char *name, struct ks_wh
 
 /* --- growing --- */
 
-/* Puts the record of a topic that is there; more (may be NULL): partitions that it is about to get. */
+/* Puts the record of a topic that is there; more (may be NULL): partitions that it is about to
+ * get. */
 static void rewrite_topic(struct group *g, const struct topic *t, const struct extent *more,
 			  const struct topic_config *config)
 {

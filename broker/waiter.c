@@ -28,7 +28,7 @@ struct waiter {
 	uint64_t events; /* shared, under mtx */
 
 	/* the one thread that watches and frees */
-	struct partition **watched;
+	struct watch **watched;
 	size_t count, cap;
 };
 
@@ -60,12 +60,18 @@ void waiter_arm(struct waiter *w)
 	atomic_store(&w->is_armed, true);
 }
 
+static void watch_free(struct watch *watch)
+{
+	partition_remove_watch(watch);
+	free(watch);
+}
+
 void waiter_free(struct waiter *w)
 {
 	if (!w)
 		return;
 	for (size_t i = 0; i < w->count; i++)
-		partition_remove_waiter(w->watched[i], w);
+		watch_free(w->watched[i]);
 	pthread_cond_destroy(&w->happened);
 	pthread_mutex_destroy(&w->mtx);
 	free(w->watched);
@@ -78,19 +84,21 @@ void waiter_watch(struct waiter *w, struct partition *p)
 		w->cap = w->cap ? 2 * w->cap : 8;
 		w->watched = xrealloc(w->watched, w->cap * sizeof(*w->watched));
 	}
-	w->watched[w->count++] = p;
-	partition_add_waiter(p, w);
+	struct watch *watch = xmalloc(sizeof *watch);
+	*watch = (struct watch){.waiter = w, .partition = p};
+	w->watched[w->count++] = watch;
+	partition_add_watch(watch);
 }
 
 void waiter_unwatch(struct waiter *w, struct partition *p)
 {
 	size_t i = 0;
 
-	while (i < w->count && w->watched[i] != p)
+	while (i < w->count && w->watched[i]->partition != p)
 		i++;
 	assert(i < w->count && "only what is watched can be unwatched");
+	watch_free(w->watched[i]);
 	w->watched[i] = w->watched[--w->count];
-	partition_remove_waiter(p, w);
 }
 
 uint64_t waiter_ticket(struct waiter *w)

@@ -1,4 +1,5 @@
-/* consume_group.c - the group of topic consume: where it goes on, what it commits, being a member of it. */
+/* consume_group.c - the group of topic consume: where it goes on, what it commits, being a member
+ * of it. */
 #include <stdlib.h>
 
 #include "base/log.h"

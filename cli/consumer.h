@@ -1,8 +1,8 @@
 /* consumer.h - what the files of topic consume share.
  *
- * A feed is one partition that is being read. Without a group, or with one on a data directory, the feeds
- * are those the command line names. As a member of a group on a cluster they are those that the group
- * assigns, and they change whenever it rebalances.
+ * A feed is one partition that is being read. Without a group, or with one on a data directory,
+ * the feeds are those the command line names. As a member of a group on a cluster they are those
+ * that the group assigns, and they change whenever it rebalances.
  */
 #ifndef CLI_CONSUMER_H
 #define CLI_CONSUMER_H

@@ -22,9 +22,11 @@
 #include "wire/batch.h"
 #include "wire/checksum.h"
 
-#define BLOCK_BYTES     ((size_t)1 << 20)
-#define RECORD_MAX      ((size_t)256 << 20) /* of one record's text */
-#define BATCH_BYTES     ((size_t)64 << 10)
+#define BLOCK_BYTES ((size_t)1 << 20)
+#define RECORD_MAX  ((size_t)256 << 20) /* of one record's text */
+#define BATCH_BYTES ((size_t)64 << 10)
+#define REMOTE_BYTES                                                                               \
+	((size_t)256 << 10) /* of a batch that travels: one per partition is under way */
 #define FLIGHTS_MAX     64
 #define LINGER_MS       5
 #define RECORD_OVERHEAD 80 /* a batch of one: its header and the record's own lengths, at most */
@@ -316,7 +318,9 @@ static void set_limits(struct producer *p, struct outlet *o)
 	}
 	target_configs_free(rows, count);
 	o->record_max = limit > 0 ? (size_t)limit : 0;
-	o->batch_max = limit > 0 && (size_t)limit < BATCH_BYTES ? (size_t)limit : BATCH_BYTES;
+	o->batch_max = p->target->is_remote ? REMOTE_BYTES : BATCH_BYTES;
+	if (limit > 0 && (size_t)limit < o->batch_max)
+		o->batch_max = (size_t)limit;
 }
 
 static enum ks_err outlet_open(struct producer *p, const char *name, struct ks_why *why)

@@ -52,9 +52,16 @@ static void add_cell(struct table *t, char *text)
 	t->cells[t->cell_count++] = text;
 }
 
+/* Names are UTF-8; what is not has no place in JSON. */
 void table_text(struct table *t, const char *text)
 {
-	add_cell(t, text ? xstrdup(text) : NULL);
+	char *copy = text ? xstrdup(text) : NULL;
+
+	if (copy && !utf8_is_valid(slice_str(copy)))
+		for (char *p = copy; *p; p++)
+			if (*p & 0x80)
+				*p = '?';
+	add_cell(t, copy);
 }
 
 void table_number(struct table *t, int64_t number)
@@ -87,13 +94,24 @@ static const char *shown(const char *cell)
 	return cell ? cell : "-";
 }
 
+/* A control character of a name could move the cursor of whoever looks at the table. */
+static void write_shown(const char *text, struct buf *out)
+{
+	for (; *text; text++) {
+		uint8_t c = (uint8_t)*text, next = (uint8_t)text[1];
+		bool is_c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+		buf_append_u8(out, c < 0x20 || c == 0x7f || is_c1 ? '?' : c);
+		text += is_c1;
+	}
+}
+
 static void write_cell(const char *text, size_t width, bool is_right, bool is_end, struct buf *out)
 {
 	size_t pad = width - width_of(text);
 
 	for (size_t i = 0; is_right && i < pad; i++)
 		buf_append_u8(out, ' ');
-	buf_append_str(out, text);
+	write_shown(text, out);
 	for (size_t i = 0; !is_right && !is_end && i < pad; i++)
 		buf_append_u8(out, ' ');
 }

@@ -1,7 +1,7 @@
 /* target.h - what the verbs work on: a data directory, or a cluster over the network.
  *
- * A table of functions, filled by target_local.c and target_wire.c; verbs know nothing else. Names and
- * handles are valid until close. All calls come from one thread, but wake (any thread) and the
+ * A table of functions, filled by target_local.c and target_wire.c; verbs know nothing else. Names
+ * and handles are valid until close. All calls come from one thread, but wake (any thread) and the
  * callback of an append (a thread of the target's).
  */
 #ifndef CLI_TARGET_H
@@ -115,8 +115,8 @@ struct target {
 					    struct ks_why *why);
 	enum ks_err (*topic_delete)(struct target *t, const char *name, struct ks_why *why);
 
-	/* In the order of the keys. name: a topic, or a broker's id; "" for the defaults of all brokers. Release with
-	 * target_configs_free. */
+	/* In the order of the keys. name: a topic, or a broker's id; "" for the defaults of all
+	 * brokers. Release with target_configs_free. */
 	enum ks_err (*configs)(struct target *t, enum target_resource resource, const char *name,
 			       struct target_config **out, size_t *count, struct ks_why *why);
 	/* All changes or none. */
@@ -140,7 +140,8 @@ struct target {
 			    int64_t offset, int64_t *log_start_offset, struct ks_why *why);
 	enum ks_err (*reclaim)(struct target *t, struct ks_why *why);
 
-	/* Calls a->done exactly once, perhaps before it returns. All appends of a target have the same acks. */
+	/* Calls a->done exactly once, perhaps before it returns. All appends of a target have the
+	 * same acks. */
 	void (*append)(struct target *t, struct target_append *a);
 
 	enum ks_err (*cursor_open)(struct target *t, const struct target_topic *topic,
@@ -162,8 +163,8 @@ struct target {
 	void (*wake)(struct target *t);
 
 	enum ks_err (*groups)(struct target *t, struct target_groups *out, struct ks_why *why);
-	/* What the group has committed, in the order of topics and partitions. Partitions of topics that are gone are left
-	 * out. ERR_GROUP_ID_NOT_FOUND. */
+	/* What the group has committed, in the order of topics and partitions. Partitions of
+	 * topics that are gone are left out. ERR_GROUP_ID_NOT_FOUND. */
 	enum ks_err (*group_offsets)(struct target *t, const char *group,
 				     struct target_offset **out, size_t *count, struct ks_why *why);
 	enum ks_err (*group_members)(struct target *t, const char *group,
@@ -173,9 +174,9 @@ struct target {
 				    struct ks_why *why);
 	enum ks_err (*group_delete)(struct target *t, const char *group, struct ks_why *why);
 
-	/* Becomes a member of a group that wants partitions of these topics, or joins again as the same member, and waits for
-	 * what it gets: rows whose offsets mean nothing. From then on commits are the member's. ERR_CLOSED: a signal came.
-	 * NULL: the target has no members. */
+	/* Becomes a member of a group that wants partitions of these topics, or joins again as the
+	 * same member, and waits for what it gets: rows whose offsets mean nothing. From then on
+	 * commits are the member's. ERR_CLOSED: a signal came. NULL: the target has no members. */
 	enum ks_err (*member_join)(struct target *t, const char *group,
 				   const struct target_topic *topics, size_t topic_count,
 				   struct target_offset **out, size_t *count, struct ks_why *why);

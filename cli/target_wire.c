@@ -1,8 +1,8 @@
 /* target_wire.c - the target that is a cluster over the network: opening, partitions, records.
  *
- * A topic's handle is its name. Reading is the fetcher's: a cursor asks for what comes next when it has
- * nothing, and the target's wait fetches for all cursors. Appends are the sender's, which is started by
- * the first one.
+ * A topic's handle is its name. Reading is the fetcher's: a cursor asks for what comes next when
+ * it has nothing, and the target's wait fetches for all cursors. Appends are the sender's, which
+ * is started by the first one.
  */
 #include "cli/target_wire.h"
 
@@ -37,6 +37,14 @@ const char *wire_name(struct wire_target *w, struct slice name)
 	return text;
 }
 
+/* What a broker says goes to a terminal: nothing but text. */
+static void keep_text(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = ' ';
+}
+
 enum ks_err wire_refused(const char *what, const char *name, enum ks_err err, struct slice message,
 			 struct ks_why *why)
 {
@@ -47,6 +55,7 @@ enum ks_err wire_refused(const char *what, const char *name, enum ks_err err, st
 	ks_fail(why, err, "%s%s%s%s%.*s", is_named ? "" : what, is_named || !*what ? "" : " ",
 		is_named ? "" : quoted, is_named ? "" : ": ", (int)text.len,
 		(const char *)text.data);
+	keep_text(why->text);
 	free(quoted);
 	return err;
 }

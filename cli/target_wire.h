@@ -28,8 +28,8 @@ static inline struct wire_target *wire_of(struct target *t)
 
 /* The same name, valid until close. */
 const char *wire_name(struct wire_target *w, struct slice name);
-/* A broker's error about one thing, such as topic and in: its own message when there is one, behind what it is about unless the
- * message says so. */
+/* A broker's error about one thing, such as topic and in: its own message when there is one,
+ * behind what it is about unless the message says so. */
 enum ks_err wire_refused(const char *what, const char *name, enum ks_err err, struct slice message,
 			 struct ks_why *why);
 

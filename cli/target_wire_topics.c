@@ -1,4 +1,5 @@
-/* target_wire_topics.c - topics of a cluster: which there are, making, growing and deleting them. */
+/* target_wire_topics.c - topics of a cluster: which there are, making, growing and deleting them.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -82,6 +83,8 @@ static enum ks_err ask_topic(struct wire_target *w, const char *name, bool may_c
 	const struct metadata_response *m = r.message;
 	err = m->topics.n == 1 ? (enum ks_err)m->topics.v[0].error_code
 			       : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (!err && m->topics.v[0].partitions.n == 0)
+		err = ERR_LEADER_NOT_AVAILABLE; /* they are still to come */
 	if (!err)
 		*out = describe(w, &m->topics.v[0]);
 	else

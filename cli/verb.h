@@ -27,10 +27,11 @@ extern const struct option verb_common_options[];
 /* Finds the verb in argv (program name first), parses, runs. Returns the process's exit code. */
 int verb_dispatch(int argc, char **argv);
 
-/* How to open the directory of --data by the common options. may_create: make it when it is not there. */
+/* How to open the directory of --data by the common options. may_create: make it when it is not
+ * there. */
 struct broker_options verb_broker_options(const struct options *o, bool may_create);
-/* The cluster to work on, HOST:PORT[,...]; NULL: a data directory. What is given as an option counts more than the
- * environment. */
+/* The cluster to work on, HOST:PORT[,...]; NULL: a data directory. What is given as an option
+ * counts more than the environment. */
 const char *verb_bootstrap(const struct options *o);
 /* Opens what --bootstrap or --data names; says why not. Returns an exit code. */
 int verb_open_target(const struct options *o, bool may_create, struct target **out);

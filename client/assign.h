@@ -1,9 +1,9 @@
 /* assign.h - the messages inside of the group protocol, and the range assignor.
  *
- * What members tell each other through the coordinator are bytes with a version of their own: what they
- * subscribe to, and which partitions they get. The leader of a group assigns by ranges: of every topic
- * consecutive partitions, in the order of member ids, as evenly as it goes, the first ones getting one
- * more.
+ * What members tell each other through the coordinator are bytes with a version of their own: what
+ * they subscribe to, and which partitions they get. The leader of a group assigns by ranges: of
+ * every topic consecutive partitions, in the order of member ids, as evenly as it goes, the first
+ * ones getting one more.
  *
  * Pure: no I/O, no clock.
  */
@@ -28,7 +28,8 @@ typedef int32_t assign_partitions(void *arg, struct slice topic);
 void assign_ranges(struct assign_member *members, size_t count, assign_partitions *partitions,
 		   void *arg, struct arena *arena);
 
-/* Version and body. Reading borrows from bytes and takes arrays from the arena, at most arena_max bytes of them.
+/* Version and body. Reading borrows from bytes and takes arrays from the arena, at most arena_max
+ * bytes of them.
  *   ERR_MALFORMED, ERR_TOO_LARGE */
 enum ks_err assign_read_subscription(struct slice bytes, struct arena *arena, size_t arena_max,
 				     struct consumer_protocol_subscription *out);

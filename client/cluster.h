@@ -1,8 +1,9 @@
-/* cluster.h - a cluster as a client sees it: its brokers, who leads what, and how to ask the right one.
+/* cluster.h - a cluster as a client sees it: its brokers, who leads what, and how to ask the right
+ * one.
  *
- * Begins with the bootstrap addresses; the first broker that answers tells about the others. Connections
- * are made when they are needed and made anew when they broke. What the brokers said last is kept until
- * an answer shows that it is no longer so.
+ * Begins with the bootstrap addresses; the first broker that answers tells about the others.
+ * Connections are made when they are needed and made anew when they broke. What the brokers said
+ * last is kept until an answer shows that it is no longer so.
  *
  * For one thread at a time. Blocking; every call ends by itself, at the latest after its deadline.
  */
@@ -45,26 +46,27 @@ struct client_question {
 	enum client_where where;
 	int32_t node;
 	const char *group;
-	/* Whether the answer asks to try again; NULL: it never does. May be called for answers of all
-	 * versions that the call allows. */
+	/* Whether the answer asks to try again; NULL: it never does. May be called for answers of
+	 * all versions that the call allows. */
 	bool (*is_transient)(const struct client_reply *r);
 	bool is_repeatable; /* asking again does no harm when the first answer got lost */
 	int retry_ms;       /* how long to try; 0: 15 s; negative: once */
 };
 
-/* Asks until there is an answer that is not transient, or the time is up; then the last answer, or the
- * last error, is the result. Errors are those of client_connection_call, and
+/* Asks until there is an answer that is not transient, or the time is up; then the last answer, or
+ * the last error, is the result. Errors are those of client_connection_call, and
  *   ERR_COORDINATOR_NOT_AVAILABLE, ERR_GROUP_AUTHORIZATION_FAILED, ...  no coordinator is told */
 enum ks_err client_cluster_ask(struct client_cluster *cl, const struct client_question *q,
 			       struct client_reply *r, struct ks_why *why);
 
-/* Metadata of topics, of version 4 or later; names NULL: of all. Learns brokers and leaders from it. Errors of topics are
- * the caller's to look at. */
+/* Metadata of topics, of version 4 or later; names NULL: of all. Learns brokers and leaders from
+ * it. Errors of topics are the caller's to look at. */
 enum ks_err client_cluster_metadata(struct client_cluster *cl, const char *const *names,
 				    size_t count, bool may_create, struct client_reply *r,
 				    struct ks_why *why);
 
-/* The leaders of a topic's partitions; -1 where there is none at the moment. Valid until the next call.
+/* The leaders of a topic's partitions; -1 where there is none at the moment. Valid until the next
+ * call.
  *   ERR_UNKNOWN_TOPIC_OR_PARTITION, ERR_TOPIC_AUTHORIZATION_FAILED, ... as the broker says */
 enum ks_err client_cluster_leaders(struct client_cluster *cl, const char *topic,
 				   const int32_t **leaders, int32_t *count, struct ks_why *why);

@@ -368,7 +368,8 @@ enum ks_err client_connection_send(struct client_connection *c, const struct cli
 
 /* --- receiving --- */
 
-/* Makes it len bytes that are in b. The memory grows with what has come, not with what was announced. */
+/* Makes it len bytes that are in b. The memory grows with what has come, not with what was
+ * announced. */
 static enum ks_err receive_bytes(struct client_connection *c, struct buf *b, size_t len,
 				 struct ks_why *why)
 {
@@ -419,7 +420,8 @@ static enum ks_err decode(struct client_connection *c, struct client_reply *r, s
 	int32_t id;
 
 	r->version = c->version;
-	/* The one answer that may come in another version than asked: what follows 35 is version 0. */
+	/* The one answer that may come in another version than asked: what follows 35 is version
+	 * 0. */
 	if (api->key == API_api_versions && bytes.len >= 6 &&
 	    get_u16be(bytes.data + 4) == ERR_UNSUPPORTED_VERSION)
 		r->version = 0;

@@ -39,7 +39,8 @@ int client_connection_fd(const struct client_connection *c);
 
 struct client_call {
 	int16_t api_key;
-	/* The versions that may be used: from the first one to before the end; end 0: up to our newest. */
+	/* The versions that may be used: from the first one to before the end; end 0: up to our
+	 * newest. */
 	int16_t version_min, version_end;
 	const void *request;   /* struct <api>_request */
 	int timeout_ms;        /* 0: that of the options */

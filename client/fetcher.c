@@ -1,7 +1,7 @@
 /* fetcher.c - see fetcher.h.
  *
  *                read            wait: sent            answered
- *     IDLE -------------> WANTED -----------> ASKED ------------> READY (or WANTED again: it was empty)
+ *     IDLE -------------> WANTED -----------> ASKED ------------> READY, or WANTED again
  *       ^                                                           |
  *       +------------------------------- read ----------------------+
  */
@@ -222,7 +222,8 @@ static bool aborting_has(struct aborting *a, int64_t id, bool remove)
 	return false;
 }
 
-/* Which of the batches belong to aborted transactions. rows are in the order of their first offsets. */
+/* Which of the batches belong to aborted transactions. rows are in the order of their first
+ * offsets. */
 static void find_aborted(struct client_cursor *c,
 			 const struct fetch_response_aborted_transaction *rows, int32_t n)
 {
@@ -376,7 +377,8 @@ static void drop_link(struct link *l)
 	l->is_asked = false;
 }
 
-/* One element per partition; neighbours of the same topic become one. Returns how many topics are left. */
+/* One element per partition; neighbours of the same topic become one. Returns how many topics are
+ * left. */
 static int32_t describe(const struct client_fetcher *f, struct client_cursor **cursors, size_t n,
 			struct fetch_request_topic *topics,
 			struct fetch_request_partition *partitions)

@@ -1,8 +1,8 @@
 /* fetcher.h - reads partitions from their leaders, many at once.
  *
- * A cursor is one partition; reading one never blocks: it gives what has come, and says what it wants
- * next. client_fetcher_wait asks every leader for all that its cursors want in one request, which the
- * broker holds until there is something, and returns as soon as any of them has answered.
+ * A cursor is one partition; reading one never blocks: it gives what has come, and says what it
+ * wants next. client_fetcher_wait asks every leader for all that its cursors want in one request,
+ * which the broker holds until there is something, and returns as soon as any of them has answered.
  *
  * Only committed records are meant to be shown: batches of aborted transactions come along, marked.
  *
@@ -32,8 +32,8 @@ struct client_cursor *client_cursor_open(struct client_fetcher *f, const char *t
 					 int32_t partition);
 void client_cursor_close(struct client_cursor *c); /* may be NULL */
 
-/* Whole batches from the one that holds offset on, about max_bytes of them. *frame: a reference, the
- * caller's to release, to what bytes lie in.
+/* Whole batches from the one that holds offset on, about max_bytes of them. *frame: a reference,
+ * the caller's to release, to what bytes lie in.
  *   ERR_EMPTY                nothing has come yet: wait
  *   ERR_OFFSET_OUT_OF_RANGE  as the leader says
  *   ERR_UNREACHABLE, ...     it was tried for a while */

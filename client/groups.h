@@ -1,4 +1,5 @@
-/* groups.h - consumer groups from outside: which there are, who is in them, what they have committed. */
+/* groups.h - consumer groups from outside: which there are, who is in them, what they have
+ * committed. */
 #ifndef CLIENT_GROUPS_H
 #define CLIENT_GROUPS_H
 
@@ -25,7 +26,8 @@ struct client_group_member {
 	size_t share_count;
 };
 
-/* One group and its members. Everything lives in the reply and its arena; release with client_reply_fini(&d->reply). */
+/* One group and its members. Everything lives in the reply and its arena; release with
+ * client_reply_fini(&d->reply). */
 struct client_group_description {
 	struct slice state, assignor;
 	const struct client_group_member *members;
@@ -33,7 +35,8 @@ struct client_group_description {
 	int32_t coordinator;
 	struct client_reply reply;
 };
-/* Classic groups and those of the newer protocol alike. A group that does not exist is "Dead" and has no member. */
+/* Classic groups and those of the newer protocol alike. A group that does not exist is "Dead" and
+ * has no member. */
 enum ks_err client_group_describe(struct client_cluster *cl, const char *group,
 				  struct client_group_description *out, struct ks_why *why);
 
@@ -42,8 +45,8 @@ struct client_group_offset {
 	int32_t partition;
 	int64_t offset;
 };
-/* What a group has committed, in the order of topics and partitions; none when there is no such group. Release with
- * client_group_offsets_free. */
+/* What a group has committed, in the order of topics and partitions; none when there is no such
+ * group. Release with client_group_offsets_free. */
 enum ks_err client_group_offsets(struct client_cluster *cl, const char *group,
 				 struct client_group_offset **out, size_t *count,
 				 struct ks_why *why);
@@ -55,7 +58,8 @@ struct client_committer {
 	const char *member_id, *instance_id;
 };
 /* rows are in the order of topics. topic is only read.
- *   ERR_REBALANCE_IN_PROGRESS, ERR_ILLEGAL_GENERATION, ERR_UNKNOWN_MEMBER_ID, ... as the coordinator says */
+ *   ERR_REBALANCE_IN_PROGRESS, ERR_ILLEGAL_GENERATION, ERR_UNKNOWN_MEMBER_ID, ...
+ *   as the coordinator says */
 enum ks_err client_group_commit(struct client_cluster *cl, const char *group,
 				const struct client_committer *who,
 				const struct client_group_offset *rows, size_t count,

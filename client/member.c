@@ -95,7 +95,8 @@ static int32_t partitions_of(void *arg, struct slice topic)
 	return client_cluster_leaders(m->cluster, name, &leaders, &count, &unused) ? 0 : count;
 }
 
-/* All members' assignments as SyncGroup carries them. The texts lie in out, which must outlive them. */
+/* All members' assignments as SyncGroup carries them. The texts lie in out, which must outlive
+ * them. */
 static void lead(struct client_member *m, const struct join_group_response *joined,
 		 struct arena *arena, struct sync_group_request_assignment *rows, struct buf *out)
 {

@@ -1,11 +1,11 @@
-/* member.h - one member of a consumer group, by the classic protocol: JoinGroup, SyncGroup, Heartbeat,
- * LeaveGroup. Assigns by ranges when it is the group's leader.
+/* member.h - one member of a consumer group, by the classic protocol: JoinGroup, SyncGroup,
+ * Heartbeat, LeaveGroup. Assigns by ranges when it is the group's leader.
  *
  *     join: JoinGroup (twice for a new member: it gets its id first) -> SyncGroup -> assignment
  *     heartbeat, every few seconds: still a member, or the group rebalances -> join again
  *
- * For one thread at a time, that of its cluster. Between two calls of client_member_heartbeat no more
- * time than the session timeout may pass, or the group goes on without this member.
+ * For one thread at a time, that of its cluster. Between two calls of client_member_heartbeat no
+ * more time than the session timeout may pass, or the group goes on without this member.
  */
 #ifndef CLIENT_MEMBER_H
 #define CLIENT_MEMBER_H
@@ -26,7 +26,8 @@ struct client_member_options {
 /* Options are copied. */
 struct client_member *client_member_new(struct client_cluster *cl,
 					const struct client_member_options *options);
-/* Leaves the group when it is in, so that the others need not wait for the session timeout. m may be NULL. */
+/* Leaves the group when it is in, so that the others need not wait for the session timeout. m may
+ * be NULL. */
 void client_member_free(struct client_member *m);
 
 /* Joins, or joins again, and waits for the assignment.
@@ -44,7 +45,8 @@ const struct client_assigned *client_member_assignment(const struct client_membe
 /* As whom it commits; until the next join. */
 struct client_committer client_member_committer(const struct client_member *m);
 
-/* Sends a heartbeat when one is due. *must_join: the assignment no longer holds - commit, then join. */
+/* Sends a heartbeat when one is due. *must_join: the assignment no longer holds - commit, then
+ * join. */
 enum ks_err client_member_heartbeat(struct client_member *m, bool *must_join, struct ks_why *why);
 
 #endif

@@ -1,7 +1,7 @@
 /* partitions.c - see partitions.h.
  *
- * Rows go to the leaders that the cluster names, all rows of a leader in one request. A row that meets
- * the wrong leader stays open for the next round, after a pause and fresh metadata.
+ * Rows go to the leaders that the cluster names, all rows of a leader in one request. A row that
+ * meets the wrong leader stays open for the next round, after a pause and fresh metadata.
  */
 #include "client/partitions.h"
 

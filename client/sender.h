@@ -1,9 +1,9 @@
 /* sender.h - finished record batches to the leaders of their partitions.
  *
- * A thread of its own with connections of its own. It takes what was added meanwhile, makes one request
- * per leader of the oldest batch of every partition, and repeats until all are acknowledged. Batches of
- * a partition keep their order; transient errors are retried, and with acks all a producer id and
- * sequence numbers see to it that a retry writes nothing twice.
+ * A thread of its own with connections of its own. It takes what was added meanwhile, makes one
+ * request per leader of the oldest batch of every partition, and repeats until all are
+ * acknowledged. Batches of a partition keep their order; transient errors are retried, and with
+ * acks all a producer id and sequence numbers see to it that a retry writes nothing twice.
  */
 #ifndef CLIENT_SENDER_H
 #define CLIENT_SENDER_H

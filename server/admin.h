@@ -18,14 +18,16 @@ struct slice admin_message(struct exchange *x, const struct ks_why *why);
 /* The id as messages carry it. */
 struct wire_uuid admin_uuid(const struct topic *t);
 
-/* Answers, unless the store has failed meanwhile: then what was done is not known, and nothing is answered. */
+/* Answers, unless the store has failed meanwhile: then what was done is not known, and nothing is
+ * answered. */
 void admin_reply(struct exchange *x);
 
 /* An answer has an end: whoever asks for more than this at once gets an error for the rest. */
 bool admin_is_full(const struct exchange *x);
 #define ADMIN_FULL "this is more than one answer can hold; ask for fewer at once"
 
-/* For each of n names whether an earlier one is the same; in the exchange's memory. Null names are never the same. */
+/* For each of n names whether an earlier one is the same; in the exchange's memory. Null names are
+ * never the same. */
 bool *admin_repeated(struct exchange *x, const struct slice *names, int32_t n);
 
 /* Where every partition lives: {v, n} with this node alone. One array per exchange is enough. */

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "server/server.h"
+#include "server/server_impl.h"
 
 #define OWN_ROWS 32 /* more than there are */
 
@@ -51,7 +51,7 @@ static void add_listeners(struct rows *r, const struct server_options *o)
 	struct buf bound = {0}, told = {0};
 
 	for (size_t i = 0; i < o->listener_count; i++) {
-		const struct server_listener *l = &o->listeners[i];
+		const struct server_listener *l = &r->x->server->endpoints[i].listener;
 		uint16_t port = server_port(r->x->server, i);
 		const char *comma = i ? "," : "";
 		buf_printf(&bound, "%sPLAINTEXT://%s:%u", comma, l->host, port);
@@ -98,6 +98,30 @@ static void add_own(struct rows *r)
 	    slice_str(o->refuses_deletion ? "false" : "true"), "true");
 }
 
+/* What was said and is not told yet. What is told already is what became of it: ports, for
+ * instance. */
+static void add_settings(struct rows *r)
+{
+	const struct server_options *o = server_options_of(r->x->server);
+	size_t own = r->count;
+
+	for (size_t i = 0; i < o->setting_count; i++) {
+		const struct server_setting *s = &o->settings[i];
+		bool is_told = false;
+		for (size_t k = 0; k < own; k++)
+			is_told |= strcmp(r->v[k].key, s->key) == 0;
+		if (is_told)
+			continue;
+		r->v[r->count++] = (struct topic_config_row){
+			.key = s->key,
+			.value = s->value,
+			.source = s->is_default ? CONFIG_DEFAULT : CONFIG_OF_BROKER,
+			.type = s->type,
+			.is_default = s->is_default,
+			.is_read_only = true};
+	}
+}
+
 static const char *copy(struct exchange *x, const char *text)
 {
 	return text ? arena_strdup(&x->arena, text) : NULL;
@@ -114,9 +138,11 @@ struct topic_config_row *broker_config_rows(struct exchange *x, size_t *count)
 {
 	size_t n;
 	struct topic_config_row *topics = broker_configs(server_broker(x->server), &n);
-	struct rows r = {.x = x, .v = exchange_alloc(x, n + OWN_ROWS, sizeof *r.v)};
+	size_t settings = server_options_of(x->server)->setting_count;
+	struct rows r = {.x = x, .v = exchange_alloc(x, n + OWN_ROWS + settings, sizeof *r.v)};
 
 	add_own(&r);
+	add_settings(&r);
 	for (size_t i = 0; i < n; i++) {
 		struct topic_config_row *row = &r.v[r.count++];
 		*row = topics[i];

@@ -1,7 +1,7 @@
 /* configs_api.c - DescribeConfigs, AlterConfigs, IncrementalAlterConfigs.
  *
- * Topics can be changed; a broker's own configuration is what it was started with, and says so; what it
- * logs can be changed while it runs, under the one logger "root".
+ * Topics can be changed; a broker's own configuration is what it was started with, and says so;
+ * what it logs can be changed while it runs, under the one logger "root".
  */
 #include <stdlib.h>
 
@@ -212,7 +212,8 @@ void handle_describe_configs(struct exchange *x, const struct describe_configs_r
 
 /* --- changing --- */
 
-/* One resource's changes. AlterConfigs has no operations: what it names is set, and nothing else is. */
+/* One resource's changes. AlterConfigs has no operations: what it names is set, and nothing else
+ * is. */
 struct alter {
 	struct exchange *x;
 	int8_t type;

@@ -50,6 +50,17 @@ static void name_ends(struct connection *c)
 	address_text(&a, c->local_host, sizeof c->local_host);
 }
 
+static void cancel_all(struct connection *c);
+
+/* The peer sends no more, perhaps it is gone. What it sent before is still read when there is room; but nothing waits for its
+ * sake from now on, or it might be there for ever. */
+static void hang_up(struct connection *c)
+{
+	c->has_hung_up = true;
+	cancel_all(c);
+	connection_watch(c);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct connection *c = poll->data;
@@ -58,6 +69,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		connection_kill(c);
 		return;
 	}
+	if (events & UV_DISCONNECT)
+		hang_up(c);
 	if (events & UV_WRITABLE)
 		connection_flush(c);
 	if ((events & UV_READABLE) && !c->is_dead && (c->watched & UV_READABLE))
@@ -147,17 +160,22 @@ static void sweep(struct connection *c)
 	}
 }
 
+static void cancel_one(struct exchange *x)
+{
+	void (*cancel)(struct exchange *) = x->cancel;
+
+	if (x->is_answered || !cancel)
+		return;
+	x->cancel = NULL;
+	cancel(x);
+}
+
 /* Handlers may reply from within cancel. */
 static void cancel_all(struct connection *c)
 {
 	c->is_cancelling = true;
-	for (struct exchange *x = c->first; x; x = x->next) {
-		void (*cancel)(struct exchange *) = x->cancel;
-		if (x->is_answered || !cancel)
-			continue;
-		x->cancel = NULL;
-		cancel(x);
-	}
+	for (struct exchange *x = c->first; x; x = x->next)
+		cancel_one(x);
 	c->is_cancelling = false;
 }
 
@@ -223,6 +241,12 @@ void connection_close_silent(struct connection *c)
 					   : "no request came within 10 s");
 }
 
+void connection_hurry(struct connection *c)
+{
+	if (!c->is_dead)
+		cancel_all(c);
+}
+
 void connection_drain(struct connection *c)
 {
 	if (c->is_dead)
@@ -247,10 +271,12 @@ void connection_alive(struct connection *c, size_t bytes)
 
 static void start_next(struct connection *c)
 {
-	while (c->unstarted && !c->offloaded && !c->is_dead) {
+	while (c->unstarted && !c->offloaded && !c->is_dead && connection_may_start(c)) {
 		struct exchange *x = c->unstarted;
 		c->unstarted = x->next;
 		exchange_start(x);
+		if (c->is_ending || c->has_hung_up)
+			cancel_one(x);
 	}
 }
 
@@ -389,6 +415,9 @@ void connection_watch(struct connection *c)
 	int events =
 		(connection_wants_more(c) ? UV_READABLE : 0) | (has_unsent(c) ? UV_WRITABLE : 0);
 
+	/* Who is read shows it by the end of what is read. */
+	if (!(events & UV_READABLE) && !c->is_ending && !c->has_hung_up)
+		events |= UV_DISCONNECT;
 	if (events == c->watched)
 		return;
 	c->watched = events;
@@ -415,6 +444,7 @@ void connection_flush(struct connection *c)
 		connection_kill(c);
 		return;
 	}
+	start_next(c);
 	connection_read_on(c);
 	if (!c->is_dead)
 		connection_watch(c);

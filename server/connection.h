@@ -31,7 +31,7 @@ struct connection {
 	char client_id[64];  /* of its first request; cut when longer */
 
 	uv_poll_t poll;
-	int watched; /* UV_READABLE, UV_WRITABLE: what poll waits for */
+	int watched; /* UV_READABLE, UV_WRITABLE, UV_DISCONNECT: what poll waits for */
 
 	/* connection_read.c */
 	uint8_t length[4];
@@ -53,6 +53,7 @@ struct connection {
 
 	bool has_spoken; /* a whole request has come */
 	bool is_dirty;
+	bool has_hung_up; /* the peer sends no more; it was not being read when it said so */
 	bool is_ending; /* nothing more is read; closes when all answers are out */
 	bool is_cancelling;
 	bool is_dead;   /* the socket is closed */
@@ -72,6 +73,8 @@ void connection_refuse(struct connection *c, const char *why);
 void connection_close_silent(struct connection *c);
 /* Reads no more; tells handlers that wait, lets what is under way finish, then closes. */
 void connection_drain(struct connection *c);
+/* Memory is short: handlers that wait answer with what there is. */
+void connection_hurry(struct connection *c);
 /* Writes what can be written. */
 void connection_flush(struct connection *c);
 
@@ -87,6 +90,8 @@ void connection_read(struct connection *c);
 /* Goes on with what was read and could not be used, now that there is room or memory. */
 void connection_read_on(struct connection *c);
 bool connection_has_room(const struct connection *c);
+/* Whether what was read may go on to its handler; not while those before it hold too much, or too much waits to be sent. */
+bool connection_may_start(const struct connection *c);
 /* Whether its socket should be polled for reading. */
 bool connection_wants_more(const struct connection *c);
 void connection_read_init(struct connection *c);

@@ -38,6 +38,12 @@ bool connection_has_room(const struct connection *c)
 	       c->answer_bytes < ANSWER_BYTES_MAX;
 }
 
+bool connection_may_start(const struct connection *c)
+{
+	return c->first == c->unstarted || (c->answer_bytes < ANSWER_BYTES_MAX &&
+					    c->request_bytes < 2 * REQUEST_BYTES_MAX);
+}
+
 /* In the middle of a frame it goes on: what is begun is held anyway. */
 static bool may_go_on(const struct connection *c)
 {

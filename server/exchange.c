@@ -12,7 +12,9 @@
 /* What a decoded request may take: this, and so much for each of its bytes. */
 #define ARENA_BYTES        (1024 * 1024)
 #define ARENA_PER_BYTE     8
-#define ARENA_BYTES_MAX    (64 * 1024 * 1024)
+#define ARENA_BYTES_MAX    (16 * 1024 * 1024)
+/* Less is not counted until the request has to wait. */
+#define ARENA_BYTES_FREE   65536
 /* A used exchange keeps at most this much for the next. */
 #define SPARE_MAX          64
 #define SPARE_ARENA_BYTES  (256 * 1024)
@@ -316,6 +318,18 @@ struct exchange *exchange_new_refusal(struct connection *c, const char *why)
 	return x;
 }
 
+void exchange_charge(struct exchange *x)
+{
+	size_t bytes = x->frame->cap + sizeof *x + x->arena.total_bytes;
+
+	if (bytes <= x->charged_bytes)
+		return;
+	size_t more = bytes - x->charged_bytes;
+	pool_take_anyway(&x->server->request_memory, more);
+	x->charged_bytes += more;
+	x->connection->request_bytes += more;
+}
+
 static bool decode(struct exchange *x)
 {
 	struct wire_reader r;
@@ -336,6 +350,8 @@ static bool decode(struct exchange *x)
 		exchange_abort(x, why);
 		return false;
 	}
+	if (x->arena.total_bytes > ARENA_BYTES_FREE)
+		exchange_charge(x);
 	x->request = request;
 	x->response = exchange_alloc(x, 1, x->api->response()->size);
 	wire_defaults(x->api->response(), x->response);

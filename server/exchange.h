@@ -84,6 +84,10 @@ void exchange_offload_compute(struct exchange *x, void (*work)(struct exchange *
 /* Carries on with posted(x) on the loop's thread. From any thread; one at a time. */
 void exchange_post(struct exchange *x, void (*posted)(struct exchange *x));
 
+/* Counts what the exchange holds as memory of requests, beyond the bound if need be: others wait then. For those that make much
+ * of a small request, or wait for long. Loop's thread, while nobody else works on it. */
+void exchange_charge(struct exchange *x);
+
 /* Zeroed memory of the exchange. */
 void *exchange_alloc(struct exchange *x, size_t count, size_t size);
 struct slice exchange_printf(struct exchange *x, const char *format, ...)

@@ -92,6 +92,7 @@ static bool park(struct fetch *f)
 	fetch_unread(f);
 	settle_room(f);
 	if (!f->waiter) {
+		exchange_charge(f->x);
 		f->waiter = waiter_new_callback(on_grown, f);
 		for (size_t i = 0; i < f->count; i++)
 			if (f->parts[i].partition)
@@ -109,7 +110,7 @@ static bool park(struct fetch *f)
 static bool is_done(const struct fetch *f)
 {
 	return f->has_failed || !f->readable || is_enough(f, f->bytes) ||
-	       (f->room && f->bytes >= f->room);
+	       (f->room && f->bytes >= f->room) || fetch_is_cut_short(f);
 }
 
 static void back_from_worker(struct exchange *x);

@@ -75,6 +75,8 @@ struct fetch {
 /* Reads part after part until nothing more may be taken. Without may_block it stops in front of the first part that
  * needs the store, and returns false; then again with may_block, on a worker. */
 bool fetch_read(struct fetch *f, bool may_block);
+/* Whether a log goes on behind what was read of it: the limits are reached, and waiting would not give more. */
+bool fetch_is_cut_short(const struct fetch *f);
 /* Forgets what was read. */
 void fetch_unread(struct fetch *f);
 /* Whether reading would give anything, be it an error. Notes where the logs end. */

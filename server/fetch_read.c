@@ -14,6 +14,7 @@
 #define PIECES_MAX       64 /* of one part */
 /* A store read hands out this much at least, when there is as much. */
 #define STORE_READ_BYTES 65536
+#define PINNED_PER_BYTE  4 /* of a frame, for each byte of it that is sent */
 
 struct pieces {
 	struct chunk chunks[PIECES_MAX];
@@ -70,13 +71,24 @@ static enum ks_err read_store(struct fetch *f, const struct fetch_part *part, si
 	return p->count ? ERR_NONE : err;
 }
 
+/* What is little of its frame is copied: an answer that is not read must not hold on to more memory than it is counted
+ * for. */
+static struct wire_ref ref_of(const struct chunk *c)
+{
+	if (c->frame->cap / PINNED_PER_BYTE <= c->bytes.len)
+		return (struct wire_ref){c->frame, c->bytes};
+	struct frame *copy = frame_copy(c->bytes);
+	frame_unref(c->frame);
+	return (struct wire_ref){copy, slice_of(copy->data, copy->len)};
+}
+
 static void keep(struct fetch *f, struct fetch_part *part, const struct pieces *p)
 {
 	part->refs = exchange_alloc(f->x, p->count, sizeof *part->refs);
 	part->ref_count = (int32_t)p->count;
 	part->bytes = p->bytes;
 	for (size_t i = 0; i < p->count; i++)
-		part->refs[i] = (struct wire_ref){p->chunks[i].frame, p->chunks[i].bytes};
+		part->refs[i] = ref_of(&p->chunks[i]);
 	f->bytes += p->bytes;
 }
 
@@ -121,6 +133,17 @@ bool fetch_read(struct fetch *f, bool may_block)
 			return false;
 	}
 	return true;
+}
+
+bool fetch_is_cut_short(const struct fetch *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fetch_part *part = &f->parts[i];
+		if (part->ref_count &&
+		    offset_behind(part->refs[part->ref_count - 1].bytes) < part->high_watermark)
+			return true;
+	}
+	return false;
 }
 
 void fetch_unread(struct fetch *f)

@@ -56,8 +56,9 @@ struct loop {
 
 	uint8_t scratch[LOOP_SCRATCH_BYTES];
 
-	struct letter slow_letter;
-	_Atomic(bool) is_slow_posted; /* shared */
+	struct letter slow_letter, hurry_letter;
+	_Atomic(bool) is_slow_posted, is_hurry_posted; /* shared */
+	int64_t shortage_ms; /* when the slow were looked for last, or the shortage began */
 
 	/* shared, under mtx */
 	pthread_mutex_t mtx;

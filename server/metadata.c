@@ -1,7 +1,8 @@
-/* metadata.c - Metadata and DescribeTopicPartitions: which topics there are, and that all of them are here.
+/* metadata.c - Metadata and DescribeTopicPartitions: which topics there are, and that all of them
+ * are here.
  *
- * Everything is answered from memory, on the loop's thread. Only a topic that has to be made first takes
- * the request to a worker.
+ * Everything is answered from memory, on the loop's thread. Only a topic that has to be made first
+ * takes the request to a worker.
  */
 #include <stdlib.h>
 
@@ -112,7 +113,8 @@ static void answer_topic(struct exchange *x, const struct metadata_request_topic
 		out->name = slice_str("");
 }
 
-/* A topic that is asked for twice is answered once: what is asked is short, what is answered is not. */
+/* A topic that is asked for twice is answered once: what is asked is short, what is answered is
+ * not. */
 static void named_topics(struct exchange *x, bool creates)
 {
 	const struct metadata_request *request = x->request;

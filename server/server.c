@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,25 @@
 /* Jobs that wait for the disk or the shard; those that compute. */
 #define WORKERS_MAX           16
 #define READERS_MAX           64 /* of consumers that catch up, kept between their requests */
+
+/* File descriptors that connections leave to others, above all to the store, which fails when it cannot open a file. */
+#define FILES_OF_OTHERS       640
+
+/* As many connections as the process may have files for. */
+static int most_connections(int wanted)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == RLIM_INFINITY)
+		return wanted;
+	rlim_t most = files.rlim_cur > 2 * FILES_OF_OTHERS ? files.rlim_cur - FILES_OF_OTHERS
+							   : files.rlim_cur / 2;
+	if ((rlim_t)wanted <= most)
+		return wanted;
+	log_warn("server", "max.connections is %d, not %d: the process may open %llu files",
+		 (int)most, wanted, (unsigned long long)files.rlim_cur);
+	return (int)most;
+}
 
 static struct server_options fill_in(const struct server_options *o)
 {
@@ -27,7 +47,7 @@ static struct server_options fill_in(const struct server_options *o)
 	all.request_memory_bytes = DEFAULT(o->request_memory_bytes, 256 * 1024 * 1024);
 	all.answer_memory_bytes = DEFAULT(o->answer_memory_bytes, 256 * 1024 * 1024);
 	all.fetch_bytes_max = DEFAULT(o->fetch_bytes_max, 55 * 1024 * 1024);
-	all.connections_max = DEFAULT(o->connections_max, 16384);
+	all.connections_max = most_connections(DEFAULT(o->connections_max, 16384));
 	all.connections_per_ip_max = DEFAULT(o->connections_per_ip_max, INT_MAX);
 	all.idle_ms = DEFAULT(o->idle_ms, 600000);
 	all.fetch_sessions_max = o->has_no_sessions ? 0 : DEFAULT(o->fetch_sessions_max, 1000);

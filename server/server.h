@@ -20,6 +20,13 @@ struct server_listener {
 	uint16_t advertised_port;    /* 0: the bound one */
 };
 
+/* One thing that was set up, for who asks with DescribeConfigs. */
+struct server_setting {
+	const char *key, *value; /* value NULL: none */
+	enum config_type type;
+	bool is_default;
+};
+
 /* What a server needs to know; strings are borrowed until server_stop. Zero means the default. */
 struct server_options {
 	struct broker *broker;
@@ -42,6 +49,8 @@ struct server_options {
 	int send_buffer_bytes, receive_buffer_bytes; /* of each socket; <= 0: the kernel's choice */
 	bool refuses_deletion;                       /* delete.topic.enable is off */
 	bool auto_create_topics;
+	const struct server_setting *settings; /* beside what is above; may be NULL */
+	size_t setting_count;
 	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread; must not
 	 * block or stop the server itself. May be NULL. */
 	void (*failed)(void *cookie);

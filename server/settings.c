@@ -26,6 +26,7 @@ struct values {
 	int64_t broker_id, node_id, partitions, auto_create, may_delete, network_threads;
 	int64_t request_max, request_memory, fetch_max, connections, connections_per_ip, idle_ms;
 	int64_t sessions, retention_check_ms, producer_expiration_ms;
+	int64_t compaction_check_ms, compaction_map_bytes, may_compact;
 	int64_t rebalance_delay_ms, session_min_ms, session_max_ms, group_size;
 	int64_t consumer_session_ms, consumer_heartbeat_ms, consumer_group_size;
 	int64_t offset_metadata, offsets_retention_minutes, offsets_check_ms, replication_factor;
@@ -70,6 +71,10 @@ static const struct row rows[] = {
 	 "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", TEXT,
 	 AT(protocols), ANY},
 	{"listeners", "PLAINTEXT://localhost:9092", TEXT, AT(listeners), ANY},
+	{"log.cleaner.backoff.ms", "15000", NUMBER, AT(compaction_check_ms), FROM(1)},
+	{"log.cleaner.dedupe.buffer.size", "134217728", NUMBER, AT(compaction_map_bytes),
+	 LONG(1048576)},
+	{"log.cleaner.enable", "true", SWITCH, AT(may_compact), ANY},
 	{"log.dir", NULL, TEXT, AT(log_dir), ANY},
 	{"log.dirs", NULL, TEXT, AT(log_dirs), ANY},
 	{"log.retention.check.interval.ms", "30000", NUMBER, AT(retention_check_ms), FROM(1)},
@@ -107,6 +112,8 @@ struct settings {
 	struct buf ignored; /* names of keys without effect */
 	struct listeners listeners;
 	bool has_listen; /* --listen */
+	struct server_setting told[ROWS];
+	char numbers[ROWS][24]; /* as text, for told */
 };
 
 /* --- one value --- */
@@ -443,6 +450,28 @@ static void apply_groups(const struct values *v, struct group_options *out)
 	out->offsets_retention_check_interval_ms = v->offsets_check_ms;
 }
 
+static void tell(struct settings *s, size_t i)
+{
+	const struct row *r = &rows[i];
+	struct server_setting *told = &s->told[i];
+
+	*told = (struct server_setting){.key = r->key, .type = CONFIG_STRING};
+	if (r->kind == TEXT)
+		told->value = *text_of(s, r);
+	else if (r->kind == SWITCH)
+		told->value = *number_of(s, r) ? "true" : "false";
+	else if (r->kind == NUMBER)
+		told->value = s->numbers[i];
+	if (r->kind == SWITCH)
+		told->type = CONFIG_BOOLEAN;
+	if (r->kind == NUMBER) {
+		told->type = r->max > INT32_MAX ? CONFIG_LONG : CONFIG_INT;
+		snprintf(s->numbers[i], sizeof s->numbers[i], "%" PRId64, *number_of(s, r));
+	}
+	told->is_default = !told->value || !r->fallback ? told->value == r->fallback
+							: !strcmp(told->value, r->fallback);
+}
+
 enum ks_err settings_apply(struct settings *s, struct server_options *server,
 			   struct broker_options *broker, struct ks_why *why)
 {
@@ -458,9 +487,16 @@ enum ks_err settings_apply(struct settings *s, struct server_options *server,
 	broker->default_partitions = (int32_t)v->partitions;
 	broker->producer_expiration_ms = v->producer_expiration_ms;
 	broker->retention_check_ms = (int)v->retention_check_ms;
+	broker->compaction_check_ms = (int)v->compaction_check_ms;
+	broker->compaction_map_bytes = (size_t)v->compaction_map_bytes;
+	broker->no_compaction = !v->may_compact;
 	apply_groups(v, &broker->groups);
 	broker->topic_defaults = s->defaults;
 	broker->topic_default_count = s->default_count;
+	for (size_t i = 0; i < ROWS; i++)
+		tell(s, i);
+	server->settings = s->told;
+	server->setting_count = ROWS;
 	if (s->ignored.len)
 		log_info("config", "known to Kafka, without effect here: %s",
 			 buf_cstr(&s->ignored));

@@ -1,7 +1,8 @@
 /* topics_api.c - CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords.
  *
- * Each waits for the shard, so a worker does it, one topic after the other; every change is durable when
- * it is answered. Replicas may be assigned, as long as they are assigned to the one node there is.
+ * Each waits for the shard, so a worker does it, one topic after the other; every change is
+ * durable when it is answered. Replicas may be assigned, as long as they are assigned to the one
+ * node there is.
  */
 #include <stdlib.h>
 

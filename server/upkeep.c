@@ -12,10 +12,13 @@
 /* --- memory is short: who holds some of it has to move on ---
  *
  * A peer that sends half a request, or reads no answer, holds memory for as long as it likes. Nobody minds until
- * others wait for that memory. From then on each connection that holds some has to move SLOW_BYTES in SHORTAGE_MS. */
+ * others wait for that memory. From then on each connection that holds some has to move SLOW_BYTES in SHORTAGE_MS.
+ * Requests that wait hold memory, too: they are answered with what there is, those that hold much of it at once. */
 
 #define SHORTAGE_MS 10000
 #define SLOW_BYTES  65536
+#define HURRY_MS    100 /* between two looks for those that hold much */
+#define HURRY_BYTES 65536
 
 static bool is_short(struct server *s)
 {
@@ -44,33 +47,72 @@ static void on_check_slow(struct letter *letter)
 	atomic_store(&l->is_slow_posted, false);
 	for (c = TAILQ_FIRST(&l->known); c; c = next) {
 		next = TAILQ_NEXT(c, in_loop);
+		connection_hurry(c);
 		check_one(c);
 	}
+}
+
+static void on_hurry(struct letter *letter)
+{
+	struct loop *l = (struct loop *)((char *)letter - offsetof(struct loop, hurry_letter));
+	struct connection *c;
+
+	atomic_store(&l->is_hurry_posted, false);
+	TAILQ_FOREACH(c, &l->known, in_loop)
+	{
+		if (c->request_bytes >= HURRY_BYTES)
+			connection_hurry(c);
+	}
+}
+
+static void hurry_all(struct server *s)
+{
+	if (!pool_is_short(&s->request_memory))
+		return;
+	for (int i = 0; i < s->loop_count; i++)
+		if (!atomic_exchange(&s->loops[i].is_hurry_posted, true))
+			loop_post(&s->loops[i], &s->loops[i].hurry_letter);
+}
+
+static void check_slow_all(struct server *s)
+{
+	for (int i = 0; i < s->loop_count; i++)
+		if (!atomic_exchange(&s->loops[i].is_slow_posted, true))
+			loop_post(&s->loops[i], &s->loops[i].slow_letter);
 }
 
 static void on_shortage(struct loop_timer *t)
 {
 	struct loop *l = (struct loop *)((char *)t - offsetof(struct loop, shortage_timer));
 	struct server *s = l->server;
+	int64_t now = loop_timers_now_ms(&l->timers);
 
 	if (!is_short(s))
 		return;
-	for (int i = 0; i < s->loop_count; i++)
-		if (!atomic_exchange(&s->loops[i].is_slow_posted, true))
-			loop_post(&s->loops[i], &s->loops[i].slow_letter);
+	hurry_all(s);
+	if (now - l->shortage_ms >= SHORTAGE_MS) {
+		check_slow_all(s);
+		l->shortage_ms = now;
+	}
 	loop_watch_shortage(l);
 }
 
 void loop_watch_shortage(struct loop *l)
 {
-	if (!l->shortage_timer.place && l->phase == LOOP_OPEN)
-		loop_timer_set(&l->timers, &l->shortage_timer, loop_timers_now_ms(&l->timers) + SHORTAGE_MS);
+	int64_t now = loop_timers_now_ms(&l->timers);
+
+	if (l->shortage_timer.place || l->phase != LOOP_OPEN)
+		return;
+	if (now - l->shortage_ms > 2 * SHORTAGE_MS) /* a new one */
+		l->shortage_ms = now;
+	loop_timer_set(&l->timers, &l->shortage_timer, now + HURRY_MS);
 }
 
 void loop_init_shortage(struct loop *l)
 {
 	l->shortage_timer.fire = on_shortage;
 	l->slow_letter.deliver = on_check_slow;
+	l->hurry_letter.deliver = on_hurry;
 }
 
 /* --- readers --- */
@@ -111,7 +153,7 @@ static void on_readers_letter(struct letter *letter)
 
 	if (l->phase == LOOP_OPEN)
 		loop_timer_set(&l->timers, &s->readers_timer,
-			  loop_timers_now_ms(&l->timers) + READER_KEEP_MS);
+			       loop_timers_now_ms(&l->timers) + READER_KEEP_MS);
 }
 
 void server_expire_readers(struct server *s)

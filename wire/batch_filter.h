@@ -1,12 +1,13 @@
-/* batch_filter.h - a stored batch without some of its records, as the compaction of a log leaves it.
+/* batch_filter.h - a stored batch without some of its records, as the compaction of a log leaves
+ * it.
  *
  * What stays is as it was: base offset and last offset of the batch, its producer, sequence, codec
  * and kind of timestamps, and of each record its offset, timestamp and bytes. So a batch may have
  * fewer records than offsets, even none.
  *
- * A record with a null value (a tombstone) must be seen by readers for some time before it goes too.
- * Until when, the batch says (KIP-534): its base timestamp is this delete horizon, an attribute bit
- * tells so, and the records' deltas are counted from there.
+ * A record with a null value (a tombstone) must be seen by readers for some time before it goes
+ * too. Until when, the batch says (KIP-534): its base timestamp is this delete horizon, an
+ * attribute bit tells so, and the records' deltas are counted from there.
  */
 #ifndef WIRE_BATCH_FILTER_H
 #define WIRE_BATCH_FILTER_H

@@ -166,7 +166,7 @@ class Go(Client):
         self.sources, self.folder, self.steps = ["go"], folder, steps
 
     def check(self):
-        tool("go", "Debian: golang-go, of backports")
+        tool("go", "1.26 or newer; Debian 12 has an older one")
         at_least("Go", (1, 26), "go", "env", "GOVERSION")
 
     def install(self, into, run):

@@ -38,7 +38,7 @@ class Case(unittest.TestCase):
         self.data = os.path.join(self.dir, "data")
         self.addCleanup(shutil.rmtree, self.dir, True)
         self.env = dict(os.environ, KS_DATA=self.data)
-        for name in ("KS_LOG", "KS_LOG_FORMAT", "NO_COLOR"):
+        for name in ("KS_LOG", "KS_LOG_FORMAT", "NO_COLOR", "KS_BOOTSTRAP"):
             self.env.pop(name, None)
 
     def run_any(self, *args, stdin=b"", timeout=120):

@@ -72,7 +72,7 @@ class Topics(Case):
         self.assertEqual(self.ok("topic", "alter", "in", "-c", "retention.ms=5000"), "")
         self.assertRegex(self.ok("topic", "describe", "in", "-c"),
                          r"retention\.ms +5000 +DYNAMIC_TOPIC_CONFIG")
-        self.fails(2, "ksrun topic alter: nothing to change: -c key=value is needed\n" +
+        self.fails(2, "ksrun topic alter: nothing to change: -c key=value or --partitions N is needed\n" +
                    try_help("topic alter"), "topic", "alter", "in")
 
     def test_what_cannot_be_created_says_why(self):
@@ -563,14 +563,67 @@ class Process(Case):
         self.assertIn("b", self.ok("topic", "list", "--data=" + other))
         self.assertNotIn("b", self.ok("topic", "list").replace("number", ""))
 
-    def test_no_broker_over_the_network_yet(self):
-        self.fails(2, "ksrun topic list: --bootstrap-server: ksrun cannot talk to a broker over the "
-                      "network yet; leave it out and name a data directory with --data\n" +
-                   try_help("topic list"), "topic", "list", "-b", "localhost:9092")
+    def test_what_works_on_files_does_not_work_on_a_cluster(self):
         for verb in (("run", "x.lua"), ("plan", "x.lua"), ("job", "state", "x.lua", "s"), ("perf", "log")):
             r = self.run_any(*verb, "-b", "localhost:9092")
             self.assertEqual(r.code, 2)
-            self.assertIn(": --bootstrap-server: ksrun cannot talk to a broker", r.err)
+            self.assertIn(": --bootstrap: this verb works on a data directory, not yet on a cluster; "
+                          "--data names one\n", r.err)
+        self.fails(2, "ksrun topic list: only one of --bootstrap and --data can be given\n" +
+                   try_help("topic list"), "topic", "list", "-b", "localhost:9092", "--data", self.data)
+        self.fails(2, "ksrun cluster describe: a data directory is no cluster; -b HOST:PORT names one\n" +
+                   try_help("cluster describe"), "cluster", "describe")
+
+    def test_an_option_beats_the_environment(self):
+        self.ok("topic", "create", "a")
+        self.env["KS_BOOTSTRAP"] = "127.0.0.1:1"
+        self.assertIn("a", self.ok("topic", "list", "--data", self.data))
+        self.fails(75, "ksrun topic list: cannot reach 127.0.0.1:1: connection refused\n",
+                   "topic", "list")
+        self.fails(75, "ksrun topic list: cannot reach 127.0.0.1:2: connection refused\n",
+                   "topic", "list", "-b", "127.0.0.1:2")
+        self.env["KS_BOOTSTRAP"] = ""
+        self.assertIn("a", self.ok("topic", "list"))
+        self.fails(2, 'ksrun topic list: cannot read the address "x:y": HOST:PORT is needed\n',
+                   "topic", "list", "-b", "x:y")
+
+    def test_the_configuration_of_a_topic(self):
+        self.ok("topic", "create", "in")
+        self.ok("config", "alter", "topic", "in", "--set", "retention.ms=5000", "--append",
+                "cleanup.policy=compact")
+        self.assertEqual(self.ok("config", "describe", "topic", "in", "--changed"),
+                         "KEY             VALUE           SOURCE\n"
+                         "cleanup.policy  delete,compact  DYNAMIC_TOPIC_CONFIG\n"
+                         "retention.ms    5000            DYNAMIC_TOPIC_CONFIG\n")
+        self.ok("config", "alter", "topic", "in", "--delete", "retention.ms", "--subtract",
+                "cleanup.policy=delete")
+        self.ok("config", "alter", "topic", "in", "--set", "retention.ms=1", "--dry")
+        rows = {r["key"]: r for r in self.json("config", "describe", "topic", "in", "--format", "json")}
+        self.assertEqual(rows["cleanup.policy"],
+                         {"key": "cleanup.policy", "value": "compact", "source": "DYNAMIC_TOPIC_CONFIG",
+                          "type": "LIST", "read_only": False, "sensitive": False})
+        self.assertEqual(rows["retention.ms"]["source"], "DEFAULT_CONFIG")
+        r = self.run_any("config", "alter", "topic", "in", "--set", "retention.sm=1")
+        self.assertEqual(r.code, 2, r)
+        self.assertIn("retention.ms", r.err)
+        self.fails(2, "ksrun config alter: nothing to change: --set key=value is needed, or --delete key\n" +
+                   try_help("config alter"), "config", "alter", "topic", "in")
+        self.fails(2, 'ksrun config describe: "topics": topic NAME and broker [ID] are known\n' +
+                   try_help("config describe"), "config", "describe", "topics", "in")
+        self.fails(2, "ksrun config describe: a data directory has no broker to configure; -b HOST:PORT "
+                      "names a cluster\n", "config", "describe", "broker", "1")
+        self.fails(1, 'ksrun config describe: no topic "inn"; did you mean "in"?\n',
+                   "config", "describe", "topic", "inn")
+
+    def test_a_topic_grows(self):
+        self.ok("topic", "create", "in", "-p", "2")
+        self.ok("topic", "alter", "in", "--partitions", "5", "-c", "retention.ms=1000")
+        self.assertEqual(self.json("topic", "list", "--format", "json")[0]["partitions"], 5)
+        r = self.run_any("topic", "alter", "in", "--partitions", "4")
+        self.assertEqual(r.code, 2, r)
+        self.ok("topic", "alter", "in", "--delete-config", "retention.ms")
+        self.assertIn("DEFAULT_CONFIG", [r["source"] for r in self.json(
+            "config", "describe", "topic", "in", "--format", "json") if r["key"] == "retention.ms"])
 
     def test_help_and_usage(self):
         text = self.ok("--help")

@@ -1,7 +1,8 @@
 /* compaction_rig.h - compacted topics for tests: records written and read as short texts.
  *
- * "a1 b22 a-" is a batch of three records: key a with the value "1", key b with "22", and a tombstone
- * of a. What is read adds offsets: "b22@1 a-@2". A value may be padded with dots, which do not show.
+ * "a1 b22 a-" is a batch of three records: key a with the value "1", key b with "22", and a
+ * tombstone of a. What is read adds offsets: "b22@1 a-@2". A value may be padded with dots, which
+ * do not show.
  */
 #ifndef TESTS_UNIT_BROKER_COMPACTION_RIG_H
 #define TESTS_UNIT_BROKER_COMPACTION_RIG_H
@@ -11,8 +12,8 @@
 #include "broker/compaction.h"
 #include "broker/log_index.h"
 
-/* A topic "t" of one partition with these configurations: "key=value key=value". Everything but the last
- * batch may be cleaned as soon as it is a millisecond old, unless they say otherwise. */
+/* A topic "t" of one partition with these configurations: "key=value key=value". Everything but
+ * the last batch may be cleaned as soon as it is a millisecond old, unless they say otherwise. */
 static inline struct partition *make_compacted(struct rig *r, const char *more)
 {
 	char text[512];

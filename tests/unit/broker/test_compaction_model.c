@@ -1,4 +1,5 @@
-/* Compaction against a model: random logs, restarts, kills at every step, readers and writers beside it. */
+/* Compaction against a model: random logs, restarts, kills at every step, readers and writers
+ * beside it. */
 #include "compaction_rig.h"
 
 #include <pthread.h>
@@ -301,7 +302,8 @@ static void random_logs_keep_what_they_must(void **state)
 
 /* --- killed at every step --- */
 
-/* What the child does: a new process, because RocksDB has threads that a fork does not bring along. */
+/* What the child does: a new process, because RocksDB has threads that a fork does not bring
+ * along. */
 static int clean_until_killed(char *dir, const char *now_ms)
 {
 	struct rig *r = rig_new(false);

@@ -249,7 +249,7 @@ static void commits_of_one_session_follow_each_other(void **state)
 
 /* --- what others see --- */
 
-struct watch {
+struct watching {
 	struct rig *r;
 	struct partition *out, *in;
 	_Atomic(bool) stop;
@@ -260,7 +260,7 @@ struct watch {
 /* Outputs are published after the write that holds the offsets: never seen before them. */
 static void *watch(void *arg)
 {
-	struct watch *w = arg;
+	struct watching *w = arg;
 
 	while (!atomic_load(&w->stop)) {
 		int64_t seen = partition_high_watermark(w->out), offset = 0;
@@ -275,7 +275,7 @@ static void *watch(void *arg)
 static void nobody_sees_half_a_commit(void **state)
 {
 	struct rig *r = *state;
-	struct watch w = {.r = r,
+	struct watching w = {.r = r,
 			  .out = topic_partition(rig_topic(r, "out", 1), 0),
 			  .in = topic_partition(rig_topic(r, "in", 1), 0)};
 	struct job_session *s;

@@ -97,6 +97,27 @@ static void output_formats_have_names(void **state)
 	assert_int_equal(output_from_name("yaml"), -1);
 }
 
+static void what_a_stranger_called_something_does_nothing_to_the_terminal(void **state)
+{
+	static const struct column name[] = {{"GROUP", CELL_TEXT, false}};
+	struct table *t = table_new(name, 1);
+	struct buf out = {0};
+
+	(void)state;
+	table_text(t, "a\033[2Jb\n");
+	table_text(t, "caf\xc3\xa9\xc2\x9b"); /* the last one: CSI as one character */
+	table_text(t, "\xff\xfex");           /* no UTF-8 */
+	table_write(t, OUTPUT_TEXT, &out);
+	assert_string_equal(buf_cstr(&out), "GROUP\na?[2Jb?\ncaf\xc3\xa9?\n??x\n");
+	buf_clear(&out);
+	table_write(t, OUTPUT_JSON, &out);
+	assert_string_equal(buf_cstr(&out), "[{\"group\":\"a\\u001b[2Jb\\n\"},\n"
+					    " {\"group\":\"caf\xc3\xa9\xc2\x9b\"},\n"
+					    " {\"group\":\"??x\"}]\n");
+	buf_fini(&out);
+	table_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +125,7 @@ int main(void)
 		cmocka_unit_test(json_has_every_column_in_snake_case),
 		cmocka_unit_test(a_table_without_rows_has_its_headers),
 		cmocka_unit_test(characters_count_not_bytes),
+		cmocka_unit_test(what_a_stranger_called_something_does_nothing_to_the_terminal),
 		cmocka_unit_test(output_formats_have_names),
 	};
 

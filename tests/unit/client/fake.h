@@ -1,8 +1,8 @@
 /* fake.h - a broker that a test writes: it decodes requests, lets the test fill the answers, and
  * misbehaves on demand.
  *
- * One thread serves all connections. It answers ApiVersions with all we speak and Metadata with itself as
- * the only node, 1, unless the test's function does it.
+ * One thread serves all connections. It answers ApiVersions with all we speak and Metadata with
+ * itself as the only node, 1, unless the test's function does it.
  */
 #ifndef TESTS_UNIT_CLIENT_FAKE_H
 #define TESTS_UNIT_CLIENT_FAKE_H

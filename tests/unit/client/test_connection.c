@@ -1,6 +1,7 @@
 /* test_connection.c - versions, limits and failures of one connection. */
 #include "fake.h"
 
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@ static enum ks_err ask_cluster(struct client_connection *c, struct client_reply 
 static enum fake_turn few_versions(struct fake_call *c, void *arg)
 {
 	struct api_versions_response *m = c->response;
-	int16_t max = *(int16_t *)arg;
+	int16_t max = atomic_load((_Atomic(int16_t) *)arg);
 
 	if (c->api->key != API_api_versions)
 		return FAKE_DEFAULT;
@@ -43,7 +44,7 @@ static void the_newest_version_that_both_speak_is_used(void **state)
 {
 	struct client_connection *c;
 	struct client_reply r;
-	int16_t max = 1;
+	_Atomic(int16_t) max = 1;
 	struct fake *f = fake_start(few_versions, &max);
 
 	(void)state;
@@ -72,7 +73,7 @@ static void without_a_common_version_both_sides_are_told(void **state)
 	struct client_reply r;
 	struct ks_why told;
 	char text[128];
-	int16_t max = 0;
+	_Atomic(int16_t) max = 0;
 	struct fake *f = fake_start(few_versions, &max);
 
 	(void)state;
@@ -123,7 +124,7 @@ static void a_broker_that_refuses_the_question_is_asked_in_version_0(void **stat
 
 /* What DescribeCluster is answered with. */
 struct script {
-	enum fake_turn turn;
+	_Atomic(int) turn; /* enum fake_turn */
 	struct slice raw;
 	int32_t correlation_added;
 	int32_t brokers;
@@ -131,7 +132,7 @@ struct script {
 
 static enum fake_turn scripted(struct fake_call *c, void *arg)
 {
-	const struct script *s = arg;
+	struct script *s = arg;
 	struct describe_cluster_response *m = c->response;
 
 	if (c->api->key != API_describe_cluster)
@@ -140,15 +141,16 @@ static enum fake_turn scripted(struct fake_call *c, void *arg)
 	c->correlation_id += s->correlation_added;
 	m->brokers.v = fake_alloc(c, (size_t)s->brokers, sizeof *m->brokers.v);
 	m->brokers.n = s->brokers;
-	return s->turn;
+	return (enum fake_turn)atomic_load(&s->turn);
 }
 
-static void check_failure(struct script script, const struct client_options *options,
+static void check_failure(struct script wanted, const struct client_options *options,
 			  enum ks_err err, const char *word)
 {
 	struct client_connection *c;
 	struct client_reply r;
 	struct ks_why told;
+	struct script script = wanted;
 	struct fake *f = fake_start(scripted, &script);
 
 	assert_ok(open_at(f, options, &c, why));

@@ -1,4 +1,5 @@
-/* test_sender.c - batches reach their leaders once and in order, whatever the broker answers first. */
+/* test_sender.c - batches reach their leaders once and in order, whatever the broker answers
+ * first. */
 #include "fake.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-/* admin_rig.h - a server over a broker in memory, and a client that asks it: requests go through the
- * whole server, from bytes to bytes. */
+/* admin_rig.h - a server over a broker in memory, and a client that asks it: requests go through
+ * the whole server, from bytes to bytes. */
 #ifndef TESTS_UNIT_SERVER_ADMIN_RIG_H
 #define TESTS_UNIT_SERVER_ADMIN_RIG_H
 

@@ -1,4 +1,5 @@
-/* test_cluster_api.c - DescribeCluster, DescribeLogDirs, DescribeProducers, asked over a connection. */
+/* test_cluster_api.c - DescribeCluster, DescribeLogDirs, DescribeProducers, asked over a
+ * connection. */
 #include "admin_rig.h"
 
 #include "wire/batch.h"

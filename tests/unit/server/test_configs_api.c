@@ -1,4 +1,5 @@
-/* test_configs_api.c - DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, asked over a connection. */
+/* test_configs_api.c - DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, asked over a
+ * connection. */
 #include "admin_rig.h"
 
 #include "base/log.h"

@@ -160,7 +160,8 @@ static void operations_are_told_to_who_asks(void **state)
 
 	rig_topic(r, "in", 1);
 	const struct metadata_response *m = rig_ask(r, API_metadata, 10, &request);
-	/* read, write, create, delete, alter, describe, describe and alter configs: bits 3 to 8, 10, 11 */
+	/* read, write, create, delete, alter, describe, describe and alter configs: bits 3 to 8,
+	 * 10, 11 */
 	assert_int_equal(m->topics.v[0].topic_authorized_operations, 3576);
 	/* create, alter, describe, cluster action, configs, idempotent write: bits 5, 7 to 12 */
 	assert_int_equal(m->cluster_authorized_operations, 8096);

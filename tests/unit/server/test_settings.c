@@ -74,6 +74,9 @@ static void without_a_word_everything_is_kafkas_default(void **state)
 	assert_int_equal(bo.groups.initial_rebalance_delay_ms, 3000);
 	assert_int_equal(bo.groups.max_session_timeout_ms, 1800000);
 	assert_int_equal(bo.producer_expiration_ms, 86400000);
+	assert_int_equal(bo.compaction_check_ms, 15000);
+	assert_int_equal(bo.compaction_map_bytes, 134217728);
+	assert_false(bo.no_compaction);
 	assert_null(settings_data_dir(*state));
 }
 

@@ -1,4 +1,5 @@
-/* test_topics_api.c - CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords, asked over a connection. */
+/* test_topics_api.c - CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords, asked over a
+ * connection. */
 #include "admin_rig.h"
 
 #include "wire/batch.h"

@@ -243,14 +243,19 @@ static void stopping_answers_what_waits(void **state)
 	struct rig *r = *state;
 	int fd = rig_connect(r);
 	struct rig_fetch f;
+	struct buf b = {0};
 
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, INT32_MAX);
-	rig_send(fd, API_fetch, 4, 1, &f.request);
-	rig_ask(r, rig_connect(r), API_api_versions, 0, &nothing);
+	/* Both in one piece: once the first is answered the second has been read. */
+	request_write(&b, API_api_versions, 0, 1, &nothing);
+	request_write(&b, API_fetch, 4, 2, &f.request);
+	assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), b.len);
+	buf_fini(&b);
+	rig_receive(r, fd, API_api_versions, 0, 1);
 	server_stop(r->s, 10000);
 	r->s = NULL;
-	const struct fetch_response *a = rig_receive(r, fd, API_fetch, 4, 1);
+	const struct fetch_response *a = rig_receive(r, fd, API_fetch, 4, 2);
 	assert_int_equal(a->responses.n, 1);
 	assert_true(rig_is_closed(fd));
 }

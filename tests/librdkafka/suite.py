@@ -33,6 +33,7 @@ KAFKA_VERSION = "3.4.0"
 BROKER_CONFIG = """\
 num.partitions=4
 group.initial.rebalance.delay.ms=3000
+log.cleaner.backoff.ms=1000
 """
 
 # All tests that talk to a broker.

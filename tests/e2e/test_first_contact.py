@@ -5,6 +5,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -52,11 +53,26 @@ class FirstContact(unittest.TestCase):
         text = read("README.md")
         with open(os.path.join(self.where, "orders.lua"), "w", encoding="utf-8") as f:
             f.write(re.search(r"```lua\n(.*?)```", text, re.S)[1])
-        commands = re.findall(r"^    (build/release/ksrun .*|printf .*)$", text, re.M)
+        job, broker = text.split("## A broker")
+        commands = re.findall(r"^    (build/release/ksrun .*|printf .*)$", job, re.M)
         self.assertGreaterEqual(len(commands), 4)
         out, _ = self.shell("\n".join(commands))
         self.assertTrue(out.endswith('a {"customer":"ann","amount":1500}\n'), out)
         self.shell("ksrun check orders.lua; ksrun plan orders.lua; ksrun graph orders.lua")
+        serving = re.findall(r"(?:build/release/)?ksrun [^`\n]*--listen localhost:9092", broker)
+        self.assertEqual(len(serving), 2, "the broker alone and the broker beside a job")
+        for command in serving:
+            with self.subTest(command):
+                self.serve(command)
+
+    def serve(self, command):
+        """Runs a command that serves until SIGTERM, on a free port instead of 9092, and asks it for its topics."""
+        with socket.create_server(("localhost", 0)) as s:
+            address = "localhost:%d" % s.getsockname()[1]
+        out, err = self.shell(command.replace("localhost:9092", address) + """ & broker=$!
+            for try in $(seq 300); do ksrun topic list -b %s > list 2> why && break; sleep 0.1; done
+            kill $broker; wait $broker; cat list""" % address)
+        self.assertIn("orders.large", out, err)
 
     def test_what_the_readme_links_to_is_there(self):
         for target in re.findall(r"\]\(([^)#:]+)", read("README.md")):

@@ -12,6 +12,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+PLAIN = ["topics", *CODECS, "group", "delete"]
 CLASSIC = ["topics", *CODECS, "group", "transaction", "delete"]
 NEXT = ["topics", *CODECS, "group", "group-consumer", "transaction", "delete"]
 
@@ -142,12 +143,16 @@ class Node(Client):
 
 
 class Python(Client):
-    def __init__(self, name, steps=CLASSIC):
+    """below: the first version of Python that it does not run under."""
+
+    def __init__(self, name, steps=CLASSIC, below=(4, 0)):
         super().__init__(name)
-        self.sources, self.steps = [f"{name}/requirements.txt"], steps
+        self.sources, self.steps, self.below = [f"{name}/requirements.txt"], steps, below
 
     def check(self):
         at_least("Python", (3, 10), sys.executable, "--version")
+        if sys.version_info[:2] >= self.below:
+            raise Missing(f"it does not run under Python {'.'.join(map(str, self.below))} or newer")
         if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True).returncode:
             raise Missing("Python cannot make environments (Debian: python3-venv)")
 
@@ -203,6 +208,7 @@ ALL = [
          {"CKJS_LINKING": "dynamic", "npm_config_build_from_source": "true"}),
     Python("confluent_python", NEXT),
     Python("kafka_python"),
+    Python("kafka_python_2", PLAIN, below=(3, 12)),
     Python("aiokafka"),
     Go("franz_go", "franz", NEXT),
     Go("sarama", "sarama", CLASSIC),

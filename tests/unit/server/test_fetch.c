@@ -660,84 +660,6 @@ static void without_room_for_sessions_every_answer_is_full(void **state)
 	assert_int_equal(a->responses.n, 1);
 }
 
-/* --- memory --- */
-
-static int setup_little_memory(void **state)
-{
-	struct rig *r = *state = rig_new();
-
-	r->so.answer_memory_bytes = 100000;
-	r->so.request_memory_bytes = 300000;
-	rig_start(r);
-	return 0;
-}
-
-static void produce_large(struct rig *r, int fd, size_t len)
-{
-	struct buf b = {0};
-	char *value = malloc(len + 1);
-
-	memset(value, 'x', len);
-	value[len] = 0;
-	batch_write(&b, "k", (const char *const[]){value}, 1, 1, CODEC_NONE);
-	assert_int_equal(rig_produce_bytes(r, fd, 9, "t", buf_slice(&b))->error_code, 0);
-	buf_fini(&b);
-	free(value);
-}
-
-/* Answers of 60 kB from a memory of 100 kB: they come one after the other, and all come. */
-static void consumers_share_a_small_memory_in_turn(void **state)
-{
-	struct rig *r = *state;
-	int fds[8];
-	struct rig_fetch f;
-
-	rig_topic(r, "t", 1);
-	for (int i = 0; i < 8; i++)
-		fds[i] = rig_connect(r);
-	produce_large(r, fds[0], 60000);
-	for (int round = 0; round < 20; round++) {
-		for (int i = 0; i < 8; i++) {
-			fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
-			rig_send(fds[i], API_fetch, 11, round, &f.request);
-		}
-		for (int i = 0; i < 8; i++) {
-			part p = only(rig_receive(r, fds[i], API_fetch, 11, round));
-			assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
-		}
-	}
-}
-
-/* Requests of 200 kB each from a memory of 300 kB, all begun before any is finished. */
-static void producers_share_a_small_memory_in_turn(void **state)
-{
-	struct rig *r = *state;
-	int fds[6];
-	struct buf b = {0}, records = {0};
-	struct rig_produce p;
-	char *value = malloc(200001);
-
-	memset(value, 'x', 200000);
-	value[200000] = 0;
-	rig_topic(r, "t", 1);
-	batch_write(&records, "k", (const char *const[]){value}, 1, 1, CODEC_NONE);
-	produce_fill(&p, "t", 0, -1, buf_slice(&records));
-	request_write(&b, API_produce, 9, 1, &p.request);
-	for (int i = 0; i < 6; i++) {
-		fds[i] = rig_connect(r);
-		rig_write(fds[i], b.data, 70000);
-	}
-	for (int i = 0; i < 6; i++)
-		rig_write(fds[i], b.data + 70000, b.len - 70000);
-	for (int i = 0; i < 6; i++)
-		rig_receive(r, fds[i], API_produce, 9, 1);
-	assert_int_equal(partition_high_watermark(topic_partition(broker_topic_find(r->b, "t"), 0)),
-			 6);
-	buf_fini(&b);
-	buf_fini(&records);
-	free(value);
-}
-
 /* --- where things are --- */
 
 struct rig_list {
@@ -890,8 +812,6 @@ int main(void)
 		TEST(a_session_waits_like_any_fetch),
 		TEST(a_request_that_was_overtaken_in_its_session_is_refused),
 		TEST_WITH(without_room_for_sessions_every_answer_is_full, setup_no_sessions),
-		TEST_WITH(consumers_share_a_small_memory_in_turn, setup_little_memory),
-		TEST_WITH(producers_share_a_small_memory_in_turn, setup_little_memory),
 		TEST(list_offsets_finds_ends_and_times),
 		TEST(an_epoch_ends_at_the_high_watermark),
 		TEST(the_coordinator_of_everything_is_this_broker),

@@ -132,8 +132,9 @@ void partition_publish(struct partition *p, const struct log_end *end,
 	for (size_t i = 0; i < count; i++)
 		tail_push(p, &entries[i]);
 	atomic_store(&p->max_timestamp, end->max_timestamp);
-	atomic_store(&p->end_position, end->position);
+	/* In this order: who has looked at the position and then finds nothing to read is sure to see the position grow. */
 	atomic_store(&p->high_watermark, end->offset_next);
+	atomic_store(&p->end_position, end->position);
 	wake_waiters(p);
 	pthread_mutex_unlock(&p->mtx);
 
@@ -239,7 +240,8 @@ static size_t tail_take(struct partition *p, int64_t offset, size_t max_bytes,
 	size_t count = 0, bytes = 0;
 
 	pthread_mutex_lock(&p->mtx);
-	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES; i++) {
+	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES;
+	     i++) {
 		const struct tail_entry *e = &p->tail[(p->tail_first + i) & (p->tail_cap - 1)];
 		bytes += e->bytes.len;
 		if (count > 0 && bytes > max_bytes)

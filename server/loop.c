@@ -84,9 +84,16 @@ static void on_wake(uv_async_t *async)
 	deliver_all(letters);
 }
 
-static void on_before_sleep(uv_prepare_t *prepare)
+static void run_appends(struct loop *l)
 {
-	struct loop *l = prepare->data;
+	if (!l->has_appends)
+		return;
+	l->has_appends = false;
+	broker_append_run(l->server->options.broker);
+}
+
+static void flush_dirty(struct loop *l)
+{
 	struct connection *c;
 
 	while ((c = TAILQ_FIRST(&l->dirty))) {
@@ -94,6 +101,17 @@ static void on_before_sleep(uv_prepare_t *prepare)
 		c->is_dirty = false;
 		connection_flush(c);
 	}
+}
+
+/* Appends carried out here make connections dirty, and one that was flushed may start a request that waited. */
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+	struct loop *l = prepare->data;
+
+	do {
+		run_appends(l);
+		flush_dirty(l);
+	} while (l->has_appends);
 }
 
 /* --- silence: who has not sent a first request in time, who has been quiet for too long --- */
@@ -180,6 +198,7 @@ static void close_loop(struct loop *l, void *unused)
 	struct connection *c;
 
 	(void)unused;
+	run_appends(l);
 	while ((c = TAILQ_FIRST(&l->fresh)) || (c = TAILQ_FIRST(&l->known)))
 		connection_kill(c);
 	loop_timer_clear(&l->timers, &l->silence_timer);

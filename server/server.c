@@ -51,6 +51,8 @@ static struct server_options fill_in(const struct server_options *o)
 	all.connections_max = most_connections(DEFAULT(o->connections_max, 16384));
 	all.connections_per_ip_max = DEFAULT(o->connections_per_ip_max, INT_MAX);
 	all.idle_ms = DEFAULT(o->idle_ms, 600000);
+	all.first_request_ms = DEFAULT(o->first_request_ms, 10000);
+	all.slow_ms = DEFAULT(o->slow_ms, 10000);
 	all.fetch_sessions_max = o->has_no_sessions ? 0 : DEFAULT(o->fetch_sessions_max, 1000);
 	return all;
 }

@@ -12,8 +12,6 @@
 /* The loop on whose behalf this thread runs. */
 static _Thread_local const struct loop *current;
 
-#define FRESH_MS 10000 /* a peer has this long to send its first request */
-
 bool loop_is_current(const struct loop *l)
 {
 	return current == l;
@@ -121,12 +119,13 @@ static void on_before_sleep(uv_prepare_t *prepare)
 static int64_t silence_due(const struct loop *l)
 {
 	const struct connection *fresh = TAILQ_FIRST(&l->fresh), *known = TAILQ_FIRST(&l->known);
+	const struct server_options *o = &l->server->options;
 	int64_t due = INT64_MAX;
 
 	if (fresh)
-		due = fresh->last_sign_ms + FRESH_MS;
-	if (known && known->last_sign_ms + l->server->options.idle_ms < due)
-		due = known->last_sign_ms + l->server->options.idle_ms;
+		due = fresh->last_sign_ms + o->first_request_ms;
+	if (known && known->last_sign_ms + o->idle_ms < due)
+		due = known->last_sign_ms + o->idle_ms;
 	return due;
 }
 
@@ -143,12 +142,13 @@ void loop_watch_silence(struct loop *l)
 static void on_silence(struct loop_timer *t)
 {
 	struct loop *l = (struct loop *)((char *)t - offsetof(struct loop, silence_timer));
+	const struct server_options *o = &l->server->options;
 	int64_t now = loop_timers_now_ms(&l->timers);
 	struct connection *c;
 
-	while ((c = TAILQ_FIRST(&l->fresh)) && c->last_sign_ms + FRESH_MS <= now)
+	while ((c = TAILQ_FIRST(&l->fresh)) && c->last_sign_ms + o->first_request_ms <= now)
 		connection_close_silent(c);
-	while ((c = TAILQ_FIRST(&l->known)) && c->last_sign_ms + l->server->options.idle_ms <= now)
+	while ((c = TAILQ_FIRST(&l->known)) && c->last_sign_ms + o->idle_ms <= now)
 		connection_close_silent(c);
 	loop_watch_silence(l);
 }

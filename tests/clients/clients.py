@@ -184,11 +184,17 @@ class Go(Client):
 
 
 class Rust(Client):
-    steps, sources = ["topics", *CODECS, "offsets", "delete"], ["rskafka"]
+    def __init__(self, name, steps, is_over_librdkafka):
+        super().__init__(name)
+        self.sources, self.steps, self.is_over_librdkafka = [name], steps, is_over_librdkafka
 
     def check(self):
         tool("cargo", "Debian: cargo-web")
         tool("cc", "Debian: gcc")
+        if self.is_over_librdkafka:
+            tool("pkg-config", "Debian: pkg-config")
+            if subprocess.run(["pkg-config", "--exists", "rdkafka"]).returncode:
+                raise Missing("librdkafka's headers are not installed (Debian: librdkafka-dev)")
         at_least("Rust", (1, 85), "cargo", "--version")
 
     def install(self, into, run):
@@ -212,6 +218,7 @@ ALL = [
     Python("aiokafka"),
     Go("franz_go", "franz", NEXT),
     Go("sarama", "sarama", CLASSIC),
-    Rust("rskafka"),
+    Rust("rskafka", ["topics", *CODECS, "offsets", "delete"], False),
+    Rust("rdkafka", CLASSIC, True),
 ]
 BY_NAME = {client.name: client for client in ALL}

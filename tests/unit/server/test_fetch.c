@@ -22,6 +22,21 @@ static part fetch_at(struct rig *r, int fd, int16_t version, const char *topic, 
 	return only(rig_ask(r, fd, API_fetch, version, &f.request));
 }
 
+static part ask(struct rig *r, int fd, const struct rig_fetch *f)
+{
+	return only(rig_ask(r, fd, API_fetch, 11, &f->request));
+}
+
+static part receive(struct rig *r, int fd, int32_t correlation_id)
+{
+	return only(rig_receive(r, fd, API_fetch, 11, correlation_id));
+}
+
+static int records_in(part p)
+{
+	return count_records(records_of(&p->records), NULL, 0);
+}
+
 static void every_version_reads_what_was_written(void **state)
 {
 	struct rig *r = *state;
@@ -59,11 +74,9 @@ static void aborted_transactions_are_listed_only_for_who_wants_them(void **state
 
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 0);
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->aborted_transactions.n,
-			 -1);
+	assert_int_equal(ask(r, fd, &f)->aborted_transactions.n, -1);
 	f.request.isolation_level = 1;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->aborted_transactions.n,
-			 0);
+	assert_int_equal(ask(r, fd, &f)->aborted_transactions.n, 0);
 }
 
 static void many_small_batches_come_together(void **state)
@@ -102,8 +115,7 @@ static void errors_are_each_partitions_own(void **state)
 	struct rig_fetch f;
 	fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
 	f.partition.partition = 1;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->error_code,
-			 ERR_UNKNOWN_TOPIC_OR_PARTITION);
+	assert_int_equal(ask(r, fd, &f)->error_code, ERR_UNKNOWN_TOPIC_OR_PARTITION);
 	fetch_fill(&f, "", 0, WAIT_FOR_EVER);
 	f.topic.topic_id.bytes[3] = 9;
 	assert_int_equal(only(rig_ask(r, fd, API_fetch, 13, &f.request))->error_code,
@@ -119,13 +131,11 @@ static void who_believes_in_another_leader_epoch_is_told(void **state)
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 0);
 	f.partition.current_leader_epoch = 0;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->error_code, 0);
+	assert_int_equal(ask(r, fd, &f)->error_code, 0);
 	f.partition.current_leader_epoch = 1;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->error_code,
-			 ERR_UNKNOWN_LEADER_EPOCH);
+	assert_int_equal(ask(r, fd, &f)->error_code, ERR_UNKNOWN_LEADER_EPOCH);
 	f.partition.current_leader_epoch = -2;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->error_code,
-			 ERR_FENCED_LEADER_EPOCH);
+	assert_int_equal(ask(r, fd, &f)->error_code, ERR_FENCED_LEADER_EPOCH);
 }
 
 static void who_calls_itself_a_replica_reads_nothing(void **state)
@@ -254,16 +264,16 @@ static void the_first_batch_is_sent_whole_whatever_the_limits_say(void **state)
 	rig_produce(r, fd, "t", "two");
 	fetch_fill(&f, "t", 0, 0);
 	f.partition.partition_max_bytes = 0;
-	part p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+	part p = ask(r, fd, &f);
+	assert_int_equal(records_in(p), 1);
 	fetch_fill(&f, "t", 0, 0);
 	f.request.max_bytes = 1;
-	p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+	p = ask(r, fd, &f);
+	assert_int_equal(records_in(p), 1);
 	fetch_fill(&f, "t", 0, 0);
 	f.request.max_bytes = -1;
-	p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+	p = ask(r, fd, &f);
+	assert_int_equal(records_in(p), 1);
 }
 
 /* Three partitions with a batch each. */
@@ -364,8 +374,8 @@ static void a_fetch_waits_for_the_first_byte_and_no_longer(void **state)
 		fetch_fill(&f, "t", i, WAIT_FOR_EVER);
 		rig_send(consumer, API_fetch, 11, i, &f.request);
 		rig_produce(r, producer, "t", "x");
-		part p = only(rig_receive(r, consumer, API_fetch, 11, i));
-		assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+		part p = receive(r, consumer, i);
+		assert_int_equal(records_in(p), 1);
 		assert_int_equal(p->high_watermark, i + 1);
 	}
 }
@@ -378,7 +388,7 @@ static void when_nothing_comes_the_answer_is_empty(void **state)
 
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 20);
-	part p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
+	part p = ask(r, fd, &f);
 	assert_int_equal(p->error_code, 0);
 	assert_int_equal(p->records.n, 0);
 	assert_int_equal(p->high_watermark, 0);
@@ -398,8 +408,8 @@ static void min_bytes_is_waited_for(void **state)
 	rig_send(consumer, API_fetch, 11, 1, &f.request);
 	for (int i = 0; i < 4; i++)
 		rig_produce(r, producer, "t", "0123456789");
-	part p = only(rig_receive(r, consumer, API_fetch, 11, 1));
-	assert_true(count_records(records_of(&p->records), NULL, 0) >= 3);
+	part p = receive(r, consumer, 1);
+	assert_true(records_in(p) >= 3);
 }
 
 static void min_bytes_over_max_bytes_waits_for_no_more_than_that(void **state)
@@ -413,8 +423,8 @@ static void min_bytes_over_max_bytes_waits_for_no_more_than_that(void **state)
 	fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
 	f.request.min_bytes = INT32_MAX;
 	f.request.max_bytes = 10;
-	part p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+	part p = ask(r, fd, &f);
+	assert_int_equal(records_in(p), 1);
 }
 
 static void any_of_several_partitions_wakes_the_fetch(void **state)
@@ -433,7 +443,7 @@ static void any_of_several_partitions_wakes_the_fetch(void **state)
 		produce_to(r, producer, "t", i, "x");
 		const struct fetch_response *a = rig_receive(r, consumer, API_fetch, 11, i);
 		part p = &a->responses.v[0].partitions.v[i];
-		assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+		assert_int_equal(records_in(p), 1);
 	}
 }
 
@@ -447,7 +457,7 @@ static void the_end_of_a_topic_wakes_the_fetch(void **state)
 	fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
 	rig_send(fd, API_fetch, 11, 1, &f.request);
 	assert_ok(broker_topic_delete(r->b, "t", why));
-	part p = only(rig_receive(r, fd, API_fetch, 11, 1));
+	part p = receive(r, fd, 1);
 	assert_int_equal(p->error_code, ERR_UNKNOWN_TOPIC_OR_PARTITION);
 }
 
@@ -521,8 +531,8 @@ static void waiting_goes_on_behind_what_the_store_has(void **state)
 	f.request.min_bytes = (int32_t)(2 * one);
 	rig_send(consumer, API_fetch, 11, 1, &f.request);
 	rig_produce(r, producer, "t", "0123456789");
-	part p = only(rig_receive(r, consumer, API_fetch, 11, 1));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 2);
+	part p = receive(r, consumer, 1);
+	assert_int_equal(records_in(p), 2);
 }
 
 static void limits_hold_for_the_store_too(void **state)
@@ -691,11 +701,7 @@ static void a_session_waits_like_any_fetch(void **state)
 	f.request.max_wait_ms = WAIT_FOR_EVER;
 	rig_send(consumer, API_fetch, 11, 5, &f.request);
 	rig_produce(r, producer, "t", "x");
-	assert_int_equal(
-		count_records(
-			records_of(&only(rig_receive(r, consumer, API_fetch, 11, 5))->records),
-			NULL, 0),
-		1);
+	assert_int_equal(count_records(records_of(&receive(r, consumer, 5)->records), NULL, 0), 1);
 }
 
 static void a_request_that_was_overtaken_in_its_session_is_refused(void **state)

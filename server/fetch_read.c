@@ -102,8 +102,8 @@ static bool read_part(struct fetch *f, struct fetch_part *part, bool may_block)
 
 	if (limit > left)
 		limit = left;
-	enum ks_err err = partition_read_now(part->partition, part->offset, limit, is_strict,
-					     p.chunks, PIECES_MAX, &p.count);
+	enum ks_err err = partition_read_now(part->partition, part->offset, READ_UNCOMMITTED, limit,
+					     is_strict, p.chunks, PIECES_MAX, &p.count);
 	for (size_t i = 0; i < p.count; i++)
 		p.bytes += p.chunks[i].bytes.len;
 	if (err == ERR_NOT_FOUND && is_strict && limit == 0)

@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/tally.h"
 #include "store/store.h"
+#include "wire/aborted.h"
 #include "wire/batch.h"
 
 struct broker;
@@ -323,6 +324,11 @@ enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, stru
 /* The same, up to end as in partition_read_now. */
 enum ks_err reader_read_to(struct reader *r, int64_t offset, int64_t end, size_t max_bytes,
 			   struct chunk *out, struct ks_why *why);
+/* The same for committed records alone: up to the last stable offset of p, the reader's partition, and which batches of
+ * out are to be passed over because they were aborted. Markers, which are control batches, are left to the caller. */
+enum ks_err reader_read_committed(struct reader *r, struct partition *p, int64_t offset,
+				  size_t max_bytes, struct chunk *out,
+				  struct aborted_batches *aborted, struct ks_why *why);
 
 /* The first offset whose record has a timestamp >= timestamp. ERR_NOT_FOUND: none has. */
 enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestamp, int64_t *offset,

@@ -199,7 +199,8 @@ char *broker_topic_suggest(struct broker *b, const char *name);
 const char *topic_name(const struct topic *t);
 uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
-bool topic_is_deleted(const struct topic *t); /* or about to be; waiters are woken after it became true */
+bool topic_is_deleted(
+	const struct topic *t); /* or about to be; waiters are woken after it became true */
 struct topic_uuid topic_uuid(const struct topic *t); /* random, kept for the topic's life */
 /* Grows when partitions are added, at any time; never shrinks. */
 int32_t topic_partition_count(const struct topic *t);
@@ -301,6 +302,7 @@ struct aborted_transaction {
  * stable offset that was their end: then nothing is missed. A partition in which nothing was aborted lately costs one
  * atomic read.
  *   ERR_NOT_FOUND   it takes a look at the store, and may_block is false
+ *   ERR_OFFSET_OUT_OF_RANGE, ERR_UNKNOWN_TOPIC_OR_PARTITION   they were trimmed since: nothing of them may be given out
  *   ERR_IO, ERR_CORRUPTION */
 enum ks_err partition_aborted(struct partition *p, const struct chunk *chunks, size_t count,
 			      bool may_block, struct aborted_transaction **rows, size_t *row_count,

@@ -373,8 +373,10 @@ enum acks { ACKS_NONE = 0, ACKS_LEADER = 1, ACKS_ALL = -1 };
  *   ERR_MESSAGE_TOO_LARGE            a batch is over the topic's max.message.bytes
  *   ERR_CORRUPT_MESSAGE, ERR_INVALID_RECORD
  *   ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, ERR_INVALID_PRODUCER_EPOCH   batches with a producer id
- *   ERR_INVALID_TXN_STATE, ERR_INVALID_PRODUCER_ID_MAPPING         batches of a transaction that is not
- *                                    open, or has not got the partition; others while one is open
+ *   ERR_INVALID_TXN_STATE, ERR_TRANSACTION_ABORTABLE (said since Produce 11), ERR_INVALID_PRODUCER_ID_MAPPING
+ *                                    batches of a transaction that is not open, or has not got the
+ *                                    partition; others while one is open
+ *   ERR_NOT_LEADER_OR_FOLLOWER       batches of a transaction that come late, on an older connection
  *   ERR_NONE with an older base_offset: they are in the log already, a producer sent them again
  *   ERR_IO, ERR_NO_SPACE, ...        the store has failed, see above */
 struct append {
@@ -388,6 +390,7 @@ struct append {
 	 * partition is to be added to the transaction, as Produce does from version 12 on. Kept alive by the caller. */
 	struct slice transactional_id;
 	bool adds_partition;
+	uint64_t connection; /* as in group_call */
 	void (*done)(struct append *a, enum ks_err err);
 	void *cookie;
 	/* results */

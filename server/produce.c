@@ -103,6 +103,9 @@ static void on_appended(struct append *a, enum ks_err err)
 {
 	struct produce_part *part = a->cookie;
 
+	/* Clients learned of this error with version 11. */
+	if (err == ERR_TRANSACTION_ABORTABLE && part->produce->x->header.api_version < 11)
+		err = ERR_INVALID_TXN_STATE;
 	part->err = err;
 	one_less(part->produce);
 }
@@ -155,6 +158,7 @@ static void check_part(struct produce_part *part, int64_t now_ms, struct buf *sc
 		.acks = part->produce->acks,
 		.transactional_id = transactional_id_of(x),
 		.adds_partition = x->header.api_version >= ADDS_PARTITIONS_SINCE,
+		.connection = x->connection->order,
 		.done = on_appended,
 		.cookie = part,
 	};

@@ -345,16 +345,10 @@ void broker_append(struct broker *b, struct append *a)
 	shard_append(b->shard, a);
 }
 
-bool broker_append_try(struct broker *b, struct append *a)
+bool broker_append_queue(struct broker *b, struct append *a)
 {
 	set_batches(a);
-	return shard_append_try(b->shard, a);
-}
-
-void broker_append_queue(struct broker *b, struct append *a)
-{
-	set_batches(a);
-	shard_append_queue(b->shard, a);
+	return shard_append_queue(b->shard, a);
 }
 
 void broker_append_run(struct broker *b)

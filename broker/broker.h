@@ -343,14 +343,13 @@ struct append {
 	int64_t log_start_offset; /* of the partition when it was answered */
 };
 void broker_append(struct broker *b, struct append *a);
-/* The same, unless it would have to wait for room in the queue: then false, and nothing was taken. */
-bool broker_append_try(struct broker *b, struct append *a);
-/* The same for a thread with many small appends. broker_append_queue puts one in its place, in the
- * order of all commands, and wakes nobody; after the last one broker_append_run sees to it that they
- * are carried out. When the shard sleeps and no sync is needed the calling thread does that itself
+/* The same for a thread that has others to serve. broker_append_queue never waits: false says that there
+ * is no room in the queue, and nothing was taken. It puts the append in its place, in the order of all
+ * commands, and wakes nobody while they are few; after the last one broker_append_run sees to it that
+ * they are carried out. When the shard sleeps and no sync is needed the calling thread does that itself
  * and calls done before it returns, which saves two wake-ups; it must hold no lock that done takes.
  * Without the call they may wait until another command comes. */
-void broker_append_queue(struct broker *b, struct append *a);
+bool broker_append_queue(struct broker *b, struct append *a);
 void broker_append_run(struct broker *b);
 /* A whole frame, waiting for it. */
 enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct frame *batches,

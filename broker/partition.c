@@ -132,8 +132,9 @@ void partition_publish(struct partition *p, const struct log_end *end,
 	for (size_t i = 0; i < count; i++)
 		tail_push(p, &entries[i]);
 	atomic_store(&p->max_timestamp, end->max_timestamp);
-	atomic_store(&p->end_position, end->position);
+	/* In this order: who has looked at the position and then finds nothing to read is sure to see the position grow. */
 	atomic_store(&p->high_watermark, end->offset_next);
+	atomic_store(&p->end_position, end->position);
 	wake_waiters(p);
 	pthread_mutex_unlock(&p->mtx);
 
@@ -194,33 +195,12 @@ void partition_wake(struct partition *p)
 	pthread_mutex_unlock(&p->mtx);
 }
 
-bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, struct slice *out)
-{
-	const uint8_t *from = batches.data, *end = from + batches.len, *to;
-	struct batch b;
-
-	for (;;) {
-		if (from == end || batch_peek(slice_of(from, (size_t)(end - from)), &b))
-			return false;
-		if (batch_last_offset(&b) >= offset)
-			break;
-		from += b.bytes.len;
-	}
-	for (to = from + b.bytes.len; to < end; to += b.bytes.len) {
-		if (batch_peek(slice_of(to, (size_t)(end - to)), &b))
-			return false;
-		if ((size_t)(to - from) + b.bytes.len > max_bytes)
-			break;
-	}
-	*out = slice_of(from, (size_t)(to - from));
-	return true;
-}
-
 size_t partition_tail_find(const struct partition *p, int64_t offset)
 {
 	size_t low = 0, high = p->tail_count;
 
-	if (!high || offset < p->tail[p->tail_first].base_offset)
+	/* What was cleaned lies in the tail as it came: nobody is to see that again. */
+	if (!high || offset < p->tail[p->tail_first].base_offset || offset < p->cleaned.offset)
 		return p->tail_count;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
@@ -239,7 +219,8 @@ static size_t tail_take(struct partition *p, int64_t offset, size_t max_bytes,
 	size_t count = 0, bytes = 0;
 
 	pthread_mutex_lock(&p->mtx);
-	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES; i++) {
+	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES;
+	     i++) {
 		const struct tail_entry *e = &p->tail[(p->tail_first + i) & (p->tail_cap - 1)];
 		bytes += e->bytes.len;
 		if (count > 0 && bytes > max_bytes)
@@ -281,7 +262,7 @@ enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_
 
 	if (count == 0)
 		return ERR_NOT_FOUND;
-	bool is_well = batches_select(entries[0].bytes, offset, max_bytes, &first);
+	bool is_well = batches_select(entries[0].bytes, offset, INT64_MAX, max_bytes, &first);
 	assert(is_well && "the shard walked these batches before");
 	if (count == 1 || first.data + first.len < entries[0].bytes.data + entries[0].bytes.len) {
 		for (size_t i = 1; i < count; i++)

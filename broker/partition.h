@@ -121,12 +121,8 @@ enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_
 				struct chunk *out);
 
 /* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
- * the tail. */
+ * the tail, or where compaction has been. */
 size_t partition_tail_find(const struct partition *p, int64_t offset);
-
-/* Of consecutive batches: skips those that end below offset and takes as many as fit into
- * max_bytes, at least one. false: malformed, or none is left. */
-bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, struct slice *out);
 
 /* waiter.c: a watch is on its partition's list from watch to unwatch. */
 void partition_add_watch(struct watch *w);

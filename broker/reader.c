@@ -148,7 +148,8 @@ static bool copy_value(struct reader *r, int64_t *offset, size_t max_bytes, stru
 {
 	struct slice bytes;
 
-	if (!batches_select(store_iter_value(r->iter), *offset, max_bytes - f->len, &bytes))
+	if (!batches_select(store_iter_value(r->iter), *offset, INT64_MAX, max_bytes - f->len,
+			    &bytes))
 		return false;
 	if (f->len + bytes.len > f->cap)
 		return true; /* the next read takes it */
@@ -168,7 +169,7 @@ static enum ks_err read_store(struct reader *r, int64_t offset, size_t max_bytes
 	freshen(r, offset);
 	if (!move_to(r, offset))
 		return explain_hole(r, offset, why);
-	if (!batches_select(store_iter_value(r->iter), offset, max_bytes, &first))
+	if (!batches_select(store_iter_value(r->iter), offset, INT64_MAX, max_bytes, &first))
 		return corrupt(r, offset, why);
 	if ((int64_t)get_u64be(first.data) > offset &&
 	    offset >= atomic_load(&r->partition->holes_below))

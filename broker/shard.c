@@ -142,27 +142,19 @@ void shard_append(struct shard *s, struct append *a)
 	submit(s, COMMAND_APPEND, a, a->batches.len);
 }
 
-bool shard_append_try(struct shard *s, struct append *a)
+bool shard_append_queue(struct shard *s, struct append *a)
 {
 	pthread_mutex_lock(&s->mtx);
 	/* Nobody overtakes those who wait. */
 	bool may = s->tickets == s->serving && has_room(s, a->batches.len);
 	if (may) {
 		enqueue(s, COMMAND_APPEND, a, a->batches.len);
-		s->is_heavy = true;
-		wake(s);
+		s->is_heavy |= a->acks == ACKS_ALL;
+		if (s->queue_bytes > LENT_BYTES_MAX)
+			wake(s);
 	}
 	pthread_mutex_unlock(&s->mtx);
 	return may;
-}
-
-void shard_append_queue(struct shard *s, struct append *a)
-{
-	pthread_mutex_lock(&s->mtx);
-	enqueue(s, COMMAND_APPEND, a, a->batches.len);
-	if (a->acks == ACKS_ALL)
-		s->is_heavy = true;
-	pthread_mutex_unlock(&s->mtx);
 }
 
 void shard_commit(struct shard *s, struct commit *c)

@@ -41,7 +41,7 @@ static void cut(struct taken *t, int64_t offset, size_t max_bytes, bool is_stric
 	for (size_t i = 0; i < t->count; i++) {
 		struct tail_entry *e = &t->entries[i];
 		struct slice fitting;
-		bool is_well = batches_select(e->bytes, offset, max_bytes, &fitting);
+		bool is_well = batches_select(e->bytes, offset, INT64_MAX, max_bytes, &fitting);
 		assert(is_well && "the shard walked these batches before");
 		if (fitting.len > max_bytes && (is_strict || i > 0))
 			break;

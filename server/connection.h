@@ -49,12 +49,13 @@ struct connection {
 	int count, offloaded;
 	size_t request_bytes, answer_bytes;
 	uint64_t progress_bytes; /* ever read or written */
-	uint64_t checked_bytes; /* progress_bytes when loop_check_slow last looked; 0: it has not */
+	uint64_t checked_bytes;  /* progress_bytes at checked_ms; 0: it held no memory */
+	int64_t checked_ms;      /* when somebody last looked whether it is slow */
 
 	bool has_spoken; /* a whole request has come */
 	bool is_dirty;
 	bool has_hung_up; /* the peer sends no more; it was not being read when it said so */
-	bool is_ending; /* nothing more is read; closes when all answers are out */
+	bool is_ending;   /* nothing more is read; closes when all answers are out */
 	bool is_cancelling;
 	bool is_dead;   /* the socket is closed */
 	bool is_closed; /* the handle is closed, too */

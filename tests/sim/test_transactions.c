@@ -93,6 +93,7 @@ struct state {
 	 * answer it got. */
 	uint8_t incarnations;
 	uint8_t holder; /* of the newest pair: an incarnation, or NOBODY */
+	uint8_t is_out; /* it has been fenced by a timeout, and may come back */
 	uint8_t max_id; /* the newest pair that was ever given out */
 	uint8_t resends, duplicates, give_ups, resumes, timeouts, expiries, restarts;
 	uint8_t has_expired;
@@ -247,6 +248,12 @@ static void check_transaction(const struct state *s, int instance, int transacti
 	     "a transaction is committed or aborted as a whole");
 }
 
+/* It has the newest pair, and may use it. */
+static bool is_in(const struct state *s, uint8_t incarnation)
+{
+	return incarnation != NOBODY && incarnation == s->holder && !s->is_out;
+}
+
 static void check(const struct state *s)
 {
 	struct transaction t;
@@ -260,7 +267,7 @@ static void check(const struct state *s)
 			check_transaction(s, i, k);
 	rule(t.state != TRANSACTION_ONGOING || transaction_deadline(&t) < INT64_MAX,
 	     "an open transaction times out");
-	rule(t.state != TRANSACTION_ONGOING || s->holder != NOBODY,
+	rule(t.state != TRANSACTION_ONGOING || is_in(s, s->holder),
 	     "an open transaction has a producer");
 	rule(t.state != TRANSACTION_ONGOING || transaction_expiry(&t, 1) == INT64_MAX,
 	     "an id with an open transaction does not expire");
@@ -369,6 +376,7 @@ static void check_pair(struct state *s, uint8_t incarnation, int64_t id, int epo
 	s->max_id = (uint8_t)id;
 	s->max_epoch = (int16_t)epoch;
 	s->holder = incarnation;
+	s->is_out = false;
 }
 
 static struct transaction_claim claim_of(const struct message *m)
@@ -442,7 +450,7 @@ static enum ks_err add_partition(struct state *s, struct transaction *t, const s
 			? transaction_add_group(t, &claim, group, NOW_MS, &fx)
 			: transaction_add_partitions(t, &claim, &partition, 1, NOW_MS, &fx);
 
-	rule(err || s->holder == m->incarnation, "only the newest instance begins a transaction");
+	rule(err || is_in(s, m->incarnation), "only the newest instance begins a transaction");
 	carry_out(s, t, &fx);
 	return err;
 }
@@ -465,7 +473,7 @@ static void append(struct state *s, const struct message *m, struct producer_sta
 	struct log *l = log_of(s, m->partition);
 
 	assert(l->count < LOG_MAX);
-	rule(s->holder == m->incarnation, "only the newest instance appends");
+	rule(is_in(s, m->incarnation), "only the newest instance appends");
 	producer_add(p, claim, l->count, NOW_MS);
 	producer_store(l, m->id, p);
 	l->records[l->count++] = (struct record){m->instance, m->transaction, m->id, NONE};
@@ -517,7 +525,7 @@ static enum ks_err serve_offsets(struct state *s, const struct message *m)
 		transaction_fini(&t);
 	if (err)
 		return transaction_wire_error(err, 28, m->version == 2 ? 5 : 4);
-	rule(s->holder == m->incarnation, "only the newest instance commits offsets");
+	rule(is_in(s, m->incarnation), "only the newest instance commits offsets");
 	for (int i = 0; i < l->count; i++)
 		if (l->records[i].instance == m->instance &&
 		    l->records[i].transaction == m->transaction && l->records[i].fate == NONE)
@@ -540,7 +548,8 @@ static enum ks_err serve_end(struct state *s, const struct message *m, struct me
 		return err;
 	}
 	err = transaction_end(&t, &claim, m->outcome == COMMIT, s->next_id, NOW_MS, &fx);
-	rule(err || !fx.is_changed || s->holder == m->incarnation,
+	rule(err || !fx.is_changed || is_in(s, m->incarnation) ||
+		     (s->holder == m->incarnation && m->outcome == ABORT && !fx.is_ended),
 	     "only the newest instance ends a transaction");
 	answer->id = (uint8_t)fx.producer_id;
 	answer->epoch = fx.producer_epoch;
@@ -657,8 +666,11 @@ static void failed(struct state *s, int instance, const struct message *m)
 {
 	struct client *c = &s->clients[instance];
 
-	rule(s->holder != m->incarnation || s->has_expired || run.model->has_errors,
+	rule(!is_in(s, m->incarnation) || s->has_expired || run.model->has_errors,
 	     "the newest instance gets no errors");
+	rule(s->holder != m->incarnation || s->has_expired || m->request != END ||
+		     m->outcome != ABORT || m->version == 1 || run.model->has_errors,
+	     "a producer whose transaction timed out may abort it");
 	if (m->request == PRODUCE && m->err == ERR_INVALID_PRODUCER_EPOCH) {
 		end_with(s, instance, ABORT);
 		return;
@@ -858,7 +870,7 @@ static void time_steps(const struct state *s)
 	load(s, &t);
 	if (transaction_deadline(&t) < INT64_MAX && s->timeouts < run.model->timeouts) {
 		next.timeouts++;
-		next.holder = NOBODY;
+		next.is_out = true;
 		transaction_abort(&t, NOW_MS, &fx);
 		carry_out(&next, &t, &fx);
 		step(&next, "the transaction times out", NULL);

@@ -237,7 +237,8 @@ size_t partition_tail_find(const struct partition *p, int64_t offset)
 {
 	size_t low = 0, high = p->tail_count;
 
-	if (!high || offset < p->tail[p->tail_first].base_offset)
+	/* What was cleaned lies in the tail as it came: nobody is to see that again. */
+	if (!high || offset < p->tail[p->tail_first].base_offset || offset < p->cleaned.offset)
 		return p->tail_count;
 	while (low < high) {
 		size_t middle = (low + high) / 2;

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "broker/aborted.h"
 #include "broker/compaction.h"
 #include "broker/coordinator.h"
 #include "broker/core.h"
 #include "broker/producers.h"
 #include "broker/retention.h"
 #include "broker/shard.h"
+#include "broker/transactions.h"
 #include "wire/batch.h"
 
 #define DEFAULT(field, value) ((field) ? (field) : (value))
@@ -188,6 +190,22 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 	return err;
 }
 
+/* What is stable, and what was aborted. */
+static enum ks_err recover_transactions(struct broker *b, struct ks_why *why)
+{
+	struct store_iter *it = store_iter_new(b->store, CF_TXN, SLICE_NULL, SLICE_NULL);
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < b->topics.count; i++)
+		for (int32_t j = 0; j < topic_partition_count(b->topics.by_name[i]) && !err; j++) {
+			struct partition *p = topic_partition(b->topics.by_name[i], j);
+			partition_restore_stable(p);
+			err = aborted_load(p, it, why);
+		}
+	store_iter_free(it);
+	return err;
+}
+
 /* --- opening and closing --- */
 
 static void free_broker(struct broker *b)
@@ -196,6 +214,7 @@ static void free_broker(struct broker *b)
 	retention_stop(b->retention);
 	bool has_failed = b->shard && shard_failure(b->shard);
 	shard_stop(b->shard);
+	txns_free(b->txns);
 	coordinator_free(b->coordinator, has_failed);
 	producer_table_free(b->producers);
 	free(b->producer_expiry);
@@ -255,7 +274,11 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	if (!err)
 		err = producers_load(b, why);
 	if (!err)
+		err = recover_transactions(b, why);
+	if (!err)
 		err = coordinator_open(b, &b->coordinator, why);
+	if (!err)
+		err = txns_open(b, &b->txns, why);
 	if (err) {
 		free_broker(b);
 		return err;
@@ -270,6 +293,7 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	if (!options->store.read_only) {
 		producers_watch_expiry(b);
 		coordinator_start(b->coordinator);
+		txns_start(b->txns);
 		b->retention = retention_start(b);
 		if (!options->store.read_only)
 			b->compaction = compaction_start(b);

@@ -10,6 +10,7 @@
 #define VERSION_OFFSET 2 /* of a client */
 
 enum key_type {
+	TYPE_ABORTED = 'a',
 	TYPE_BATCH_INDEX = 'b',
 	TYPE_CLUSTER_ID = 'c',
 	TYPE_IDS = 'i',
@@ -317,6 +318,68 @@ bool stored_offset_decode(struct slice value, struct stored_offset *o)
 	o->leader_epoch = (int32_t)cursor_u32(&c);
 	o->metadata = cursor_text(&c);
 	return cursor_is_done(&c);
+}
+
+struct key_aborted key_aborted(uint32_t partition_id, int64_t marker_offset)
+{
+	struct key_aborted k;
+	k.bytes[0] = TYPE_ABORTED;
+	put_u32be(k.bytes + 1, partition_id);
+	put_u64be(k.bytes + 5, (uint64_t)marker_offset);
+	return k;
+}
+
+struct value_aborted value_aborted(const struct aborted *a)
+{
+	struct value_aborted v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, (uint64_t)a->producer_id);
+	put_u64be(v.bytes + 9, (uint64_t)a->first_offset);
+	put_u64be(v.bytes + 17, (uint64_t)a->stable_offset);
+	return v;
+}
+
+bool aborted_decode(struct slice key, struct slice value, struct aborted *a)
+{
+	if (key.len != KEY_ABORTED_BYTES || key.data[0] != TYPE_ABORTED ||
+	    value.len != VALUE_ABORTED_BYTES || value.data[0] != VERSION)
+		return false;
+	*a = (struct aborted){
+		.partition_id = get_u32be(key.data + 1),
+		.marker_offset = (int64_t)get_u64be(key.data + 5),
+		.producer_id = (int64_t)get_u64be(value.data + 1),
+		.first_offset = (int64_t)get_u64be(value.data + 9),
+		.stable_offset = (int64_t)get_u64be(value.data + 17),
+	};
+	return a->producer_id >= 0 && a->first_offset >= 0 && a->first_offset < a->marker_offset &&
+	       a->stable_offset >= 0;
+}
+
+void key_pending(struct buf *key, int64_t producer_id, struct slice group, uint32_t partition_id)
+{
+	assert(group.len > 0 && group.len <= UINT8_MAX);
+	buf_append_u8(key, KEY_TYPE_PENDING);
+	buf_append_u64be(key, (uint64_t)producer_id);
+	buf_append_u8(key, (uint8_t)group.len);
+	buf_append(key, group.data, group.len);
+	buf_append_u32be(key, partition_id);
+}
+
+bool key_pending_decode(struct slice key, int64_t *producer_id, struct slice *group,
+			uint32_t *partition_id)
+{
+	struct cursor c = cursor_of(key);
+
+	if (cursor_u8(&c) != KEY_TYPE_PENDING)
+		return false;
+	*producer_id = (int64_t)cursor_u64(&c);
+	size_t len = cursor_u8(&c);
+	const uint8_t *name = cursor_take(&c, len);
+	*partition_id = cursor_u32(&c);
+	if (!cursor_is_done(&c) || len == 0 || *producer_id < 0)
+		return false;
+	*group = slice_of(name, len);
+	return true;
 }
 
 struct value_ids value_ids(const struct ids *ids)

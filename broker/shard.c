@@ -9,8 +9,10 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/seeded.h"
 #include "broker/core.h"
 #include "broker/producers.h"
+#include "broker/transactions.h"
 
 /* A sleep for a tick that is further away looks at the clock in between. */
 #define DOZE_NS_MAX    INT64_C(3600000000000)
@@ -305,14 +307,17 @@ static enum ks_err append_check(const struct append *a, struct group *g,
 				const struct producer_batch **duplicate)
 {
 	struct topic *t = partition_topic(a->partition);
-	int64_t producer_id;
+	struct origin origin;
 
 	*duplicate = NULL;
 	if (topic_is_gone(t))
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	enum ks_err err =
-		group_check(a->batches, (size_t)t->config.max_message_bytes, &producer_id);
-	if (err || producer_id < 0)
+	enum ks_err err = group_check(a->batches, (size_t)t->config.max_message_bytes, &origin);
+	if (err || origin.producer_id < 0)
+		return err;
+	if (origin.is_transactional && !KS_SEEDED_BUG(36))
+		err = txns_admit_append(t->broker->txns, a, &origin, g);
+	if (err)
 		return err;
 	return group_check_producer(g, a->partition, a->batches, group_offset_next(g, a->partition),
 				    duplicate);

@@ -27,11 +27,15 @@ struct fetch_part {
 
 	/* what was read */
 	enum ks_err err;
-	int64_t high_watermark, log_start_offset;
-	uint64_t position;     /* of the log's end before it was read */
+	int64_t high_watermark, log_start_offset, last_stable_offset;
+	uint64_t position;     /* of the readable end before it was read */
 	struct wire_ref *refs; /* each holds a reference */
 	int32_t ref_count;
 	size_t bytes;
+	bool is_cut_short; /* the log went on behind what was read */
+	struct fetch_response_aborted_transaction
+		*aborted; /* that have something to do with refs */
+	int32_t aborted_count;
 };
 
 enum fetch_state {
@@ -55,6 +59,7 @@ struct fetch {
 	enum ks_err error; /* of the request as a whole */
 
 	/* reading */
+	bool is_committed;           /* as far as the last stable offset, else the high watermark */
 	size_t bytes_max, bytes_min; /* what the consumer asks for, within our limits */
 	size_t room;                 /* taken from the answer memory */
 	size_t bytes, parked_bytes;  /* read; were read when it was parked */

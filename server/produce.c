@@ -17,6 +17,9 @@
 #include "server/produce_check.h"
 #include "server/server_impl.h"
 
+/* Version of Produce since which a partition belongs to a transaction by being produced to (KIP-890). */
+#define ADDS_PARTITIONS_SINCE 12
+
 struct produce;
 
 /* One partition of the request. */
@@ -33,7 +36,8 @@ struct produce {
 	struct exchange *x;
 	struct produce_part *parts;
 	size_t count;
-	size_t sent; /* parts, from the first on */
+	size_t sent;       /* parts, from the first on */
+	size_t made_bytes; /* of recompressed batches */
 	enum acks acks;
 	_Atomic(size_t)
 		left; /* appends that the shard has not answered, and one until all were sent */
@@ -100,6 +104,9 @@ static void on_appended(struct append *a, enum ks_err err)
 {
 	struct produce_part *part = a->cookie;
 
+	/* Clients learned of this error with version 11. */
+	if (err == ERR_TRANSACTION_ABORTABLE && part->produce->x->header.api_version < 11)
+		err = ERR_INVALID_TXN_STATE;
 	part->err = err;
 	one_less(part->produce);
 }
@@ -123,16 +130,37 @@ static void report(struct produce_part *part, const struct produce_check *c)
 			c->rejected[i], slice_str(c->rejected_why)};
 }
 
+/* One request may not become larger than what all of them may hold. */
+static enum ks_err count_made(struct produce *p, struct produce_check *c)
+{
+	size_t left = p->x->server->options.recompress_memory_bytes - p->made_bytes;
+
+	if (c->frame->cap > left) {
+		c->message = "with compression.type the batches of the request are too large";
+		return ERR_MESSAGE_TOO_LARGE;
+	}
+	p->made_bytes += c->frame->cap;
+	return ERR_NONE;
+}
+
+static struct slice transactional_id_of(const struct exchange *x)
+{
+	return ((const struct produce_request *)x->request)->transactional_id;
+}
+
 static void check_part(struct produce_part *part, int64_t now_ms, struct buf *scratch)
 {
 	struct exchange *x = part->produce->x;
 	struct produce_check c = {.x = x,
 				  .partition = part->partition,
 				  .records = part->records,
+				  .transactional_id = transactional_id_of(x),
 				  .now_ms = now_ms,
 				  .scratch = scratch};
 
 	enum ks_err err = produce_check(&c);
+	if (!err && c.frame)
+		err = count_made(part->produce, &c);
 	part->err = err ? (enum ks_err)wire_code(err) : ERR_NONE;
 	if (err) {
 		frame_unref(c.frame);
@@ -144,6 +172,9 @@ static void check_part(struct produce_part *part, int64_t now_ms, struct buf *sc
 		.frame = c.frame ? c.frame : frame_ref(x->frame),
 		.batches = c.frame ? SLICE_NULL : part->records,
 		.acks = part->produce->acks,
+		.transactional_id = transactional_id_of(x),
+		.adds_partition = x->header.api_version >= ADDS_PARTITIONS_SINCE,
+		.connection = x->connection->order,
 		.done = on_appended,
 		.cookie = part,
 	};
@@ -189,6 +220,8 @@ static void check_and_send(struct exchange *x)
 		if (!p->parts[i].err)
 			check_part(&p->parts[i], now_ms, &scratch);
 	buf_fini(&scratch);
+	if (x->memory_pool)
+		exchange_keep_memory(x, p->made_bytes);
 	/* From the first append on the shard may answer: errors of ours are all told before. */
 	if (send_parts(p, workers_is_current()))
 		one_less(p);
@@ -199,14 +232,10 @@ static void check_and_send(struct exchange *x)
 /* --- the request --- */
 
 /* Errors of the request as a whole, told to each partition. */
-static enum ks_err check_request(const struct produce_request *request, const char **message)
+static enum ks_err check_request(const struct produce_request *request)
 {
 	if (request->acks < ACKS_ALL || request->acks > ACKS_LEADER)
 		return ERR_INVALID_REQUIRED_ACKS;
-	if (request->transactional_id.data) {
-		*message = "transactions are not served";
-		return ERR_INVALID_REQUEST;
-	}
 	return ERR_NONE;
 }
 
@@ -237,7 +266,7 @@ static void add_part(struct produce *p, struct topic *t, enum ks_err err,
 }
 
 static void add_topic(struct produce *p, const struct produce_request_topic_data *t,
-		      struct produce_response_response *r, enum ks_err err, const char *message)
+		      struct produce_response_response *r, enum ks_err err)
 {
 	struct topic *topic = NULL;
 
@@ -248,11 +277,8 @@ static void add_topic(struct produce *p, const struct produce_request_topic_data
 		exchange_alloc(p->x, (size_t)t->partition_data.n, sizeof *r->partition_responses.v);
 	if (!err)
 		err = find_topic(p->x, t, &topic);
-	for (int32_t i = 0; i < t->partition_data.n; i++) {
+	for (int32_t i = 0; i < t->partition_data.n; i++)
 		add_part(p, topic, err, &t->partition_data.v[i], &r->partition_responses.v[i]);
-		if (message)
-			r->partition_responses.v[i].error_message = slice_str(message);
-	}
 }
 
 static bool is_long(const struct produce *p)
@@ -266,12 +292,23 @@ static bool is_long(const struct produce *p)
 	return cost_us > PRODUCE_LONG_US;
 }
 
+/* How much memory recompressed batches may take. */
+static size_t makes_bytes(const struct produce *p)
+{
+	size_t bytes = 0, max = p->x->server->options.recompress_memory_bytes;
+
+	for (size_t i = 0; i < p->count && bytes < max; i++)
+		if (!p->parts[i].err)
+			bytes += produce_check_makes_bytes(p->parts[i].partition,
+							   p->parts[i].records);
+	return bytes < max ? bytes : max;
+}
+
 void handle_produce(struct exchange *x, const struct produce_request *request,
 		    struct produce_response *response)
 {
 	struct produce *p = exchange_alloc(x, 1, sizeof *p);
-	const char *message = NULL;
-	enum ks_err err = check_request(request, &message);
+	enum ks_err err = check_request(request);
 	size_t count = 0;
 
 	for (int32_t i = 0; i < request->topic_data.n; i++)
@@ -284,8 +321,11 @@ void handle_produce(struct exchange *x, const struct produce_request *request,
 	response->responses.v =
 		exchange_alloc(x, (size_t)request->topic_data.n, sizeof *response->responses.v);
 	for (int32_t i = 0; i < request->topic_data.n; i++)
-		add_topic(p, &request->topic_data.v[i], &response->responses.v[i], err, message);
-	if (is_long(p))
+		add_topic(p, &request->topic_data.v[i], &response->responses.v[i], err);
+	size_t bytes = makes_bytes(p);
+	if (bytes)
+		exchange_offload_with(x, &x->server->recompress_memory, bytes, check_and_send);
+	else if (is_long(p))
 		exchange_offload_compute(x, check_and_send);
 	else
 		check_and_send(x);

@@ -179,10 +179,10 @@ static enum ks_err take_ahead(struct kept_reader *k, int64_t end, size_t max_byt
 	return ERR_NONE;
 }
 
-static enum ks_err read_now(struct kept_reader *k, size_t max_bytes, bool is_strict,
+static enum ks_err read_now(struct kept_reader *k, int64_t end, size_t max_bytes, bool is_strict,
 			    struct chunk *out, struct ks_why *why)
 {
-	enum ks_err err = reader_read(k->reader, k->offset, max_bytes, out, why);
+	enum ks_err err = reader_read_to(k->reader, k->offset, end, max_bytes, out, why);
 
 	if (err || !is_strict || out->bytes.len <= max_bytes)
 		return err;
@@ -194,7 +194,7 @@ enum ks_err kept_reader_read(struct kept_reader *k, int64_t end, size_t max_byte
 			     struct chunk *out, struct ks_why *why)
 {
 	enum ks_err err = k->count ? take_ahead(k, end, max_bytes, is_strict, out)
-				   : read_now(k, max_bytes, is_strict, out, why);
+				   : read_now(k, end, max_bytes, is_strict, out, why);
 
 	if (!err)
 		k->offset = batches_end_offset(out->bytes);

@@ -38,12 +38,13 @@ struct server_options {
 	int loops;                   /* network threads; 0: one per core */
 	size_t request_bytes_max;    /* socket.request.max.bytes; 100 MiB */
 	size_t request_memory_bytes; /* queued.max.request.bytes: of all requests under way; 256 MiB */
-	size_t answer_memory_bytes; /* of record batches on their way to consumers; 256 MiB */
-	size_t fetch_bytes_max;     /* fetch.max.bytes; 55 MiB */
-	int connections_max;        /* max.connections; 16384 */
-	int connections_per_ip_max; /* max.connections.per.ip; no limit */
-	int64_t idle_ms;            /* connections.max.idle.ms; 600000 */
-	int64_t first_request_ms;   /* a peer has this long to send its first request; 10000 */
+	size_t answer_memory_bytes;     /* of record batches on their way to consumers; 256 MiB */
+	size_t recompress_memory_bytes; /* of batches with a topic's compression.type; 128 MiB */
+	size_t fetch_bytes_max;         /* fetch.max.bytes; 55 MiB */
+	int connections_max;            /* max.connections; 16384 */
+	int connections_per_ip_max;     /* max.connections.per.ip; no limit */
+	int64_t idle_ms;                /* connections.max.idle.ms; 600000 */
+	int64_t first_request_ms;       /* a peer has this long to send its first request; 10000 */
 	int64_t slow_ms; /* who holds memory that others wait for moves 64 KiB in this time; 10000 */
 	int fetch_sessions_max; /* max.incremental.fetch.session.cache.slots; 1000 */
 	bool has_no_sessions;   /* fetch_sessions_max is 0, and that is meant */
@@ -51,6 +52,8 @@ struct server_options {
 	int send_buffer_bytes, receive_buffer_bytes; /* of each socket; <= 0: the kernel's choice */
 	bool refuses_deletion;                       /* delete.topic.enable is off */
 	bool auto_create_topics;
+	/* Topics may be created with a replication factor up to this, and have one replica all the same; 0: 1. */
+	int replicas_accepted;
 	const struct server_setting *settings; /* beside what is above; may be NULL */
 	size_t setting_count;
 	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread; must not

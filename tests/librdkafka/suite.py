@@ -31,10 +31,12 @@ SKIPPED = 77
 DEBIAN = "2.0.2-1"
 PACKAGE = "confluent_javascript/node_modules/@confluentinc/kafka-javascript/deps/librdkafka"
 BUILT = ("*.o", "*.a", "*.d", "*.so", "*.so.*", "config.*", "Makefile.config", "*.lds")
+CLIENTS = HERE.parent.parent / "build" / "clients"
 BROKER_CONFIG = """\
 num.partitions=4
 group.initial.rebalance.delay.ms=3000
 log.cleaner.backoff.ms=1000
+accepted.replication.factor=3
 """
 
 # All tests that talk to a broker.
@@ -51,7 +53,6 @@ NEWER_TESTS = """
 LEFT_OUT = {
     "0028": "the suite itself calls it a known issue",
     "0047": "the suite itself calls it a known issue",
-    "0098": "needs a program in Java that is not in the source package",
     "0101": "needs several brokers",
     "0107": "needs a broker that does not create topics by itself",
     "0109": "needs access control",
@@ -89,6 +90,8 @@ RELEASES = {
         "0103": "topics with three replicas",
     }, ["0081"]),
 }
+# Which run a program of the suite in Java, with Apache Kafka's client that tests/clients/setup.py has installed.
+JAVA_TESTS = ["0098"]
 
 
 class Missing(Exception):
@@ -156,6 +159,18 @@ def build_suite(build, release, jobs):
     return runner.parent
 
 
+def build_java(tests_dir, clients_dir):
+    """Compiles the suite's programs in Java; None, or why they cannot be run."""
+    jars = clients_dir / "java" / "jars"
+    if not shutil.which("javac") or not jars.exists():
+        return "Java, or its client, is not installed: tests/clients/setup.py java"
+    done = subprocess.run(["javac", "-cp", f"{jars}/*", *(p.name for p in sorted((tests_dir / "java").glob("*.java")))], cwd=tests_dir / "java",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        return f"javac failed: {done.stdout}"
+    return None
+
+
 def one(tests_dir, out_dir, bootstrap, release, test):
     """(test, "pass" | "FAIL" | "skip" | "time", seconds); skip: the test itself left everything out"""
     where = out_dir / test
@@ -164,6 +179,9 @@ def one(tests_dir, out_dir, bootstrap, release, test):
     (where / "test.conf").write_text(f"bootstrap.servers={bootstrap}\ntest.topic.prefix=rdk{test}\ntest.topic.random=true\n")
     (where / "bin").mkdir()
     (where / "bin" / "kafka-topics.sh").symlink_to(HERE / "kafka_topics.py")
+    run_class = where / "bin" / "kafka-run-class.sh"
+    run_class.write_text(f'#!/bin/sh\nexec java -XX:+UseSerialGC -cp "$CLASSPATH:{CLIENTS}/java/jars/*" "$@"\n')
+    run_class.chmod(0o755)
     env = {**os.environ, "TESTS": test, "TEST_KAFKA_VERSION": RELEASES[release].kafka, "RDKAFKA_TEST_CONF": str(where / "test.conf"),
            "RDKAFKA_GITVER": release, "KAFKA_PATH": str(where), "BROKERS": bootstrap}
     env["LD_LIBRARY_PATH"] = f"{tests_dir.parent / 'src'}:{tests_dir.parent / 'src-cpp'}"
@@ -221,6 +239,10 @@ def main():
     if args.build_only:
         return 0
     tests, out_dir = args.tests or RELEASES[args.release].tests, build / f"runs-{args.release}"
+    why = build_java(tests_dir, CLIENTS) if set(tests) & set(JAVA_TESTS) else None
+    if why:
+        print(f"{' '.join(JAVA_TESTS)} left out: {why}")
+        tests = [test for test in tests if test not in JAVA_TESTS]
     if args.bootstrap:
         return 1 if run_tests(tests_dir, out_dir, args.bootstrap, args.release, tests, args.jobs) else 0
     broker = client_run.Broker(args.ksrun, BROKER_CONFIG)

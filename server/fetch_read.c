@@ -93,6 +93,8 @@ static bool read_part(struct fetch *f, struct fetch_part *part, bool may_block)
 	size_t limit = part->max_bytes > 0 ? (size_t)part->max_bytes : 0;
 	size_t left = f->bytes < f->room ? f->room - f->bytes : 0;
 	bool is_strict = f->bytes > 0;
+	/* What is written while we read did not fail to fit. */
+	int64_t end = partition_high_watermark(part->partition);
 	struct pieces p = {.count = 0};
 
 	if (limit > left)
@@ -115,6 +117,7 @@ static bool read_part(struct fetch *f, struct fetch_part *part, bool may_block)
 		f->has_failed = true;
 		return true;
 	}
+	part->is_cut_short = p.count && batches_end_offset(p.chunks[p.count - 1].bytes) < end;
 	if (p.count)
 		keep(f, part, &p);
 	return true;
@@ -132,12 +135,9 @@ bool fetch_read(struct fetch *f, bool may_block)
 
 bool fetch_is_cut_short(const struct fetch *f)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		const struct fetch_part *part = &f->parts[i];
-		if (part->ref_count && batches_end_offset(part->refs[part->ref_count - 1].bytes) <
-					       part->high_watermark)
+	for (size_t i = 0; i < f->count; i++)
+		if (f->parts[i].is_cut_short)
 			return true;
-	}
 	return false;
 }
 
@@ -149,6 +149,7 @@ void fetch_unread(struct fetch *f)
 			frame_unref(part->refs[j].frame);
 		part->ref_count = 0;
 		part->bytes = 0;
+		part->is_cut_short = false;
 		if (part->partition)
 			part->err = ERR_NONE;
 	}

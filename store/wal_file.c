@@ -311,8 +311,9 @@ int wal_close(struct wal_file *f)
 struct wal_reader {
 	int fd;
 	uint32_t salt;
-	bool is_plain;  /* without a salt */
-	bool is_newest; /* what follows its records is the rest of another log */
+	bool is_plain;   /* without a salt */
+	bool is_newest;  /* what follows its records is the rest of another log */
+	bool is_damaged; /* and is not the newest: what follows is not made readable */
 	bool is_over;
 	size_t blocks;  /* that were read */
 	size_t at, len; /* in block */
@@ -399,12 +400,17 @@ static int read_block(struct wal_reader *r)
 	r->at = 0;
 	r->len = (size_t)n;
 	r->is_over = r->len < sizeof r->block;
-	if (r->is_plain)
+	if (r->is_plain || r->is_damaged)
 		return 0;
 	size_t own = wal_block_unsalt(r->block, r->len, r->salt);
-	if (own < r->len && r->is_newest) {
+	if (own == r->len)
+		return 0;
+	if (r->is_newest) {
 		r->len = own;
 		r->is_over = true;
+	} else {
+		/* RocksDB passes over zeros in silence; with their salt it cannot take up the records behind them. */
+		r->is_damaged = true;
 	}
 	return 0;
 }

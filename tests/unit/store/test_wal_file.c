@@ -207,6 +207,27 @@ static void damage_is_shown_unless_the_log_is_the_newest(void **state)
 	buf_fini(&whole);
 }
 
+/* Where a power loss took a page, RocksDB would go on behind it. */
+static void behind_a_hole_nothing_is_readable(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t zeros[4096] = {0};
+	struct buf whole = records(200, 'a');
+
+	write_log(f, 1, records(200, 'a'));
+	write_log(f, 2, records(1, 'b'));
+	int fd = open(f->path[1], O_RDWR);
+	assert_int_equal(pwrite(fd, zeros, sizeof zeros, WAL_BLOCK_BYTES), sizeof zeros);
+	close(fd);
+	struct buf found = read_log(f, 1);
+	assert_int_equal(found.len, whole.len);
+	assert_memory_equal(found.data, whole.data, WAL_BLOCK_BYTES);
+	for (size_t at = (size_t)2 * WAL_BLOCK_BYTES; at < whole.len; at += WAL_BLOCK_BYTES)
+		assert_memory_not_equal(found.data + at, whole.data + at, 4);
+	buf_fini(&found);
+	buf_fini(&whole);
+}
+
 static void small_appends_find_their_place_made(void **state)
 {
 	struct fixture *f = *state;
@@ -306,6 +327,7 @@ int main(void)
 		TEST(an_older_record_is_not_read_even_where_the_next_would_begin),
 		TEST(a_log_is_cut_to_its_length_when_the_next_one_begins),
 		TEST(damage_is_shown_unless_the_log_is_the_newest),
+		TEST(behind_a_hole_nothing_is_readable),
 		TEST(small_appends_find_their_place_made),
 		TEST(a_log_without_salt_is_read_as_it_is_and_not_kept),
 		TEST(a_log_that_somebody_reads_is_not_used_again),

@@ -1,10 +1,12 @@
 /* enospc.c - for LD_PRELOAD: a disk that is full, or whose syncs fail, below one directory.
  *
- *     KS_ENOSPC_DIR          the directory; without it nothing happens. An absolute path without
- * links KS_ENOSPC_AFTER_BYTES  so many bytes can still be written below it in all, then ENOSPC. As
- * on a real disk, the write that crosses the limit is cut short first KS_EIO_SYNC_AT         the
- * k-th fsync or fdatasync of a file below it fails with EIO, and so do all later ones KS_EIO_ONCE
- * set: only that one
+ * KS_ENOSPC_DIR: the directory, an absolute path without links; without it nothing happens.
+ *
+ * KS_ENOSPC_AFTER_BYTES: so many bytes can still be written below it in all, then ENOSPC. As on a real disk, the write
+ * that crosses the limit is cut short first.
+ *
+ * KS_EIO_SYNC_AT: the k-th fsync or fdatasync of a file below it fails with EIO, and so do all later ones; with
+ * KS_EIO_ONCE only that one.
  *
  * Space that is freed does not count again. Reads, and files elsewhere, are not touched.
  */

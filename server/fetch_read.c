@@ -181,11 +181,6 @@ bool fetch_read(struct fetch *f, bool may_block)
 	return true;
 }
 
-static int64_t readable_end(const struct fetch *f, const struct fetch_part *part)
-{
-	return f->is_committed ? part->last_stable_offset : part->high_watermark;
-}
-
 bool fetch_is_cut_short(const struct fetch *f)
 {
 	for (size_t i = 0; i < f->count; i++)
@@ -214,6 +209,11 @@ void fetch_unread(struct fetch *f)
 static uint64_t position_of(const struct fetch *f, const struct partition *p)
 {
 	return f->is_committed ? partition_stable_position(p) : partition_end_position(p);
+}
+
+static int64_t readable_end(const struct fetch *f, const struct fetch_part *part)
+{
+	return f->is_committed ? part->last_stable_offset : part->high_watermark;
 }
 
 /* An offset out of range is something, too: an error. */

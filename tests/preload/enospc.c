@@ -137,6 +137,28 @@ EXPORT ssize_t writev(int fd, const struct iovec *parts, int count)
 	return real_writev(fd, parts, count);
 }
 
+EXPORT ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+	size_t len = 0, written = 0;
+
+	for (int i = 0; i < count; i++)
+		len += parts[i].iov_len;
+	size_t n = take(fd, len);
+	if (!n && len)
+		return -1;
+	for (int i = 0; i < count && written < n; i++) {
+		size_t more = parts[i].iov_len < n - written ? parts[i].iov_len : n - written;
+		ssize_t done = real_pwrite(fd, parts[i].iov_base, more, at + (off_t)written);
+		if (done < 0)
+			return written ? (ssize_t)written : -1;
+		written += (size_t)done;
+		if ((size_t)done < more)
+			break;
+	}
+	return (ssize_t)written;
+}
+ALIAS(pwritev) ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at);
+
 static bool is_full(int fd)
 {
 	if (atomic_load(&bytes_left) > 0 || !is_below(fd))

@@ -414,7 +414,11 @@ static enum ks_err serve_init(struct state *s, const struct message *m, struct m
 	};
 
 	load(s, &t);
+	const bool is_within = t.state == TRANSACTION_ONGOING && t.producer_id == m->id &&
+			       t.producer_epoch == m->epoch;
 	enum ks_err err = transaction_init_producer(&t, &init, &fx);
+	rule(!is_within || (err == ERR_PRODUCER_FENCED && fx.is_ended && !fx.is_committed),
+	     "InitProducerId within a transaction aborts it and is an error");
 	int64_t id = fx.producer_id;
 	int16_t epoch = fx.producer_epoch;
 	if (err && fx.is_changed) {

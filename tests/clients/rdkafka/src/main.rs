@@ -396,8 +396,6 @@ fn main() -> Outcome<()> {
         run.codec(codec)?;
     }
     run.group()?;
-    if std::env::var_os("KS_TEST_NO_TRANSACTIONS").is_none() {
-        run.transaction()?;
-    }
+    run.transaction()?;
     run.delete()
 }

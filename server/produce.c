@@ -130,11 +130,6 @@ static void report(struct produce_part *part, const struct produce_check *c)
 			c->rejected[i], slice_str(c->rejected_why)};
 }
 
-static struct slice transactional_id_of(const struct exchange *x)
-{
-	return ((const struct produce_request *)x->request)->transactional_id;
-}
-
 /* One request may not become larger than what all of them may hold. */
 static enum ks_err count_made(struct produce *p, struct produce_check *c)
 {
@@ -146,6 +141,11 @@ static enum ks_err count_made(struct produce *p, struct produce_check *c)
 	}
 	p->made_bytes += c->frame->cap;
 	return ERR_NONE;
+}
+
+static struct slice transactional_id_of(const struct exchange *x)
+{
+	return ((const struct produce_request *)x->request)->transactional_id;
 }
 
 static void check_part(struct produce_part *part, int64_t now_ms, struct buf *scratch)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "broker/aborted.h"
 #include "broker/compaction.h"
 #include "broker/coordinator.h"
 #include "broker/core.h"
@@ -188,6 +189,22 @@ static enum ks_err recover_all(struct broker *b, struct ks_why *why)
 	return err;
 }
 
+/* What is stable, and what was aborted. */
+static enum ks_err recover_transactions(struct broker *b, struct ks_why *why)
+{
+	struct store_iter *it = store_iter_new(b->store, CF_TXN, SLICE_NULL, SLICE_NULL);
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < b->topics.count; i++)
+		for (int32_t j = 0; j < topic_partition_count(b->topics.by_name[i]) && !err; j++) {
+			struct partition *p = topic_partition(b->topics.by_name[i], j);
+			partition_restore_stable(p);
+			err = aborted_load(p, it, why);
+		}
+	store_iter_free(it);
+	return err;
+}
+
 /* --- opening and closing --- */
 
 static void free_broker(struct broker *b)
@@ -254,6 +271,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 		err = recover_all(b, why);
 	if (!err)
 		err = producers_load(b, why);
+	if (!err)
+		err = recover_transactions(b, why);
 	if (!err)
 		err = coordinator_open(b, &b->coordinator, why);
 	if (err) {

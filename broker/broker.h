@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/tally.h"
 #include "store/store.h"
+#include "wire/aborted.h"
 #include "wire/batch.h"
 
 struct broker;
@@ -51,6 +52,18 @@ struct group_options {
 	/* Ours: what all groups together may take. */
 	int32_t groups_max;     /* 0: 100,000 */
 	size_t state_bytes_max; /* members' metadata and assignments; 0: 256 MiB */
+};
+
+/* Transactions, by Kafka's names. Zero is Kafka's default. */
+struct txn_options {
+	int32_t max_timeout_ms;      /* transaction.max.timeout.ms: 900,000 */
+	int64_t id_expiration_ms;    /* transactional.id.expiration.ms: 604,800,000 */
+	int32_t abort_interval_ms;   /* transaction.abort.timed.out...interval.ms: 10,000 */
+	int32_t cleanup_interval_ms; /* transaction.remove.expired...interval.ms: 3,600,000 */
+	/* Ours. */
+	int32_t ids_max;            /* transactional ids that are known at once; 0: 100,000 */
+	int32_t check_interval_ms;  /* between two looks for transactions that hang; 0: 60,000 */
+	bool no_connection_defence; /* see group_call.connection */
 };
 
 #define BROKER_PARTITIONS_MAX 100000 /* of all topics */
@@ -82,6 +95,7 @@ struct broker_options {
 	size_t compaction_map_bytes;
 	bool no_compaction;
 	struct group_options groups;
+	struct txn_options txns;
 	/* What topics have that say nothing else, under the broker's names (log.retention.hours, ...);
 	 * borrowed until broker_open returns, which refuses what broker_default_check would. */
 	const struct config_entry *topic_defaults;
@@ -185,7 +199,8 @@ char *broker_topic_suggest(struct broker *b, const char *name);
 const char *topic_name(const struct topic *t);
 uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
-bool topic_is_deleted(const struct topic *t); /* or about to be; waiters are woken after it became true */
+bool topic_is_deleted(
+	const struct topic *t); /* or about to be; waiters are woken after it became true */
 struct topic_uuid topic_uuid(const struct topic *t); /* random, kept for the topic's life */
 /* Grows when partitions are added, at any time; never shrinks. */
 int32_t topic_partition_count(const struct topic *t);
@@ -247,9 +262,14 @@ int64_t partition_log_start_offset(const struct partition *p);
 int64_t partition_next_start_offset(const struct partition *p);
 int64_t
 partition_high_watermark(const struct partition *p); /* offset after the last readable record */
+/* Where a reader of committed records has to stop: every transaction that began below it has ended. At least the
+ * log start offset, at most the high watermark; moves in the same moment as that. */
+int64_t partition_last_stable_offset(const struct partition *p);
 uint64_t partition_size_bytes(const struct partition *p); /* of its batches */
 /* Bytes of all batches that were ever appended: grows by what a reader at the end has to read. */
 uint64_t partition_end_position(const struct partition *p);
+/* The same as far as the last stable offset: grows by what a reader of committed records has to read. */
+uint64_t partition_stable_position(const struct partition *p);
 
 /* Consecutive record batches of one partition. The bytes are shared: never write to them. */
 struct chunk {
@@ -259,15 +279,34 @@ struct chunk {
 };
 void chunk_fini(struct chunk *c);
 
+/* The end of a read that goes as far as the high watermark. */
+#define READ_UNCOMMITTED INT64_MAX
+
 /* What the tail buffers hold from offset on, without blocking and without copying, but for small neighbours, which are
  * gathered: at most chunks_max pieces that follow each other and at most max_bytes; the first batch even if it is
- * larger, unless is_strict: then *count may be 0. The first batch may begin below offset.
- *   ERR_EMPTY            offset is the high watermark: wait
+ * larger, unless is_strict: then *count may be 0. The first batch may begin below offset. Nothing of a batch that
+ * reaches end is given out; end: READ_UNCOMMITTED, or a last stable offset that was taken before.
+ *   ERR_EMPTY            offset is the high watermark, or there is nothing below end: wait
  *   ERR_NOT_FOUND        the tail does not reach back to offset: a reader has to read the store
  *   ERR_OFFSET_OUT_OF_RANGE, ERR_UNKNOWN_TOPIC_OR_PARTITION (the topic was deleted) */
-enum ks_err partition_read_now(struct partition *p, int64_t offset, size_t max_bytes,
+enum ks_err partition_read_now(struct partition *p, int64_t offset, int64_t end, size_t max_bytes,
 			       bool is_strict, struct chunk *chunks, size_t chunks_max,
 			       size_t *count);
+
+/* A transaction that was aborted: its producer's records from first_offset up to its marker are void. */
+struct aborted_transaction {
+	int64_t producer_id, first_offset;
+};
+/* Those that a reader of these chunks, which follow each other, has to know, by first offset: each has records or its
+ * marker in them. free() the rows; NULL and 0: none. To be asked after the chunks were read, and they after the last
+ * stable offset that was their end: then nothing is missed. A partition in which nothing was aborted lately costs one
+ * atomic read.
+ *   ERR_NOT_FOUND   it takes a look at the store, and may_block is false
+ *   ERR_OFFSET_OUT_OF_RANGE, ERR_UNKNOWN_TOPIC_OR_PARTITION   they were trimmed since: nothing of them may be given out
+ *   ERR_IO, ERR_CORRUPTION */
+enum ks_err partition_aborted(struct partition *p, const struct chunk *chunks, size_t count,
+			      bool may_block, struct aborted_transaction **rows, size_t *row_count,
+			      struct ks_why *why);
 
 /* One reader of one partition; belongs to one thread at a time. Serves from the tail buffers when
  * it can and keeps an iterator for catching up. */
@@ -282,6 +321,14 @@ void reader_free(struct reader *r);
  * the high watermark ERR_CORRUPTION, ERR_IO   why has the place */
 enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, struct chunk *out,
 			struct ks_why *why);
+/* The same, up to end as in partition_read_now. */
+enum ks_err reader_read_to(struct reader *r, int64_t offset, int64_t end, size_t max_bytes,
+			   struct chunk *out, struct ks_why *why);
+/* The same for committed records alone: up to the last stable offset of p, the reader's partition, and which batches of
+ * out are to be passed over because they were aborted. Markers, which are control batches, are left to the caller. */
+enum ks_err reader_read_committed(struct reader *r, struct partition *p, int64_t offset,
+				  size_t max_bytes, struct chunk *out,
+				  struct aborted_batches *aborted, struct ks_why *why);
 
 /* The first offset whose record has a timestamp >= timestamp. ERR_NOT_FOUND: none has. */
 enum ks_err partition_offset_for_timestamp(struct partition *p, int64_t timestamp, int64_t *offset,
@@ -326,6 +373,8 @@ enum acks { ACKS_NONE = 0, ACKS_LEADER = 1, ACKS_ALL = -1 };
  *   ERR_MESSAGE_TOO_LARGE            a batch is over the topic's max.message.bytes
  *   ERR_CORRUPT_MESSAGE, ERR_INVALID_RECORD
  *   ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, ERR_INVALID_PRODUCER_EPOCH   batches with a producer id
+ *   ERR_INVALID_TXN_STATE, ERR_INVALID_PRODUCER_ID_MAPPING         batches of a transaction that is not
+ *                                    open, or has not got the partition; others while one is open
  *   ERR_NONE with an older base_offset: they are in the log already, a producer sent them again
  *   ERR_IO, ERR_NO_SPACE, ...        the store has failed, see above */
 struct append {
@@ -335,6 +384,10 @@ struct append {
 	struct slice batches; /* consecutive valid batches (batch_validate) within the frame;
 			       * SLICE_NULL: all of it */
 	enum acks acks;       /* ACKS_NONE and ACKS_LEADER need no sync */
+	/* Of batches that are part of a transaction: whose, null: whoever has the producer id; and whether the
+	 * partition is to be added to the transaction, as Produce does from version 12 on. Kept alive by the caller. */
+	struct slice transactional_id;
+	bool adds_partition;
 	void (*done)(struct append *a, enum ks_err err);
 	void *cookie;
 	/* results */
@@ -376,6 +429,8 @@ struct producer_row {
 	int64_t last_timestamp; /* ms, the broker's clock */
 	int32_t last_sequence;
 	int16_t producer_epoch;
+	int32_t coordinator_epoch; /* of its last marker; -1: none yet */
+	int64_t txn_start_offset;  /* of its open transaction in this partition; -1: none */
 };
 /* Of all producers of a partition, by id; free() the array. */
 enum ks_err broker_partition_producers(struct broker *b, struct partition *p,
@@ -418,7 +473,10 @@ struct group_call {
 	struct arena *arena; /* of the response's strings and arrays; the shard's until done */
 	struct slice client_id;  /* may be null */
 	const char *client_host; /* "/127.0.0.1", as Kafka shows it */
-	size_t request_bytes;    /* of the encoded request: what it weighs in the shard's queue */
+	/* Rises with every connection that is accepted; 0: none. A transactional id follows the youngest connection that
+	 * spoke for it, unless txn_options says otherwise: what an older one still sends is refused. */
+	uint64_t connection;
+	size_t request_bytes; /* of the encoded request: what it weighs in the shard's queue */
 	void (*done)(struct group_call *c);
 	void *cookie;
 	/* result: not ERR_NONE when the store has failed; the outcome is unknown, the response is not
@@ -431,6 +489,23 @@ void broker_group_call(struct broker *b, struct group_call *c);
 /* Before a server closes its connections: parked joins and syncs are answered with NOT_COORDINATOR,
  * and so are later calls that would have to be parked. broker_close does the same. */
 void broker_group_calls_end(struct broker *b);
+
+/* --- transactions over the wire --- */
+
+/* As broker_group_call, for InitProducerId with a transactional id, AddPartitionsToTxn, AddOffsetsToTxn,
+ * TxnOffsetCommit, EndTxn, WriteTxnMarkers, ListTransactions and DescribeTransactions. An end is answered when its
+ * markers and offsets are durable and can be read. */
+void broker_txn_call(struct broker *b, struct group_call *c);
+
+struct txn_stats {
+	uint64_t ids;                           /* transactional ids that are known */
+	uint64_t open;                          /* transactions */
+	uint64_t committed, aborted, timed_out; /* since the opening */
+	uint64_t hanging;  /* open in a partition, unknown to the coordinator: at the last look */
+	int64_t oldest_ms; /* how long the oldest open one has been; 0: none is */
+};
+/* Any thread. */
+void broker_txn_stats(struct broker *b, struct txn_stats *out);
 
 /* --- jobs: the commit --- */
 

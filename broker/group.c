@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/keys.h"
+#include "broker/markers.h"
 #include "broker/producers.h"
 #include "wire/batch.h"
 
@@ -28,6 +29,7 @@ void group_fini(struct group *g)
 	free(g->pending);
 	free(g->pieces);
 	free(g->producing);
+	free(g->aborting);
 	free(g->afters);
 	free(g->parts);
 	free(g->entries);
@@ -42,6 +44,7 @@ void group_clear(struct group *g, int64_t now_ms)
 		g->pending[i].partition->pending = 0;
 	assert(g->after_count == 0 && "group_run_afters comes first");
 	group_clear_producers(g);
+	group_clear_markers(g);
 	g->piece_count = g->pending_count = 0;
 	g->log_bytes = 0;
 	g->needs_sync = g->needs_write = false;
@@ -58,7 +61,18 @@ bool group_has_writes(const struct group *g)
 	return g->piece_count > 0 || g->needs_write || store_write_count(g->write) > 0;
 }
 
-enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *producer_id)
+static struct origin origin_of(const struct batch *b)
+{
+	return (struct origin){b->producer_id, b->producer_epoch, batch_is_transactional(b)};
+}
+
+static bool is_same_origin(const struct origin *o, const struct batch *b)
+{
+	return o->producer_id == b->producer_id && o->producer_epoch == b->producer_epoch &&
+	       o->is_transactional == batch_is_transactional(b);
+}
+
+enum ks_err group_check(struct slice batches, size_t batch_max, struct origin *origin)
 {
 	const uint8_t *at = batches.data, *end = at + batches.len;
 	struct batch b;
@@ -70,14 +84,14 @@ enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *produce
 			return ERR_CORRUPT_MESSAGE;
 		if (b.bytes.len > batch_max)
 			return ERR_MESSAGE_TOO_LARGE;
-		if (batch_is_control(&b) || batch_is_transactional(&b))
+		if (batch_is_control(&b))
 			return ERR_INVALID_RECORD;
 		if (at == batches.data)
-			*producer_id = b.producer_id;
-		else if (b.producer_id != *producer_id)
+			*origin = origin_of(&b);
+		else if (!is_same_origin(origin, &b))
 			return ERR_INVALID_RECORD;
 	}
-	return ERR_NONE;
+	return origin->is_transactional && origin->producer_id < 0 ? ERR_INVALID_RECORD : ERR_NONE;
 }
 
 static struct pending *pending_get(struct group *g, struct partition *p)
@@ -110,6 +124,11 @@ static void piece_add(struct group *g, struct pending *d, const struct piece *pi
 int64_t group_offset_next(const struct group *g, const struct partition *p)
 {
 	return p->pending ? g->pending[p->pending - 1].end.offset_next : p->end.offset_next;
+}
+
+uint64_t group_position(const struct group *g, const struct partition *p)
+{
+	return p->pending ? g->pending[p->pending - 1].end.position : p->end.position;
 }
 
 /* Where the copy of so many bytes goes: behind the partition's last one, or a new piece. A new frame
@@ -287,6 +306,9 @@ void group_publish(struct group *g, struct tail_pool *pool)
 		g->entry_cap = g->piece_cap;
 		g->entries = xrealloc(g->entries, g->entry_cap * sizeof *g->entries);
 	}
+	/* What readers look up once they see the new end of a log comes before it. */
+	group_publish_producers(g);
+	group_publish_markers(g);
 	for (size_t i = 0; i < g->pending_count; i++) {
 		struct pending *d = &g->pending[i];
 		size_t count = 0;
@@ -296,6 +318,5 @@ void group_publish(struct group *g, struct tail_pool *pool)
 	}
 	for (size_t i = 0; i < g->piece_count; i++)
 		g->pieces[i].entry.frame = NULL; /* the tails have them */
-	group_publish_producers(g);
 	tail_pool_trim(pool);
 }

@@ -21,6 +21,13 @@ struct producing {
 	struct producer_table *table;
 	struct producer *producer;
 	struct producer_state state;
+	uint64_t txn_position; /* bytes of the log before its open transaction */
+};
+
+/* A transaction that this group aborts in a partition. */
+struct aborting {
+	struct partition *partition;
+	struct aborted aborted;
 };
 
 /* What is to happen once the group is written. */
@@ -59,6 +66,8 @@ struct group {
 	size_t piece_count, piece_cap;
 	struct producing *producing;
 	size_t producing_count, producing_cap;
+	struct aborting *aborting;
+	size_t aborting_count, aborting_cap;
 	struct after *afters;
 	size_t after_count, after_cap;
 
@@ -80,14 +89,21 @@ size_t group_bytes(const struct group *g);
 /* Whether there is anything to write. */
 bool group_has_writes(const struct group *g);
 
-/* Whether these are whole batches that may be appended, each at most batch_max bytes. *producer_id:
- * of all of them, -1: none.
+/* Where the batches of one append come from. */
+struct origin {
+	int64_t producer_id; /* -1: none */
+	int16_t producer_epoch;
+	bool is_transactional;
+};
+/* Whether these are whole batches that may be appended, each at most batch_max bytes.
  *   ERR_CORRUPT_MESSAGE, ERR_MESSAGE_TOO_LARGE
- *   ERR_INVALID_RECORD  a control batch, a transactional one, or different producers */
-enum ks_err group_check(struct slice batches, size_t batch_max, int64_t *producer_id);
+ *   ERR_INVALID_RECORD  a control batch, or different producers, epochs, some in a transaction and some not */
+enum ks_err group_check(struct slice batches, size_t batch_max, struct origin *origin);
 
 /* The offset that the next record of the partition gets. */
 int64_t group_offset_next(const struct group *g, const struct partition *p);
+/* And how many bytes come before it. */
+uint64_t group_position(const struct group *g, const struct partition *p);
 
 /* Gives offsets to checked batches, which lie in the frame, and stamps them in place; takes the
  * reference to the frame. is_append_time: also with the group's time. Returns the first offset.

@@ -133,12 +133,14 @@ void commit_drop(struct commit *c)
 
 static enum ks_err commit_check(const struct commit *c)
 {
-	int64_t producer_id;
+	struct origin origin;
 	enum ks_err err = job_check(c->session->job, c->session->epoch);
 
 	for (size_t i = 0; i < c->output_count && !err; i++) {
 		const struct frame *f = c->outputs[i].batches;
-		err = group_check(slice_of(f->data, f->len), SIZE_MAX, &producer_id);
+		err = group_check(slice_of(f->data, f->len), SIZE_MAX, &origin);
+		if (!err && origin.is_transactional)
+			err = ERR_INVALID_RECORD;
 		if (topic_is_gone(c->outputs[i].partition->topic))
 			err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
 	}

@@ -10,6 +10,7 @@
 #define VERSION_OFFSET 2 /* of a client */
 
 enum key_type {
+	TYPE_ABORTED = 'a',
 	TYPE_BATCH_INDEX = 'b',
 	TYPE_CLUSTER_ID = 'c',
 	TYPE_IDS = 'i',
@@ -317,6 +318,41 @@ bool stored_offset_decode(struct slice value, struct stored_offset *o)
 	o->leader_epoch = (int32_t)cursor_u32(&c);
 	o->metadata = cursor_text(&c);
 	return cursor_is_done(&c);
+}
+
+struct key_aborted key_aborted(uint32_t partition_id, int64_t marker_offset)
+{
+	struct key_aborted k;
+	k.bytes[0] = TYPE_ABORTED;
+	put_u32be(k.bytes + 1, partition_id);
+	put_u64be(k.bytes + 5, (uint64_t)marker_offset);
+	return k;
+}
+
+struct value_aborted value_aborted(const struct aborted *a)
+{
+	struct value_aborted v;
+	v.bytes[0] = VERSION;
+	put_u64be(v.bytes + 1, (uint64_t)a->producer_id);
+	put_u64be(v.bytes + 9, (uint64_t)a->first_offset);
+	put_u64be(v.bytes + 17, (uint64_t)a->stable_offset);
+	return v;
+}
+
+bool aborted_decode(struct slice key, struct slice value, struct aborted *a)
+{
+	if (key.len != KEY_ABORTED_BYTES || key.data[0] != TYPE_ABORTED ||
+	    value.len != VALUE_ABORTED_BYTES || value.data[0] != VERSION)
+		return false;
+	*a = (struct aborted){
+		.partition_id = get_u32be(key.data + 1),
+		.marker_offset = (int64_t)get_u64be(key.data + 5),
+		.producer_id = (int64_t)get_u64be(value.data + 1),
+		.first_offset = (int64_t)get_u64be(value.data + 9),
+		.stable_offset = (int64_t)get_u64be(value.data + 17),
+	};
+	return a->producer_id >= 0 && a->first_offset >= 0 && a->first_offset < a->marker_offset &&
+	       a->stable_offset >= 0;
 }
 
 struct value_ids value_ids(const struct ids *ids)

@@ -137,6 +137,26 @@ void stored_offset_encode(struct buf *value, const struct stored_offset *o);
 /* Of either kind; the metadata points into value. */
 bool stored_offset_decode(struct slice value, struct stored_offset *o);
 
+/* CF_TXN 'a': partition id, offset of the marker -> a transaction that was aborted in the partition. */
+struct aborted {
+	uint32_t partition_id;
+	int64_t marker_offset;
+	int64_t first_offset;
+	int64_t stable_offset; /* no transaction that ends behind the marker began below */
+	int64_t producer_id;
+};
+#define KEY_ABORTED_BYTES 13
+struct key_aborted {
+	uint8_t bytes[KEY_ABORTED_BYTES];
+};
+#define VALUE_ABORTED_BYTES 25
+struct value_aborted {
+	uint8_t bytes[VALUE_ABORTED_BYTES];
+};
+struct key_aborted key_aborted(uint32_t partition_id, int64_t marker_offset);
+struct value_aborted value_aborted(const struct aborted *a);
+bool aborted_decode(struct slice key, struct slice value, struct aborted *a);
+
 /* CF_META 'i': the next unused ids. */
 struct ids {
 	uint32_t topic, partition, job;

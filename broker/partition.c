@@ -26,6 +26,7 @@ void partition_fini(struct partition *p)
 	for (size_t i = 0; i < p->tail_count; i++)
 		frame_unref(p->tail[(p->tail_first + i) & (p->tail_cap - 1)].frame);
 	free(p->tail);
+	free(p->aborted.v);
 	producer_map_fini(&p->producers);
 	pthread_mutex_destroy(&p->mtx);
 }
@@ -40,6 +41,34 @@ void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t s
 	atomic_store(&p->high_watermark, end->offset_next);
 	atomic_store(&p->max_timestamp, end->max_timestamp);
 	atomic_store(&p->end_position, end->position);
+	atomic_store(&p->last_stable_offset, end->offset_next);
+	atomic_store(&p->stable_position, end->position);
+}
+
+/* What no open transaction holds back, as the log stands. */
+static void publish_stable(struct partition *p)
+{
+	const struct producer *first = producer_map_first_open(&p->producers);
+	int64_t offset = first ? first->state.txn_first_offset : p->end.offset_next,
+		start = atomic_load_explicit(&p->log_start_offset, memory_order_relaxed);
+
+	/* Every append comes here: no more order than a reader needs, who has seen this and looks for what it covers. */
+	atomic_store_explicit(&p->stable_position, first ? first->txn_position : p->end.position,
+			      memory_order_relaxed);
+	atomic_store_explicit(&p->last_stable_offset, offset > start ? offset : start,
+			      memory_order_release);
+}
+
+void partition_restore_stable(struct partition *p)
+{
+	struct producer *open;
+
+	/* Where they began in bytes is not stored; what comes from now on is counted right. */
+	TAILQ_FOREACH(open, &p->producers.open, in_open)
+	{
+		open->txn_position = p->end.position;
+	}
+	publish_stable(p);
 }
 
 #define ENTRY_COST (sizeof(struct tail_entry) + sizeof(struct partition *))
@@ -134,6 +163,7 @@ void partition_publish(struct partition *p, const struct log_end *end,
 	atomic_store(&p->max_timestamp, end->max_timestamp);
 	atomic_store(&p->end_position, end->position);
 	atomic_store(&p->high_watermark, end->offset_next);
+	publish_stable(p);
 	wake_waiters(p);
 	pthread_mutex_unlock(&p->mtx);
 
@@ -156,6 +186,7 @@ void partition_publish_start(struct partition *p, int64_t offset, uint64_t posit
 	pthread_mutex_lock(&p->mtx);
 	atomic_store(&p->start_position, position);
 	atomic_store(&p->log_start_offset, offset);
+	publish_stable(p);
 	pthread_mutex_unlock(&p->mtx);
 }
 
@@ -194,7 +225,8 @@ void partition_wake(struct partition *p)
 	pthread_mutex_unlock(&p->mtx);
 }
 
-bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, struct slice *out)
+bool batches_select(struct slice batches, int64_t offset, int64_t end_offset, size_t max_bytes,
+		    struct slice *out)
 {
 	const uint8_t *from = batches.data, *end = from + batches.len, *to;
 	struct batch b;
@@ -206,10 +238,14 @@ bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, stru
 			break;
 		from += b.bytes.len;
 	}
+	*out = slice_of(from, 0);
+	if (batch_last_offset(&b) >= end_offset)
+		return true;
 	for (to = from + b.bytes.len; to < end; to += b.bytes.len) {
 		if (batch_peek(slice_of(to, (size_t)(end - to)), &b))
 			return false;
-		if ((size_t)(to - from) + b.bytes.len > max_bytes)
+		if ((size_t)(to - from) + b.bytes.len > max_bytes ||
+		    batch_last_offset(&b) >= end_offset)
 			break;
 	}
 	*out = slice_of(from, (size_t)(to - from));
@@ -232,17 +268,28 @@ size_t partition_tail_find(const struct partition *p, int64_t offset)
 	return low;
 }
 
-/* References to the entries from the one that holds offset on: one, or more while they are small. */
-static size_t tail_take(struct partition *p, int64_t offset, size_t max_bytes,
+int64_t partition_tail_start(struct partition *p)
+{
+	pthread_mutex_lock(&p->mtx);
+	int64_t start = p->tail_count ? p->tail[p->tail_first].base_offset
+				      : atomic_load(&p->high_watermark);
+	pthread_mutex_unlock(&p->mtx);
+	return start;
+}
+
+/* References to the entries from the one that holds offset on: one, or more while they are small. Only the first
+ * may reach end. */
+static size_t tail_take(struct partition *p, int64_t offset, int64_t end, size_t max_bytes,
 			struct tail_entry entries[GATHER_ENTRIES])
 {
 	size_t count = 0, bytes = 0;
 
 	pthread_mutex_lock(&p->mtx);
-	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES; i++) {
+	for (size_t i = partition_tail_find(p, offset); i < p->tail_count && count < GATHER_ENTRIES;
+	     i++) {
 		const struct tail_entry *e = &p->tail[(p->tail_first + i) & (p->tail_cap - 1)];
 		bytes += e->bytes.len;
-		if (count > 0 && bytes > max_bytes)
+		if (count > 0 && (bytes > max_bytes || e->last_offset >= end))
 			break;
 		frame_ref(e->frame);
 		entries[count++] = *e;
@@ -272,22 +319,24 @@ static struct frame *gather(struct slice first, const struct tail_entry *entries
 	return f;
 }
 
-enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_bytes,
+enum ks_err partition_read_tail(struct partition *p, int64_t offset, int64_t end, size_t max_bytes,
 				struct chunk *out)
 {
 	struct tail_entry entries[GATHER_ENTRIES];
-	size_t count = tail_take(p, offset, max_bytes, entries);
+	size_t count = tail_take(p, offset, end, max_bytes, entries);
 	struct slice first;
 
 	if (count == 0)
 		return ERR_NOT_FOUND;
-	bool is_well = batches_select(entries[0].bytes, offset, max_bytes, &first);
+	bool is_well = batches_select(entries[0].bytes, offset, end, max_bytes, &first);
 	assert(is_well && "the shard walked these batches before");
 	if (count == 1 || first.data + first.len < entries[0].bytes.data + entries[0].bytes.len) {
 		for (size_t i = 1; i < count; i++)
 			frame_unref(entries[i].frame);
 		*out = (struct chunk){entries[0].frame, first, true};
-		return ERR_NONE;
+		if (!first.len)
+			chunk_fini(out);
+		return first.len ? ERR_NONE : ERR_EMPTY;
 	}
 	struct frame *gathered = gather(first, entries, count);
 	*out = (struct chunk){gathered, slice_of(gathered->data, gathered->len), true};
@@ -339,6 +388,16 @@ int64_t partition_next_start_offset(const struct partition *p)
 int64_t partition_high_watermark(const struct partition *p)
 {
 	return atomic_load(&p->high_watermark);
+}
+
+int64_t partition_last_stable_offset(const struct partition *p)
+{
+	return atomic_load(&p->last_stable_offset);
+}
+
+uint64_t partition_stable_position(const struct partition *p)
+{
+	return atomic_load(&p->stable_position);
 }
 
 uint64_t partition_end_position(const struct partition *p)

@@ -41,6 +41,13 @@ struct latest {
 	int64_t clean_offset; /* compaction had come so far; what it takes later may be this batch */
 };
 
+/* What the newest aborted transactions were, as far as they are in memory. */
+struct aborted_cache {
+	struct aborted *v; /* by the offset of the marker */
+	uint32_t count, cap;
+	int64_t complete_from; /* those whose markers lie there and above are all in v */
+};
+
 /* One waiter that watches one partition; the waiter's. In a list, for there may be very many, each of which leaves at any time. */
 struct watch {
 	struct waiter *waiter;
@@ -59,9 +66,14 @@ struct partition {
 	size_t pending; /* 1 + its place in the group under construction; 0: not in it */
 	struct producer_map producers;
 
-	/* Written by the shard, read by anyone; the end's three change together under mtx. */
+	/* Written by the shard, read by anyone; the end's three change together under mtx, and what is stable
+	 * after them. */
 	_Atomic(int64_t) log_start_offset, high_watermark, max_timestamp;
 	_Atomic(uint64_t) start_position, end_position;
+	_Atomic(int64_t) last_stable_offset;
+	_Atomic(uint64_t) stable_position;
+	_Atomic(int64_t)
+		aborted_below; /* behind the marker of the newest aborted transaction; 0: none */
 	/* Records below are about to go: their absence is no damage. At least the log start offset.
 	 */
 	_Atomic(int64_t) trim_announced;
@@ -78,6 +90,7 @@ struct partition {
 	size_t tail_first, tail_count, tail_cap;
 	LIST_HEAD(, watch) watches;
 	struct cleaned cleaned; /* what the store says; written by the shard */
+	struct aborted_cache aborted;
 	struct latest latest;
 };
 
@@ -105,28 +118,35 @@ void tail_pool_fini(struct tail_pool *pool);
 void tail_pool_trim(struct tail_pool *pool);
 
 /* Shard. The entries, which follow each other, are durable: takes over their references, moves the
- * high watermark to end and wakes those who wait. */
+ * high watermark to end, the last stable offset to where the producers' open transactions let it, and wakes
+ * those who wait. What the entries say of producers and of aborted transactions is published before. */
 void partition_publish(struct partition *p, const struct log_end *end,
 		       const struct tail_entry *entries, size_t count, struct tail_pool *pool);
 /* Any thread: the end of the log as one consistent triple (indexed_position is not told). */
 void partition_published(struct partition *p, struct log_end *end);
+/* Before the partition is shared, when its producers are there: what is stable. */
+void partition_restore_stable(struct partition *p);
 /* Shard. The log starts at offset from now on. */
 void partition_publish_start(struct partition *p, int64_t offset, uint64_t position);
 /* Shard. Wakes those who wait, for instance because the topic is gone. */
 void partition_wake(struct partition *p);
 
-/* Reads below the high watermark, without the store. ERR_NOT_FOUND: the tail does not reach back to
- * offset. */
-enum ks_err partition_read_tail(struct partition *p, int64_t offset, size_t max_bytes,
+/* Reads below the high watermark and end, without the store. ERR_NOT_FOUND: the tail does not reach back to
+ * offset; ERR_EMPTY: there is nothing below end. */
+enum ks_err partition_read_tail(struct partition *p, int64_t offset, int64_t end, size_t max_bytes,
 				struct chunk *out);
+/* Where the tail begins; the high watermark when it is empty. Only grows. */
+int64_t partition_tail_start(struct partition *p);
 
 /* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
  * the tail. */
 size_t partition_tail_find(const struct partition *p, int64_t offset);
 
 /* Of consecutive batches: skips those that end below offset and takes as many as fit into
- * max_bytes, at least one. false: malformed, or none is left. */
-bool batches_select(struct slice batches, int64_t offset, size_t max_bytes, struct slice *out);
+ * max_bytes and lie below end: at least one, unless it does not, then out is empty. false: malformed, or none
+ * is left. */
+bool batches_select(struct slice batches, int64_t offset, int64_t end, size_t max_bytes,
+		    struct slice *out);
 
 /* waiter.c: a watch is on its partition's list from watch to unwatch. */
 void partition_add_watch(struct watch *w);

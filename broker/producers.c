@@ -20,10 +20,9 @@
 
 /* --- the group's copies --- */
 
-/* Where the producer stands, this group included. */
-static const struct producer_state *state_of(const struct group *g, const struct producer *p)
+const struct producer_state *group_producer_state(const struct group *g, const struct producer *p)
 {
-	static const struct producer_state unknown = {.epoch = -1, .last_sequence = -1};
+	static const struct producer_state unknown = PRODUCER_UNKNOWN_INIT;
 
 	if (!p)
 		return &unknown;
@@ -36,6 +35,7 @@ static struct producer_claim claim_of(const struct batch *b)
 		.base_sequence = b->base_sequence,
 		.last_offset_delta = b->last_offset_delta,
 		.epoch = b->producer_epoch,
+		.is_transactional = batch_is_transactional(b),
 	};
 }
 
@@ -51,16 +51,20 @@ static void make_room(struct group *g, struct producer_table *t)
 	}
 }
 
-/* The group's copy of a producer's state, made when it is not there yet. */
-static struct producer_state *copy_of(struct group *g, struct partition *p, struct producer *known,
-				      int64_t producer_id)
+void producers_will_age(struct broker *b)
+{
+	if (!producer_oldest(b->producers))
+		shard_tick_by(b->producer_expiry, INT64_MIN); /* it slept */
+}
+
+static struct producing *copy_of(struct group *g, struct partition *p, struct producer *known,
+				 int64_t producer_id)
 {
 	struct broker *b = p->topic->broker;
 
 	if (!known) {
 		make_room(g, b->producers);
-		if (!producer_oldest(b->producers))
-			shard_tick_by(b->producer_expiry, INT64_MIN); /* it slept */
+		producers_will_age(b);
 		known = producer_new(b->producers, &p->producers, producer_id);
 	}
 	if (!known->pending) {
@@ -70,10 +74,25 @@ static struct producer_state *copy_of(struct group *g, struct partition *p, stru
 				xrealloc(g->producing, g->producing_cap * sizeof *g->producing);
 		}
 		g->producing[g->producing_count++] =
-			(struct producing){b->producers, known, known->state};
+			(struct producing){b->producers, known, known->state, known->txn_position};
 		known->pending = g->producing_count;
 	}
-	return &g->producing[known->pending - 1].state;
+	return &g->producing[known->pending - 1];
+}
+
+struct producer_state *group_producer_copy(struct group *g, struct partition *p,
+					   struct producer *known, int64_t producer_id)
+{
+	return &copy_of(g, p, known, producer_id)->state;
+}
+
+/* What the producer is once its batches are appended, which come next. */
+static void take(struct group *g, struct partition *p, struct producing *to,
+		 const struct producer_state *next)
+{
+	if (to->state.txn_first_offset < 0 && next->txn_first_offset >= 0)
+		to->txn_position = group_position(g, p);
+	to->state = *next;
 }
 
 /* Of several batches in one command: adds them to s, which is a copy that can be thrown away. */
@@ -113,7 +132,7 @@ enum ks_err group_check_producer(struct group *g, struct partition *p, struct sl
 		return ERR_INVALID_RECORD;
 	struct producer_table *t = p->topic->broker->producers;
 	struct producer *known = producer_find(t, &p->producers, first.producer_id);
-	const struct producer_state *state = state_of(g, known);
+	const struct producer_state *state = group_producer_state(g, known);
 	err = producer_check(state, &claim, duplicate);
 	if (err)
 		return err;
@@ -121,12 +140,15 @@ enum ks_err group_check_producer(struct group *g, struct partition *p, struct sl
 		struct producer_state next = *state;
 		err = add_all(&next, batches, base_offset, g->now_ms, *duplicate != NULL);
 		if (!err && !*duplicate)
-			*copy_of(g, p, known, first.producer_id) = next;
+			take(g, p, copy_of(g, p, known, first.producer_id), &next);
 		return err;
 	}
-	if (!*duplicate)
-		producer_add(copy_of(g, p, known, first.producer_id), &claim, base_offset,
-			     g->now_ms);
+	if (*duplicate)
+		return ERR_NONE;
+	struct producing *copy = copy_of(g, p, known, first.producer_id);
+	if (copy->state.txn_first_offset < 0)
+		copy->txn_position = group_position(g, p);
+	producer_add(&copy->state, &claim, base_offset, g->now_ms);
 	return ERR_NONE;
 }
 
@@ -144,9 +166,11 @@ void group_finish_producers(struct group *g)
 
 void group_publish_producers(struct group *g)
 {
-	for (size_t i = 0; i < g->producing_count; i++)
-		producer_set(g->producing[i].table, g->producing[i].producer,
-			     &g->producing[i].state);
+	for (size_t i = 0; i < g->producing_count; i++) {
+		struct producing *x = &g->producing[i];
+		x->producer->txn_position = x->txn_position;
+		producer_set(x->table, x->producer, &x->state);
+	}
 }
 
 /* Those that the table did not know and still does not leave it. */
@@ -274,6 +298,8 @@ enum ks_err broker_partition_producers(struct broker *b, struct partition *p,
 			.last_timestamp = all[i].state.last_ms,
 			.last_sequence = all[i].state.last_sequence,
 			.producer_epoch = all[i].state.epoch,
+			.coordinator_epoch = all[i].state.coordinator_epoch,
+			.txn_start_offset = all[i].state.txn_first_offset,
 		};
 	free(all);
 	return ERR_NONE;

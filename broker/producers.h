@@ -12,11 +12,21 @@ enum ks_err producers_load(struct broker *b, struct ks_why *why);
 /* The shard has started: those that are quiet for too long will be forgotten. */
 void producers_watch_expiry(struct broker *b);
 
+/* Where the producer stands, this group included; known: NULL, or as producer_find found it. Until the group's next change. */
+const struct producer_state *group_producer_state(const struct group *g,
+						  const struct producer *known);
+/* The group's copy of that, to be changed; made when it is not there yet. */
+struct producer_state *group_producer_copy(struct group *g, struct partition *p,
+					   struct producer *known, int64_t producer_id);
+
+/* One that could not expire soon can: somebody has to look. */
+void producers_will_age(struct broker *b);
+
 /* Checks the batches of one append, which are of one producer, against what the partition and this
  * group know of the producer, and counts them as appended from base_offset on. After an error, or
  * when they repeat, nothing has changed. *duplicate: NULL, or the batch that the first one repeats,
  * until the next call; then nothing is to be appended.
- *   ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, ERR_INVALID_PRODUCER_EPOCH  as producer_check
+ *   ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, ERR_INVALID_PRODUCER_EPOCH, ERR_INVALID_TXN_STATE   as producer_check
  *   ERR_INVALID_RECORD  some repeat and some are new, or they have no sequence */
 enum ks_err group_check_producer(struct group *g, struct partition *p, struct slice batches,
 				 int64_t base_offset, const struct producer_batch **duplicate);

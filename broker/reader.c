@@ -143,56 +143,71 @@ static bool verify(struct slice bytes, int64_t *next)
 	return true;
 }
 
-/* Appends to f what the iterator's value has from offset on. */
-static bool copy_value(struct reader *r, int64_t *offset, size_t max_bytes, struct frame *f)
+/* What is asked for. */
+struct wanted {
+	int64_t offset, end; /* batches that reach end are not */
+	size_t max_bytes;
+};
+
+/* Appends to f what the iterator's value has of it, and moves the offset behind that. */
+static bool copy_value(struct reader *r, struct wanted *x, struct frame *f)
 {
 	struct slice bytes;
 
-	if (!batches_select(store_iter_value(r->iter), *offset, max_bytes - f->len, &bytes))
+	if (!batches_select(store_iter_value(r->iter), x->offset, x->end, x->max_bytes - f->len,
+			    &bytes))
 		return false;
-	if (f->len + bytes.len > f->cap)
+	if (!bytes.len || f->len + bytes.len > f->cap)
 		return true; /* the next read takes it */
 	memcpy(f->data + f->len, bytes.data, bytes.len);
 	/* The copy is what is given out, so the copy is what is checked. */
-	if (!verify(slice_of(f->data + f->len, bytes.len), offset))
+	if (!verify(slice_of(f->data + f->len, bytes.len), &x->offset))
 		return false;
 	f->len += bytes.len;
 	return true;
 }
 
-static enum ks_err read_store(struct reader *r, int64_t offset, size_t max_bytes, struct chunk *out,
+/* Small values that follow. Damage further on is met, and told, when a read begins there. */
+static void copy_more(struct reader *r, struct wanted *x, size_t room, struct frame *f)
+{
+	x->max_bytes = room;
+	while (f->len < room && x->offset < r->iter_offset_end && r->position < x->offset) {
+		size_t before = f->len;
+		if (!move_to(r, x->offset) || !copy_value(r, x, f) || f->len == before)
+			break;
+	}
+}
+
+static enum ks_err read_store(struct reader *r, struct wanted x, struct chunk *out,
 			      struct ks_why *why)
 {
+	int64_t offset = x.offset;
 	struct slice first;
 
 	freshen(r, offset);
 	if (!move_to(r, offset))
 		return explain_hole(r, offset, why);
-	if (!batches_select(store_iter_value(r->iter), offset, max_bytes, &first))
+	if (!batches_select(store_iter_value(r->iter), offset, x.end, x.max_bytes, &first))
 		return corrupt(r, offset, why);
 	if ((int64_t)get_u64be(first.data) > offset &&
 	    offset >= atomic_load(&r->partition->holes_below))
 		return explain_hole(r, offset, why);
+	if (!first.len)
+		return ERR_EMPTY;
 
-	size_t room = max_bytes < CHUNK_BYTES_ENOUGH ? max_bytes : CHUNK_BYTES_ENOUGH;
+	size_t room = x.max_bytes < CHUNK_BYTES_ENOUGH ? x.max_bytes : CHUNK_BYTES_ENOUGH;
 	struct frame *f = frame_new(first.len > room ? first.len : room);
-	int64_t next = offset;
-	if (!copy_value(r, &next, max_bytes, f)) {
+	if (!copy_value(r, &x, f)) {
 		frame_unref(f);
 		return corrupt(r, offset, why);
 	}
-	/* Damage further on is met, and told, when a read begins there. */
-	while (f->len < room && next < r->iter_offset_end && r->position < next) {
-		size_t before = f->len;
-		if (!move_to(r, next) || !copy_value(r, &next, room, f) || f->len == before)
-			break;
-	}
+	copy_more(r, &x, room, f);
 	*out = (struct chunk){f, slice_of(f->data, f->len), true};
 	return ERR_NONE;
 }
 
-enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, struct chunk *out,
-			struct ks_why *why)
+enum ks_err reader_read_to(struct reader *r, int64_t offset, int64_t end, size_t max_bytes,
+			   struct chunk *out, struct ks_why *why)
 {
 	struct partition *p = r->partition;
 	int64_t high_watermark = partition_high_watermark(p);
@@ -206,19 +221,26 @@ enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, stru
 			       " to %" PRId64,
 			       p->topic->name, p->index, offset, partition_log_start_offset(p),
 			       high_watermark);
-	if (offset == high_watermark) {
+	if (offset == high_watermark || offset >= end) {
 		if (r->iter) /* nobody knows when the next read comes */
 			drop_iterator(r);
 		return ERR_EMPTY;
 	}
-	if (partition_read_tail(p, offset, max_bytes, out) == ERR_NONE) {
+	enum ks_err err = partition_read_tail(p, offset, end, max_bytes, out);
+	if (err != ERR_NOT_FOUND) {
 		if (r->iter)
 			drop_iterator(r);
-		return ERR_NONE;
+		return err;
 	}
 	if (max_bytes > CHUNK_BYTES_MAX)
 		max_bytes = CHUNK_BYTES_MAX;
-	return read_store(r, offset, max_bytes, out, why);
+	return read_store(r, (struct wanted){offset, end, max_bytes}, out, why);
+}
+
+enum ks_err reader_read(struct reader *r, int64_t offset, size_t max_bytes, struct chunk *out,
+			struct ks_why *why)
+{
+	return reader_read_to(r, offset, READ_UNCOMMITTED, max_bytes, out, why);
 }
 
 /* --- timestamps --- */

@@ -3,6 +3,9 @@
  * Deciding what goes is done by the thread that asks, from the index and from what is published;
  * the shard only carries it out: one WriteBatch raises the log start offsets and deletes the ranges
  * below them. The index has a position in bytes every 64 KiB, so retention is exact to that.
+ *
+ * Age and size take nothing of a transaction that is open, nor what lies behind its beginning. DeleteRecords does what
+ * it is told.
  */
 #include "broker/retention.h"
 
@@ -57,6 +60,10 @@ static void trim_put(struct group *g, const struct trim *t)
 
 	store_put(g->write, CF_TOPICS, KEY_SLICE(key), KEY_SLICE(value));
 	store_delete_range(g->write, CF_LOG, KEY_SLICE(from), KEY_SLICE(to));
+	if (atomic_load(&t->partition->aborted_below)) {
+		struct key_aborted first = key_aborted(id, 0), behind = key_aborted(id, t->offset);
+		store_delete_range(g->write, CF_TXN, KEY_SLICE(first), KEY_SLICE(behind));
+	}
 	if (t->has_indexed) {
 		struct key_index lower = key_index(id, INT64_MIN, 0),
 				 upper = key_index(id, t->indexed.max_timestamp,
@@ -208,17 +215,24 @@ static void trim_by_age(struct store_iter *it, struct trim *t, int64_t older_tha
 {
 	struct partition *p = t->partition;
 	struct key_index key = key_index(p->id, older_than, 0);
+	int64_t stable = partition_last_stable_offset(p);
 	struct index_entry e;
 	struct log_end end;
 
 	partition_published(p, &end);
 	if (end.max_timestamp < 0)
 		return; /* records without time do not age */
-	store_iter_seek_for_prev(it, KEY_SLICE(key));
-	if (store_iter_valid(it) && index_decode(store_iter_key(it), store_iter_value(it), &e) &&
-	    e.partition_id == p->id)
-		take_entry(t, &e);
-	if (end.max_timestamp < older_than) {
+	for (store_iter_seek_for_prev(it, KEY_SLICE(key)); store_iter_valid(it);
+	     store_iter_prev(it)) {
+		if (!index_decode(store_iter_key(it), store_iter_value(it), &e) ||
+		    e.partition_id != p->id)
+			break;
+		if (e.last_offset < stable) {
+			take_entry(t, &e);
+			break;
+		}
+	}
+	if (end.max_timestamp < older_than && end.offset_next <= stable) {
 		t->offset = end.offset_next;
 		t->position = end.position;
 	}
@@ -230,13 +244,15 @@ static void trim_by_size(struct store_iter *it, struct trim *t, uint64_t keep_by
 	struct partition *p = t->partition;
 	struct key_index first = key_index(p->id, INT64_MIN, 0);
 	uint64_t end_position = atomic_load(&p->end_position);
+	int64_t stable = partition_last_stable_offset(p);
 	struct index_entry e;
 
 	if (partition_size_bytes(p) <= keep_bytes)
 		return;
 	for (store_iter_seek(it, KEY_SLICE(first)); store_iter_valid(it); store_iter_next(it)) {
 		if (!index_decode(store_iter_key(it), store_iter_value(it), &e) ||
-		    e.partition_id != p->id || index_position(p, &e) + keep_bytes > end_position)
+		    e.partition_id != p->id || e.last_offset >= stable ||
+		    index_position(p, &e) + keep_bytes > end_position)
 			break;
 		if (e.last_offset + 1 > t->offset)
 			take_entry(t, &e);

@@ -313,15 +313,16 @@ static enum ks_err append_check(const struct append *a, struct group *g,
 				const struct producer_batch **duplicate)
 {
 	struct topic *t = partition_topic(a->partition);
-	int64_t producer_id;
+	struct origin origin;
 
 	*duplicate = NULL;
 	if (topic_is_gone(t))
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	enum ks_err err =
-		group_check(a->batches, (size_t)t->config.max_message_bytes, &producer_id);
-	if (err || producer_id < 0)
+	enum ks_err err = group_check(a->batches, (size_t)t->config.max_message_bytes, &origin);
+	if (err || origin.producer_id < 0)
 		return err;
+	if (origin.is_transactional)
+		return ERR_INVALID_RECORD;
 	return group_check_producer(g, a->partition, a->batches, group_offset_next(g, a->partition),
 				    duplicate);
 }

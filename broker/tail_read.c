@@ -16,8 +16,9 @@ struct taken {
 	size_t count;
 };
 
-/* Entries from the one that holds offset on, as many as fit. */
-static void take(struct partition *p, int64_t offset, size_t max_bytes, struct taken *t)
+/* Entries from the one that holds offset on, as many as fit and begin below end. */
+static void take(struct partition *p, int64_t offset, int64_t end, size_t max_bytes,
+		 struct taken *t)
 {
 	size_t bytes = 0;
 
@@ -26,6 +27,8 @@ static void take(struct partition *p, int64_t offset, size_t max_bytes, struct t
 	for (size_t i = partition_tail_find(p, offset);
 	     i < p->tail_count && t->count < ENTRIES_MAX && (!t->count || bytes < max_bytes); i++) {
 		const struct tail_entry *e = &p->tail[(p->tail_first + i) & (p->tail_cap - 1)];
+		if (t->count && e->base_offset >= end)
+			break;
 		frame_ref(e->frame);
 		t->entries[t->count++] = *e;
 		bytes += e->bytes.len;
@@ -33,16 +36,21 @@ static void take(struct partition *p, int64_t offset, size_t max_bytes, struct t
 	pthread_mutex_unlock(&p->mtx);
 }
 
-/* Cuts the first entry to begin with the batch that holds offset, the last one to what fits. Releases what does not. */
-static void cut(struct taken *t, int64_t offset, size_t max_bytes, bool is_strict)
+/* Cuts the first entry to begin with the batch that holds offset, the last one to what fits and lies below end. Releases
+ * what does not. false: nothing lies below end. */
+static bool cut(struct taken *t, int64_t offset, int64_t end, size_t max_bytes, bool is_strict)
 {
 	size_t kept = 0;
+	bool has_some = true;
 
 	for (size_t i = 0; i < t->count; i++) {
 		struct tail_entry *e = &t->entries[i];
 		struct slice fitting;
-		bool is_well = batches_select(e->bytes, offset, max_bytes, &fitting);
+		bool is_well = batches_select(e->bytes, offset, end, max_bytes, &fitting);
 		assert(is_well && "the shard walked these batches before");
+		has_some = fitting.len > 0 || i > 0;
+		if (!fitting.len)
+			break;
 		if (fitting.len > max_bytes && (is_strict || i > 0))
 			break;
 		bool is_last = fitting.data + fitting.len < e->bytes.data + e->bytes.len;
@@ -55,6 +63,7 @@ static void cut(struct taken *t, int64_t offset, size_t max_bytes, bool is_stric
 	for (size_t i = kept; i < t->count; i++)
 		frame_unref(t->entries[i].frame);
 	t->count = kept;
+	return has_some;
 }
 
 static bool is_small(const struct taken *t, size_t i)
@@ -98,7 +107,7 @@ static size_t make_chunks(struct taken *t, struct chunk *chunks, size_t chunks_m
 	return n;
 }
 
-enum ks_err partition_read_now(struct partition *p, int64_t offset, size_t max_bytes,
+enum ks_err partition_read_now(struct partition *p, int64_t offset, int64_t end, size_t max_bytes,
 			       bool is_strict, struct chunk *chunks, size_t chunks_max,
 			       size_t *count)
 {
@@ -109,12 +118,13 @@ enum ks_err partition_read_now(struct partition *p, int64_t offset, size_t max_b
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
 	if (offset < partition_log_start_offset(p) || offset > high_watermark)
 		return ERR_OFFSET_OUT_OF_RANGE;
-	if (offset == high_watermark)
+	if (offset == high_watermark || offset >= end)
 		return ERR_EMPTY;
-	take(p, offset, max_bytes, &t);
+	take(p, offset, end, max_bytes, &t);
 	if (!t.count)
 		return ERR_NOT_FOUND;
-	cut(&t, offset, max_bytes, is_strict);
+	if (!cut(&t, offset, end, max_bytes, is_strict))
+		return ERR_EMPTY;
 	*count = make_chunks(&t, chunks, chunks_max);
 	return ERR_NONE;
 }

@@ -9,6 +9,7 @@
 
 #include "broker/broker.h"
 #include "wire/batch.h"
+#include "wire/messages.h"
 
 struct target_topic {
 	const char *name;
@@ -93,6 +94,40 @@ struct target_members {
 	struct target_assigned *rows;
 	size_t row_count;
 	struct arena arena; /* of all this; arena_fini when done */
+};
+
+/* A transactional id, as its coordinator knows it. */
+struct target_txn {
+	const char *id, *state;
+	int64_t producer_id;
+	int32_t coordinator; /* -1: there is none */
+};
+/* In the order of the ids. Release with target_txns_free. */
+struct target_txns {
+	struct target_txn *rows;
+	size_t count;
+	char *unknown_state; /* the first name of the filter that is no state; NULL: all are */
+	struct arena arena;
+};
+struct target_txn_details {
+	struct target_txn txn;
+	int16_t producer_epoch;
+	int32_t timeout_ms;
+	int64_t start_ms; /* -1: none is open */
+	const struct target_txn_part {
+		const char *topic;
+		int32_t partition;
+	} * parts;
+	size_t part_count;
+	struct arena arena; /* of all this; arena_fini when done */
+};
+/* Who writes to a partition with sequence numbers or in transactions. */
+struct target_producer {
+	int64_t producer_id;
+	int32_t producer_epoch, last_sequence;
+	int64_t last_timestamp;    /* ms; -1: not told */
+	int32_t coordinator_epoch; /* of its last marker; -1: none yet */
+	int64_t txn_start_offset;  /* of its open transaction; -1: none */
 };
 
 /* Every call returns an error with its sentence in why; results are untouched then. Arrays are
@@ -183,10 +218,27 @@ struct target {
 	/* To be called every few seconds. *must_join: the assignment no longer holds. */
 	enum ks_err (*member_heartbeat)(struct target *t, bool *must_join, struct ks_why *why);
 
+	/* The transactional ids that pass the filter. */
+	enum ks_err (*txns)(struct target *t, const struct list_transactions_request *filter,
+			    struct target_txns *out, struct ks_why *why);
+	/* ERR_TRANSACTIONAL_ID_NOT_FOUND */
+	enum ks_err (*txn_describe)(struct target *t, const char *id,
+				    struct target_txn_details *out, struct ks_why *why);
+	/* By producer id. */
+	enum ks_err (*producers)(struct target *t, const struct target_topic *topic,
+				 int32_t partition, struct target_producer **out, size_t *count,
+				 struct ks_why *why);
+	/* Ends the producer's transaction in this partition with an abort marker, whatever its
+	 * coordinator knows. */
+	enum ks_err (*txn_abort)(struct target *t, const struct target_topic *topic,
+				 int32_t partition, const struct target_producer *p,
+				 struct ks_why *why);
+
 	/* NULL: the target is none. */
 	enum ks_err (*cluster)(struct target *t, struct target_cluster *out, struct ks_why *why);
 };
 
+void target_txns_free(struct target_txns *txns);
 void target_configs_free(struct target_config *rows, size_t count);
 /* Kafka's words for the numbers of DescribeConfigs; NULL: unknown. */
 const char *target_config_source(int source);

@@ -1,5 +1,5 @@
 /* target_local.c - the target that is a data directory of this machine, opened in this process. */
-#include "cli/target.h"
+#include "cli/target_local.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,6 +13,11 @@ struct local {
 static struct local *local_of(struct target *t)
 {
 	return (struct local *)t;
+}
+
+struct broker *local_broker(struct target *t)
+{
+	return local_of(t)->broker;
 }
 
 static struct topic *topic_of(const struct target_topic *topic)
@@ -40,6 +45,12 @@ static enum ks_err find_partition(const struct target_topic *topic, int32_t inde
 			       topic->name, index, count - 1);
 	*out = topic_partition(topic_of(topic), index);
 	return ERR_NONE;
+}
+
+enum ks_err local_partition(const struct target_topic *topic, int32_t index, struct partition **out,
+			    struct ks_why *why)
+{
+	return find_partition(topic, index, out, why);
 }
 
 static void local_close(struct target *t)
@@ -182,8 +193,8 @@ static enum ks_err local_bounds(struct target *t, const struct target_topic *top
 	if (err)
 		return err;
 	out->log_start_offset = partition_log_start_offset(p);
+	out->last_stable_offset = partition_last_stable_offset(p);
 	out->high_watermark = partition_high_watermark(p);
-	out->last_stable_offset = out->high_watermark;
 	out->size_bytes = partition_size_bytes(p);
 	return ERR_NONE;
 }
@@ -284,6 +295,8 @@ static void local_append(struct target *t, struct target_append *a)
 
 struct local_cursor {
 	struct reader *reader;
+	struct partition *read;
+	struct aborted_batches aborted; /* of the last read */
 	struct target_topic topic;
 	int32_t partition;
 };
@@ -300,7 +313,8 @@ static enum ks_err local_cursor_open(struct target *t, const struct target_topic
 		return err;
 	waiter_watch(l->waiter, p);
 	struct local_cursor *lc = xcalloc(1, sizeof *lc);
-	*lc = (struct local_cursor){reader_new(p), *topic, partition};
+	*lc = (struct local_cursor){
+		.reader = reader_new(p), .read = p, .topic = *topic, .partition = partition};
 	out->reader = lc;
 	return ERR_NONE;
 }
@@ -310,7 +324,8 @@ static enum ks_err local_cursor_read(struct target_cursor *c, int64_t offset, si
 {
 	struct local_cursor *lc = c->reader;
 
-	return reader_read(lc->reader, offset, max_bytes, out, why);
+	return reader_read_committed(lc->reader, lc->read, offset, max_bytes, out, &lc->aborted,
+				     why);
 }
 
 static enum ks_err local_cursor_bounds(struct target_cursor *c, struct target_bounds *out,
@@ -321,12 +336,11 @@ static enum ks_err local_cursor_bounds(struct target_cursor *c, struct target_bo
 	return local_bounds(NULL, &lc->topic, lc->partition, out, why);
 }
 
-/* What aborts here was never appended. */
 static bool local_cursor_is_aborted(struct target_cursor *c, const struct batch *b)
 {
-	(void)c;
-	(void)b;
-	return false;
+	struct local_cursor *lc = c->reader;
+
+	return aborted_batches_has(&lc->aborted, b);
 }
 
 static void local_cursor_close(struct target_cursor *c)
@@ -334,6 +348,7 @@ static void local_cursor_close(struct target_cursor *c)
 	struct local_cursor *lc = c->reader;
 
 	reader_free(lc->reader);
+	aborted_batches_fini(&lc->aborted);
 	free(lc);
 	c->reader = NULL;
 }
@@ -460,6 +475,10 @@ static const struct target local_calls = {
 	.group_members = local_group_members,
 	.group_commit = local_group_commit,
 	.group_delete = local_group_delete,
+	.txns = local_txns,
+	.txn_describe = local_txn_describe,
+	.producers = local_producers,
+	.txn_abort = local_txn_abort,
 };
 
 enum ks_err target_open_broker(const struct broker_options *options, struct broker **out,

@@ -68,4 +68,14 @@ enum ks_err wire_member_join(struct target *t, const char *group, const struct t
 			     struct ks_why *why);
 enum ks_err wire_member_heartbeat(struct target *t, bool *must_join, struct ks_why *why);
 
+/* target_wire_txns.c */
+enum ks_err wire_txns(struct target *t, const struct list_transactions_request *filter,
+		      struct target_txns *out, struct ks_why *why);
+enum ks_err wire_txn_describe(struct target *t, const char *id, struct target_txn_details *out,
+			      struct ks_why *why);
+enum ks_err wire_producers(struct target *t, const struct target_topic *topic, int32_t partition,
+			   struct target_producer **out, size_t *count, struct ks_why *why);
+enum ks_err wire_txn_abort(struct target *t, const struct target_topic *topic, int32_t partition,
+			   const struct target_producer *p, struct ks_why *why);
+
 #endif

@@ -53,6 +53,11 @@ int verb_group_list(const struct options *o);
 int verb_group_describe(const struct options *o);
 int verb_group_seek(const struct options *o);
 int verb_group_delete(const struct options *o);
+int verb_txn_list(const struct options *o);
+int verb_txn_describe(const struct options *o);
+int verb_txn_producers(const struct options *o);
+int verb_txn_find_hanging(const struct options *o);
+int verb_txn_abort(const struct options *o);
 int verb_broker(const struct options *o);
 int verb_config_describe(const struct options *o);
 int verb_config_alter(const struct options *o);
@@ -78,6 +83,8 @@ extern const struct option topic_create_options[], topic_list_options[], topic_d
 	topic_produce_options[], topic_consume_options[];
 extern const struct option broker_options_table[];
 extern const struct option group_list_options[], group_describe_options[], group_seek_options[];
+extern const struct option txn_list_options[], txn_describe_options[], txn_producers_options[],
+	txn_find_hanging_options[], txn_abort_options[];
 extern const struct option config_describe_options[], config_alter_options[],
 	cluster_describe_options[];
 extern const struct option job_state_options[], run_options[], check_options[], plan_options[],

@@ -67,6 +67,22 @@ static const char seek_help[] =
 	"  ksrun group seek reader --to @-1h --dry-run\n"
 	"  ksrun group seek reader --to start --topics in,out --yes\n";
 
+static const char txn_list_help[] =
+	"Transactional ids and the state of their transactions. States: Empty, Ongoing, "
+	"PrepareCommit,\n"
+	"PrepareAbort, CompleteCommit, CompleteAbort, PrepareEpochFence, Dead.\n"
+	"\n"
+	"  ksrun txn list --state Ongoing --older-than 5m -b host:9092\n"
+	"  ksrun txn list --match 'orders-.*'\n";
+
+static const char txn_hanging_help[] =
+	"A transaction hangs when it is open in a partition and no coordinator knows it any more: "
+	"who reads\n"
+	"committed records gets nothing behind its first one. 'txn abort' ends it.\n"
+	"\n"
+	"  ksrun txn find-hanging -b host:9092\n"
+	"  ksrun txn abort in --partition 3 --start-offset 1200 -b host:9092\n";
+
 static const char config_help[] =
 	"Without an ID, broker means the defaults of all brokers. Brokers are those of a cluster "
 	"(-b).\n"
@@ -125,6 +141,16 @@ const struct verb verbs[] = {
 	 verb_group_seek, false},
 	{"group delete", "GROUP...", 1, -1, "Delete groups and their offsets", NULL, NULL,
 	 verb_group_delete, false},
+	{"txn list", "", 0, 0, "List transactional ids and their transactions", txn_list_help,
+	 txn_list_options, verb_txn_list, false},
+	{"txn describe", "ID...", 1, -1, "Show the transactions of transactional ids", NULL,
+	 txn_describe_options, verb_txn_describe, false},
+	{"txn producers", "TOPIC", 1, 1, "Show who writes to the partitions of a topic", NULL,
+	 txn_producers_options, verb_txn_producers, false},
+	{"txn find-hanging", "[TOPIC...]", 0, -1, "Find transactions that no coordinator knows",
+	 txn_hanging_help, txn_find_hanging_options, verb_txn_find_hanging, false},
+	{"txn abort", "TOPIC", 1, 1, "Abort a transaction that hangs", txn_hanging_help,
+	 txn_abort_options, verb_txn_abort, false},
 	{"config describe", "topic NAME | broker [ID]", 1, 2,
 	 "Show the configuration of a topic or broker", config_help, config_describe_options,
 	 verb_config_describe, false},

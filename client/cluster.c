@@ -42,7 +42,8 @@ struct client_cluster {
 	struct topic_leaders *topics; /* in the order of their names */
 	size_t topic_count;
 
-	char *group; /* whose coordinator is known; NULL: none's */
+	char *group; /* whose coordinator is known, see is_txn; NULL: nobody's */
+	bool is_txn; /* it is a transactional id */
 	int32_t coordinator;
 };
 
@@ -377,7 +378,7 @@ void client_cluster_forget_leaders(struct client_cluster *cl, const char *topic)
 	forget_topic(cl, slice_str(topic));
 }
 
-/* --- the coordinator of a group --- */
+/* --- the coordinator of a group or transactional id --- */
 
 int32_t client_cluster_coordinator(const struct client_cluster *cl)
 {
@@ -390,7 +391,7 @@ void client_cluster_forget_coordinator(struct client_cluster *cl)
 	cl->group = NULL;
 }
 
-static enum ks_err coordinator_told(struct client_cluster *cl, const char *group,
+static enum ks_err coordinator_told(struct client_cluster *cl, const char *group, bool is_txn,
 				    const struct client_reply *r, int32_t *node)
 {
 	const struct find_coordinator_response *m = r->message;
@@ -412,21 +413,25 @@ static enum ks_err coordinator_told(struct client_cluster *cl, const char *group
 	learn_broker(cl, &b);
 	client_cluster_forget_coordinator(cl);
 	cl->group = xstrdup(group);
+	cl->is_txn = is_txn;
 	cl->coordinator = *node = b.node_id;
 	return ERR_NONE;
 }
 
 /* Asks once. */
-static enum ks_err find_coordinator(struct client_cluster *cl, const char *group, int32_t *node,
-				    struct ks_why *why)
+static enum ks_err find_coordinator(struct client_cluster *cl, const char *group, bool is_txn,
+				    int32_t *node, struct ks_why *why)
 {
 	struct slice key = slice_str(group);
-	struct find_coordinator_request request = {.key = key, .coordinator_keys = {&key, 1}};
-	struct client_call call = {.api_key = API_find_coordinator, .request = &request};
+	struct find_coordinator_request request = {
+		.key = key, .key_type = is_txn, .coordinator_keys = {&key, 1}};
+	struct client_call call = {.api_key = API_find_coordinator,
+				   .version_min = is_txn, /* version 0 knows groups alone */
+				   .request = &request};
 	struct client_connection *c;
 	struct client_reply r;
 
-	if (cl->group && strcmp(cl->group, group) == 0) {
+	if (cl->group && cl->is_txn == is_txn && strcmp(cl->group, group) == 0) {
 		*node = cl->coordinator;
 		return ERR_NONE;
 	}
@@ -435,12 +440,20 @@ static enum ks_err find_coordinator(struct client_cluster *cl, const char *group
 		err = client_connection_call(c, &call, &r, why);
 	if (err)
 		return err;
-	err = coordinator_told(cl, group, &r, node);
+	err = coordinator_told(cl, group, is_txn, &r, node);
 	client_reply_fini(&r);
-	return err ? ks_fail(why, err, "group \"%s\": %s", group, ks_err_text(err)) : ERR_NONE;
+	if (err)
+		return ks_fail(why, err, "%s \"%s\": %s", is_txn ? "transactional id" : "group",
+			       group, ks_err_text(err));
+	return ERR_NONE;
 }
 
 /* --- asking --- */
+
+static bool asks_coordinator(const struct client_question *q)
+{
+	return q->where == CLIENT_COORDINATOR || q->where == CLIENT_TXN_COORDINATOR;
+}
 
 static enum ks_err choose(struct client_cluster *cl, const struct client_question *q,
 			  struct client_connection **out, struct ks_why *why)
@@ -448,8 +461,9 @@ static enum ks_err choose(struct client_cluster *cl, const struct client_questio
 	int32_t node = q->node;
 	enum ks_err err = ERR_NONE;
 
-	if (q->where == CLIENT_COORDINATOR)
-		err = find_coordinator(cl, q->group, &node, why);
+	if (asks_coordinator(q))
+		err = find_coordinator(cl, q->group, q->where == CLIENT_TXN_COORDINATOR, &node,
+				       why);
 	if (err)
 		return err;
 	if (q->where == CLIENT_CONTROLLER)
@@ -465,7 +479,7 @@ static void look_again(struct client_cluster *cl, const struct client_question *
 	struct client_reply r;
 	struct ks_why unused;
 
-	if (q->where == CLIENT_COORDINATOR)
+	if (asks_coordinator(q))
 		client_cluster_forget_coordinator(cl);
 	else if (q->where == CLIENT_CONTROLLER &&
 		 !client_cluster_metadata(cl, (const char *const[]){""}, 0, false, &r, &unused))

@@ -37,15 +37,16 @@ const char *client_cluster_id(const struct client_cluster *cl);     /* NULL: not
 enum client_where {
 	CLIENT_ANY,
 	CLIENT_CONTROLLER,
-	CLIENT_NODE,        /* node */
-	CLIENT_COORDINATOR, /* of group */
+	CLIENT_NODE,            /* node */
+	CLIENT_COORDINATOR,     /* of group */
+	CLIENT_TXN_COORDINATOR, /* of group, which is a transactional id */
 };
 
 struct client_question {
 	struct client_call call;
 	enum client_where where;
 	int32_t node;
-	const char *group;
+	const char *group; /* or transactional id */
 	/* Whether the answer asks to try again; NULL: it never does. May be called for answers of
 	 * all versions that the call allows. */
 	bool (*is_transient)(const struct client_reply *r);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "client/partitions.h"
+#include "wire/aborted.h"
 
 #define ANSWER_BYTES_MAX  ((size_t)16 << 20)
 #define HOLD_MS           500   /* how long a broker may hold a request that finds nothing */
@@ -35,8 +36,7 @@ struct client_cursor {
 	struct frame *frame;
 	struct slice bytes;
 	struct client_bounds bounds;
-	int64_t *aborted; /* base offsets of aborted batches, rising */
-	size_t aborted_count;
+	struct aborted_batches aborted;
 	int64_t trouble_ns; /* since when its leader does not answer; 0: it does */
 };
 
@@ -53,7 +53,6 @@ struct client_fetcher {
 	struct client_cursor *cursors;
 	struct link *links;
 	size_t link_count;
-	struct buf scratch;
 	struct client_retry retry;
 };
 
@@ -77,7 +76,6 @@ void client_fetcher_free(struct client_fetcher *f)
 	for (size_t i = 0; i < f->link_count; i++)
 		client_connection_close(f->links[i].connection);
 	free(f->links);
-	buf_fini(&f->scratch);
 	free(f);
 }
 
@@ -114,7 +112,7 @@ void client_cursor_close(struct client_cursor *c)
 		;
 	*at = c->next;
 	drop_ready(c);
-	free(c->aborted);
+	aborted_batches_fini(&c->aborted);
 	free(c->topic);
 	free(c);
 }
@@ -151,18 +149,7 @@ struct client_bounds client_cursor_bounds(const struct client_cursor *c)
 
 bool client_cursor_is_aborted(const struct client_cursor *c, const struct batch *b)
 {
-	size_t low = 0, high = c->aborted_count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (c->aborted[mid] == b->base_offset)
-			return true;
-		if (c->aborted[mid] < b->base_offset)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return false;
+	return aborted_batches_has(&c->aborted, b);
 }
 
 static void end_with(struct client_cursor *c, enum ks_err err, const char *text)
@@ -186,68 +173,7 @@ static void ask_again(struct client_cursor *c, enum ks_err err, const char *text
 		end_with(c, err, text);
 }
 
-/* --- aborted transactions --- */
-
-static bool is_abort_marker(struct client_fetcher *f, const struct batch *b)
-{
-	struct record_iter it;
-	struct record r;
-
-	/* Its key: version, then what it marks; 0 is abort. */
-	return batch_is_control(b) && !record_iter_init(&it, b, 1 << 20, &f->scratch) &&
-	       record_iter_next(&it, &r) > 0 && r.key.len >= 4 && get_u16be(r.key.data + 2) == 0;
-}
-
-/* The producers whose transactions are being aborted where the walk stands. */
-struct aborting {
-	int64_t *ids;
-	size_t count;
-};
-
-static void aborting_add(struct aborting *a, int64_t id)
-{
-	a->ids = xrealloc(a->ids, (a->count + 1) * sizeof *a->ids);
-	a->ids[a->count++] = id;
-}
-
-static bool aborting_has(struct aborting *a, int64_t id, bool remove)
-{
-	for (size_t i = 0; i < a->count; i++) {
-		if (a->ids[i] != id)
-			continue;
-		if (remove)
-			a->ids[i] = a->ids[--a->count];
-		return true;
-	}
-	return false;
-}
-
-/* Which of the batches belong to aborted transactions. rows are in the order of their first
- * offsets. */
-static void find_aborted(struct client_cursor *c,
-			 const struct fetch_response_aborted_transaction *rows, int32_t n)
-{
-	struct aborting a = {0};
-	struct slice left = c->bytes;
-	struct batch b;
-	int32_t next = 0;
-
-	c->aborted_count = 0;
-	while (n > 0 && left.len && batch_peek(left, &b) == ERR_NONE) {
-		for (; next < n && rows[next].first_offset <= batch_last_offset(&b); next++)
-			aborting_add(&a, rows[next].producer_id);
-		if (is_abort_marker(c->fetcher, &b)) {
-			aborting_has(&a, b.producer_id, true);
-		} else if (batch_is_transactional(&b) && !batch_is_control(&b) &&
-			   aborting_has(&a, b.producer_id, false)) {
-			c->aborted =
-				xrealloc(c->aborted, (c->aborted_count + 1) * sizeof *c->aborted);
-			c->aborted[c->aborted_count++] = b.base_offset;
-		}
-		left = slice_of(left.data + b.bytes.len, left.len - b.bytes.len);
-	}
-	free(a.ids);
-}
+/* --- answers --- */
 
 static int compare_aborted(const void *a, const void *b)
 {
@@ -255,8 +181,6 @@ static int compare_aborted(const void *a, const void *b)
 
 	return (x->first_offset > y->first_offset) - (x->first_offset < y->first_offset);
 }
-
-/* --- answers --- */
 
 /* The whole batches; brokers may cut the last one off. */
 static enum ks_err whole_batches(struct slice *bytes)
@@ -301,7 +225,8 @@ static void take_batches(struct client_cursor *c, struct frame *frame,
 	if (p->aborted_transactions.n > 1)
 		qsort(p->aborted_transactions.v, (size_t)p->aborted_transactions.n,
 		      sizeof *p->aborted_transactions.v, compare_aborted);
-	find_aborted(c, p->aborted_transactions.v, p->aborted_transactions.n);
+	aborted_batches_find(&c->aborted, bytes, p->aborted_transactions.v,
+			     p->aborted_transactions.n > 0 ? (size_t)p->aborted_transactions.n : 0);
 }
 
 static void take_partition(struct client_cursor *c, struct frame *frame,

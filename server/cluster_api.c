@@ -153,8 +153,8 @@ static enum ks_err producers_of(struct exchange *x, struct slice topic,
 			.producer_epoch = rows[i].producer_epoch,
 			.last_sequence = rows[i].last_sequence,
 			.last_timestamp = rows[i].last_timestamp,
-			.coordinator_epoch = -1,
-			.current_txn_start_offset = -1};
+			.coordinator_epoch = rows[i].coordinator_epoch,
+			.current_txn_start_offset = rows[i].txn_start_offset};
 	free(rows);
 	return ERR_NONE;
 }

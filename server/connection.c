@@ -77,7 +77,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		connection_read(c);
 }
 
-void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip)
+void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip,
+		     uint64_t order)
 {
 	struct connection *c = xcalloc(1, sizeof *c);
 	int one = 1;
@@ -86,6 +87,7 @@ void connection_open(struct loop *l, int fd, const struct endpoint *e, const str
 	c->fd = fd;
 	c->endpoint = e;
 	c->ip = *ip;
+	c->order = order;
 	c->last = &c->first;
 	name_ends(c);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

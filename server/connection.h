@@ -26,6 +26,7 @@ struct connection {
 	int fd;
 	const struct endpoint *endpoint; /* where it came in */
 	struct in6_addr ip;
+	uint64_t order;      /* of its acceptance: from 1 on, no two are equal */
 	char peer[64];       /* "/127.0.0.1" */
 	char local_host[64]; /* the address at which the peer reached us */
 	char client_id[64];  /* of its first request; cut when longer */
@@ -54,7 +55,7 @@ struct connection {
 	bool has_spoken; /* a whole request has come */
 	bool is_dirty;
 	bool has_hung_up; /* the peer sends no more; it was not being read when it said so */
-	bool is_ending; /* nothing more is read; closes when all answers are out */
+	bool is_ending;   /* nothing more is read; closes when all answers are out */
 	bool is_cancelling;
 	bool is_dead;   /* the socket is closed */
 	bool is_closed; /* the handle is closed, too */
@@ -64,7 +65,8 @@ struct connection {
 };
 
 /* Takes the socket. */
-void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip);
+void connection_open(struct loop *l, int fd, const struct endpoint *e, const struct in6_addr *ip,
+		     uint64_t order);
 /* Closes the socket now; its exchanges live until they are answered, and then it is freed. */
 void connection_kill(struct connection *c);
 /* The same, with a reason in the log, which has at most so many such lines in a second. */

@@ -121,13 +121,14 @@ struct arrival {
 	const struct endpoint *endpoint;
 	int fd;
 	struct in6_addr ip;
+	uint64_t order;
 };
 
 static void on_arrival(struct letter *letter)
 {
 	struct arrival *a = (struct arrival *)letter;
 
-	connection_open(a->loop, a->fd, a->endpoint, &a->ip);
+	connection_open(a->loop, a->fd, a->endpoint, &a->ip, a->order);
 	free(a);
 }
 
@@ -152,8 +153,12 @@ static void deal_out(struct endpoint *e, int fd, const struct sockaddr_storage *
 	unsigned next = atomic_fetch_add(&s->next_loop, 1);
 	struct loop *loop = &s->loops[next % (unsigned)s->loop_count];
 	struct arrival *a = xcalloc(1, sizeof *a);
-	*a = (struct arrival){
-		.letter.deliver = on_arrival, .loop = loop, .endpoint = e, .fd = fd, .ip = ip};
+	*a = (struct arrival){.letter.deliver = on_arrival,
+			      .loop = loop,
+			      .endpoint = e,
+			      .fd = fd,
+			      .ip = ip,
+			      .order = atomic_fetch_add(&s->connections_ever, 1) + 1};
 	loop_post(a->loop, &a->letter);
 }
 

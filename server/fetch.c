@@ -260,6 +260,7 @@ void handle_fetch(struct exchange *x, const struct fetch_request *request,
 
 	(void)response;
 	f->x = x;
+	f->is_committed = request->isolation_level != 0;
 	f->timer.fire = on_late;
 	f->memory.granted = on_granted;
 	f->memory_letter.deliver = on_memory;

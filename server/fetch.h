@@ -26,11 +26,14 @@ struct fetch_part {
 
 	/* what was read */
 	enum ks_err err;
-	int64_t high_watermark, log_start_offset;
-	uint64_t position;     /* of the log's end before it was read */
+	int64_t high_watermark, log_start_offset, last_stable_offset;
+	uint64_t position;     /* of the readable end before it was read */
 	struct wire_ref *refs; /* each holds a reference */
 	int32_t ref_count;
 	size_t bytes;
+	struct fetch_response_aborted_transaction
+		*aborted; /* that have something to do with refs */
+	int32_t aborted_count;
 };
 
 enum fetch_state {
@@ -54,6 +57,7 @@ struct fetch {
 	enum ks_err error; /* of the request as a whole */
 
 	/* reading */
+	bool is_committed;           /* as far as the last stable offset, else the high watermark */
 	size_t bytes_max, bytes_min; /* what the consumer asks for, within our limits */
 	size_t room;                 /* taken from the answer memory */
 	size_t bytes, parked_bytes;  /* read; were read when it was parked */

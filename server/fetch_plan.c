@@ -52,8 +52,11 @@ static struct fetch_part *add_part(struct fetch *f, const struct fetch_topic_key
 {
 	struct fetch_part *part = &f->parts[f->count++];
 
-	*part = (struct fetch_part){
-		.topic = *k, .index = index, .high_watermark = -1, .log_start_offset = -1};
+	*part = (struct fetch_part){.topic = *k,
+				    .index = index,
+				    .high_watermark = -1,
+				    .log_start_offset = -1,
+				    .last_stable_offset = -1};
 	part->err = find_topic(f, k, last);
 	if (!part->err)
 		part->err = lookup_partition_of(last->topic, index, &part->partition);
@@ -291,15 +294,15 @@ static void choose_news(struct fetch *f)
 static void fill_part(const struct fetch *f, const struct fetch_part *part,
 		      struct fetch_response_partition *a)
 {
-	const struct fetch_request *request = f->x->request;
-
 	wire_defaults(fetch_response_partition_desc(), a);
 	a->partition_index = part->index;
 	a->error_code = wire_code(part->err);
-	a->high_watermark = a->last_stable_offset = part->high_watermark;
+	a->high_watermark = part->high_watermark;
+	a->last_stable_offset = part->last_stable_offset;
 	a->log_start_offset = part->log_start_offset;
-	/* No transaction has ever been aborted: a list for those who want to know, else none. */
-	a->aborted_transactions.n = request->isolation_level ? 0 : -1;
+	/* A list for those who want to know, if only an empty one; else none. */
+	a->aborted_transactions.v = part->aborted;
+	a->aborted_transactions.n = f->is_committed ? part->aborted_count : -1;
 	a->records.v = part->refs;
 	a->records.n = part->ref_count;
 }

@@ -5,6 +5,7 @@
  * time, so that every part becomes the first one.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "server/fetch.h"
@@ -39,8 +40,8 @@ static int64_t offset_behind(struct slice batches)
 }
 
 /* As partition_read_now, from the store. */
-static enum ks_err read_store(struct fetch *f, const struct fetch_part *part, size_t limit,
-			      bool is_strict, struct pieces *p)
+static enum ks_err read_store(struct fetch *f, const struct fetch_part *part, int64_t end,
+			      size_t limit, bool is_strict, struct pieces *p)
 {
 	struct server *s = f->x->server;
 	struct reader *r = readers_take(s->readers, part->partition, part->offset);
@@ -51,7 +52,7 @@ static enum ks_err read_store(struct fetch *f, const struct fetch_part *part, si
 	while (p->count < PIECES_MAX) {
 		struct chunk c;
 		size_t left = p->bytes < limit ? limit - p->bytes : 0;
-		err = reader_read(r, offset, left, &c, &why);
+		err = reader_read_to(r, offset, end, left, &c, &why);
 		if (err)
 			break;
 		if (c.bytes.len > left && (is_strict || p->count)) {
@@ -92,31 +93,77 @@ static void keep(struct fetch *f, struct fetch_part *part, const struct pieces *
 	f->bytes += p->bytes;
 }
 
+static void drop(struct pieces *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		chunk_fini(&p->chunks[i]);
+	p->count = p->bytes = 0;
+}
+
+/* Which aborted transactions the consumer has to know to read the pieces. ERR_NOT_FOUND: it needs the store. */
+static enum ks_err find_aborted(struct fetch *f, struct fetch_part *part, const struct pieces *p,
+				bool may_block)
+{
+	struct aborted_transaction *rows = NULL;
+	struct ks_why why = {""};
+	size_t count = 0;
+	enum ks_err err = partition_aborted(part->partition, p->chunks, p->count, may_block, &rows,
+					    &count, &why);
+
+	if (err && err < ERR_UNKNOWN_SERVER_ERROR && err != ERR_NOT_FOUND)
+		server_log(f->x->server, "%s", why.text);
+	if (err)
+		return err;
+	part->aborted = exchange_alloc(f->x, count, sizeof *part->aborted);
+	part->aborted_count = (int32_t)count;
+	for (size_t i = 0; i < count; i++)
+		part->aborted[i] = (struct fetch_response_aborted_transaction){
+			rows[i].producer_id, rows[i].first_offset};
+	free(rows);
+	return ERR_NONE;
+}
+
+/* The tail, or the store. ERR_NOT_FOUND: it needs the store. */
+static enum ks_err read_pieces(struct fetch *f, struct fetch_part *part, size_t limit,
+			       bool may_block, struct pieces *p)
+{
+	bool is_strict = f->bytes > 0;
+	int64_t end = f->is_committed ? part->last_stable_offset : READ_UNCOMMITTED;
+	enum ks_err err = partition_read_now(part->partition, part->offset, end, limit, is_strict,
+					     p->chunks, PIECES_MAX, &p->count);
+
+	for (size_t i = 0; i < p->count; i++)
+		p->bytes += p->chunks[i].bytes.len;
+	if (err == ERR_NOT_FOUND && is_strict && limit == 0)
+		err = ERR_NONE; /* it would get nothing */
+	else if (err == ERR_NOT_FOUND && may_block)
+		err = read_store(f, part, end, limit, is_strict, p);
+	if (!err && p->count && f->is_committed)
+		err = find_aborted(f, part, p, may_block);
+	if (err)
+		drop(p);
+	return err;
+}
+
 /* false: it needs the store. */
 static bool read_part(struct fetch *f, struct fetch_part *part, bool may_block)
 {
 	size_t limit = part->max_bytes > 0 ? (size_t)part->max_bytes : 0;
 	size_t left = f->bytes < f->room ? f->room - f->bytes : 0;
-	bool is_strict = f->bytes > 0;
 	struct pieces p = {.count = 0};
 
 	if (limit > left)
 		limit = left;
-	enum ks_err err = partition_read_now(part->partition, part->offset, limit, is_strict,
-					     p.chunks, PIECES_MAX, &p.count);
-	for (size_t i = 0; i < p.count; i++)
-		p.bytes += p.chunks[i].bytes.len;
-	if (err == ERR_NOT_FOUND && is_strict && limit == 0)
-		err = ERR_NONE; /* it would get nothing */
-	else if (err == ERR_NOT_FOUND && !may_block)
+	/* Before the records, and they before the list of what was aborted: then nothing is missed. */
+	part->last_stable_offset = partition_last_stable_offset(part->partition);
+	enum ks_err err = read_pieces(f, part, limit, may_block, &p);
+	if (err == ERR_NOT_FOUND && !may_block)
 		return false;
-	else if (err == ERR_NOT_FOUND)
-		err = read_store(f, part, limit, is_strict, &p);
 	part->log_start_offset = partition_log_start_offset(part->partition);
 	part->high_watermark = partition_high_watermark(part->partition);
 	if (err && err != ERR_EMPTY) {
 		part->err = err;
-		part->log_start_offset = part->high_watermark = -1;
+		part->log_start_offset = part->high_watermark = part->last_stable_offset = -1;
 		f->has_failed = true;
 		return true;
 	}
@@ -135,12 +182,17 @@ bool fetch_read(struct fetch *f, bool may_block)
 	return true;
 }
 
+static int64_t readable_end(const struct fetch *f, const struct fetch_part *part)
+{
+	return f->is_committed ? part->last_stable_offset : part->high_watermark;
+}
+
 bool fetch_is_cut_short(const struct fetch *f)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		const struct fetch_part *part = &f->parts[i];
 		if (part->ref_count &&
-		    offset_behind(part->refs[part->ref_count - 1].bytes) < part->high_watermark)
+		    offset_behind(part->refs[part->ref_count - 1].bytes) < readable_end(f, part))
 			return true;
 	}
 	return false;
@@ -152,13 +204,25 @@ void fetch_unread(struct fetch *f)
 		struct fetch_part *part = &f->parts[i];
 		for (int32_t j = 0; j < part->ref_count; j++)
 			frame_unref(part->refs[j].frame);
-		part->ref_count = 0;
+		part->ref_count = part->aborted_count = 0;
 		part->bytes = 0;
 		if (part->partition)
 			part->err = ERR_NONE;
 	}
 	f->bytes = f->next = 0;
 	f->has_failed = false;
+}
+
+/* Bytes of all batches that were ever there to be read by such a fetch. */
+static uint64_t position_of(const struct fetch *f, const struct partition *p)
+{
+	return f->is_committed ? partition_stable_position(p) : partition_end_position(p);
+}
+
+/* An offset out of range is something, too: an error. */
+static bool is_readable(const struct fetch *f, const struct fetch_part *part)
+{
+	return part->offset < readable_end(f, part) || part->offset > part->high_watermark;
 }
 
 bool fetch_has_something(struct fetch *f)
@@ -170,10 +234,11 @@ bool fetch_has_something(struct fetch *f)
 		if (!part->partition)
 			continue;
 		/* In this order: what comes after the look at the end shows in the growth. */
-		part->position = partition_end_position(part->partition);
+		part->position = position_of(f, part->partition);
 		part->log_start_offset = partition_log_start_offset(part->partition);
+		part->last_stable_offset = partition_last_stable_offset(part->partition);
 		part->high_watermark = partition_high_watermark(part->partition);
-		has_something |= part->offset != part->high_watermark;
+		has_something |= is_readable(f, part);
 	}
 	return has_something || fetch_lost_topic(f);
 }
@@ -194,7 +259,6 @@ uint64_t fetch_growth(const struct fetch *f)
 
 	for (size_t i = 0; i < f->count; i++)
 		if (f->parts[i].partition)
-			growth += partition_end_position(f->parts[i].partition) -
-				  f->parts[i].position;
+			growth += position_of(f, f->parts[i].partition) - f->parts[i].position;
 	return growth;
 }

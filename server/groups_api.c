@@ -1,37 +1,6 @@
-/* groups_api.c - the group APIs: handed to the broker's coordinator as they are, answered when it says so. */
-#include "base/log.h"
+/* groups_api.c - the group APIs: the broker's group coordinator answers. */
+#include "server/forward.h"
 #include "server/handlers.h"
-#include "server/server_impl.h"
-
-/* On the shard's thread. */
-static void on_done(struct group_call *call)
-{
-	struct exchange *x = call->cookie;
-
-	if (call->err)
-		server_store_failed(x);
-	else
-		exchange_reply(x);
-}
-
-static void forward(struct exchange *x)
-{
-	struct group_call *call = exchange_alloc(x, 1, sizeof *call);
-
-	*call = (struct group_call){
-		.api_key = x->header.api_key,
-		.version = x->header.api_version,
-		.request = x->request,
-		.response = x->response,
-		.arena = &x->arena,
-		.client_id = x->header.client_id,
-		.client_host = exchange_peer(x),
-		.request_bytes = x->frame->len,
-		.done = on_done,
-		.cookie = x,
-	};
-	broker_group_call(server_broker(x->server), call);
-}
 
 #define FORWARDED(name)                                                                            \
 	void handle_##name(struct exchange *x, const struct name##_request *request,               \
@@ -39,7 +8,7 @@ static void forward(struct exchange *x)
 	{                                                                                          \
 		(void)request;                                                                     \
 		(void)response;                                                                    \
-		forward(x);                                                                        \
+		forward_call(x, broker_group_call);                                                \
 	}
 
 FORWARDED(join_group)

@@ -1,5 +1,6 @@
-/* init_producer_id.c - InitProducerId: ids for idempotent producers. Transactional ids are refused, for there are no
- * transactions over the wire yet. */
+/* init_producer_id.c - InitProducerId: ids for idempotent producers. Who has a transactional id is answered by the
+ * transaction coordinator. */
+#include "server/forward.h"
 #include "server/handlers.h"
 #include "server/lookup.h"
 #include "server/server_impl.h"
@@ -40,8 +41,11 @@ void handle_init_producer_id(struct exchange *x, const struct init_producer_id_r
 	struct init_producer_id *i = exchange_alloc(x, 1, sizeof *i);
 
 	response->producer_epoch = -1;
-	if (request->transactional_id.data ||
-	    !is_pair(request->producer_id, request->producer_epoch)) {
+	if (request->transactional_id.data) {
+		forward_call(x, broker_txn_call);
+		return;
+	}
+	if (!is_pair(request->producer_id, request->producer_epoch)) {
 		response->error_code = ERR_INVALID_REQUEST;
 		exchange_reply(x);
 		return;

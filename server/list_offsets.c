@@ -28,11 +28,33 @@ static bool needs_the_store(int64_t timestamp)
 	return timestamp >= 0 || timestamp == MAX_TIMESTAMP;
 }
 
-static enum ks_err find(struct partition *p, int64_t wanted, int64_t *offset, int64_t *timestamp)
+/* Who reads committed records alone is told of none behind the last stable offset. */
+static enum ks_err find_record(struct partition *p, int64_t wanted, bool is_committed,
+			       int64_t *offset, int64_t *timestamp)
+{
+	int64_t end = partition_last_stable_offset(p), found_offset, found_timestamp;
+	enum ks_err err =
+		wanted == MAX_TIMESTAMP
+			? partition_max_timestamp_offset(p, &found_offset, &found_timestamp)
+			: partition_offset_for_timestamp(p, wanted, &found_offset,
+							 &found_timestamp);
+
+	if (!err && is_committed && found_offset >= end)
+		err = ERR_NOT_FOUND;
+	if (err)
+		return err;
+	*offset = found_offset;
+	*timestamp = found_timestamp;
+	return ERR_NONE;
+}
+
+static enum ks_err find(struct partition *p, int64_t wanted, bool is_committed, int64_t *offset,
+			int64_t *timestamp)
 {
 	switch (wanted) {
 	case LATEST:
-		*offset = partition_high_watermark(p); /* and last stable offset */
+		*offset = is_committed ? partition_last_stable_offset(p)
+				       : partition_high_watermark(p);
 		return ERR_NONE;
 	case EARLIEST:
 	case EARLIEST_LOCAL:
@@ -41,10 +63,8 @@ static enum ks_err find(struct partition *p, int64_t wanted, int64_t *offset, in
 	case LATEST_TIERED:
 	case EARLIEST_PENDING_UPLOAD:
 		return ERR_NOT_FOUND; /* nothing is tiered */
-	case MAX_TIMESTAMP:
-		return partition_max_timestamp_offset(p, offset, timestamp);
 	default:
-		return partition_offset_for_timestamp(p, wanted, offset, timestamp);
+		return find_record(p, wanted, is_committed, offset, timestamp);
 	}
 }
 
@@ -52,6 +72,7 @@ static void answer(struct exchange *x, struct slice topic,
 		   const struct list_offsets_request_partition *q,
 		   struct list_offsets_response_partition *a)
 {
+	const struct list_offsets_request *request = x->request;
 	struct partition *p;
 	enum ks_err err = lookup_partition(x, topic, q->partition_index, &p);
 
@@ -64,7 +85,8 @@ static void answer(struct exchange *x, struct slice topic,
 						      .offset = -1,
 						      .leader_epoch = -1};
 	if (!err)
-		err = find(p, q->timestamp, &a->offset, &a->timestamp);
+		err = find(p, q->timestamp, request->isolation_level != 0, &a->offset,
+			   &a->timestamp);
 	if (!err)
 		a->leader_epoch = LEADER_EPOCH_NOW;
 	else if (err != ERR_NOT_FOUND) /* no such record is no error */

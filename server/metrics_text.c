@@ -192,6 +192,40 @@ static void put_store(struct broker *b, struct buf *out)
 		 "1 while the store holds writes back because files pile up.", stats.write_stopped);
 }
 
+static void put_txn_ends(const struct txn_stats *stats, struct buf *out)
+{
+	static const char *const names[][2] = {
+		{"commit", "client"}, {"abort", "client"}, {"abort", "timeout"}};
+	uint64_t counts[] = {stats->committed, stats->aborted, stats->timed_out};
+	struct prom p;
+
+	prom_begin(&p, out, "ks_txn_end_total", PROM_COUNTER,
+		   "Transactions that ended; those that timed out are not among the client's.");
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		struct prom_label labels[] = {{"result", slice_str(names[i][0])},
+					      {"reason", slice_str(names[i][1])}};
+		prom_int(&p, labels, 2, (int64_t)counts[i]);
+	}
+}
+
+static void put_transactions(struct broker *b, struct buf *out)
+{
+	struct txn_stats stats;
+
+	broker_txn_stats(b, &stats);
+	prom_one(out, "ks_txn_ids", PROM_GAUGE, "Transactional ids that are known.",
+		 (double)stats.ids);
+	prom_one(out, "ks_txn_open", PROM_GAUGE, "Transactions that are open.", (double)stats.open);
+	prom_one(out, "ks_txn_oldest_seconds", PROM_GAUGE,
+		 "How long the oldest open transaction has been open; 0: none is.",
+		 (double)stats.oldest_ms * 1e-3);
+	prom_one(out, "ks_txn_hanging", PROM_GAUGE,
+		 "Transactions that are open in a partition and that the coordinator does not "
+		 "know, at its last look.",
+		 (double)stats.hanging);
+	put_txn_ends(&stats, out);
+}
+
 void metrics_text(struct server *s, bool is_full, struct buf *out)
 {
 	struct broker *b;
@@ -207,6 +241,7 @@ void metrics_text(struct server *s, bool is_full, struct buf *out)
 	put_connections(s, out);
 	put_shard(b, out);
 	put_store(b, out);
+	put_transactions(b, out);
 	metrics_text_topics(b, is_full, out);
 	metrics_text_groups(b, is_full, out);
 }

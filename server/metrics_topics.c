@@ -24,6 +24,13 @@ static int64_t size_of(const struct partition *p)
 	return (int64_t)partition_size_bytes(p);
 }
 
+/* Stable first: the high watermark is never below one that was taken before. */
+static int64_t unstable_of(const struct partition *p)
+{
+	int64_t stable = partition_last_stable_offset(p);
+	return partition_high_watermark(p) - stable;
+}
+
 static const struct {
 	const char *name, *help;
 	int64_t (*get)(const struct partition *p);
@@ -32,6 +39,8 @@ static const struct {
 	 "The next offset of a partition, its high watermark.", partition_high_watermark},
 	{"kafka_topic_partition_oldest_offset", "The first offset of a partition.",
 	 partition_log_start_offset},
+	{"ks_topic_partition_unstable_offsets",
+	 "Offsets from a partition's last stable offset to its high watermark.", unstable_of},
 	{"ks_topic_partition_bytes", "Bytes of a partition's record batches.", size_of},
 };
 

@@ -16,6 +16,9 @@
 #include "server/produce_check.h"
 #include "server/server_impl.h"
 
+/* Version of Produce since which a partition belongs to a transaction by being produced to (KIP-890). */
+#define ADDS_PARTITIONS_SINCE 12
+
 struct produce;
 
 /* One partition of the request. */
@@ -119,12 +122,18 @@ static void report(struct produce_part *part, const struct produce_check *c)
 			c->rejected[i], slice_str(c->rejected_why)};
 }
 
+static struct slice transactional_id_of(const struct exchange *x)
+{
+	return ((const struct produce_request *)x->request)->transactional_id;
+}
+
 static void check_part(struct produce_part *part, int64_t now_ms, struct buf *scratch)
 {
 	struct exchange *x = part->produce->x;
 	struct produce_check c = {.x = x,
 				  .partition = part->partition,
 				  .records = part->records,
+				  .transactional_id = transactional_id_of(x),
 				  .now_ms = now_ms,
 				  .scratch = scratch};
 
@@ -140,6 +149,8 @@ static void check_part(struct produce_part *part, int64_t now_ms, struct buf *sc
 		.frame = c.frame ? c.frame : frame_ref(x->frame),
 		.batches = c.frame ? SLICE_NULL : part->records,
 		.acks = part->produce->acks,
+		.transactional_id = transactional_id_of(x),
+		.adds_partition = x->header.api_version >= ADDS_PARTITIONS_SINCE,
 		.done = on_appended,
 		.cookie = part,
 	};
@@ -192,14 +203,10 @@ static void check_and_send(struct exchange *x)
 /* --- the request --- */
 
 /* Errors of the request as a whole, told to each partition. */
-static enum ks_err check_request(const struct produce_request *request, const char **message)
+static enum ks_err check_request(const struct produce_request *request)
 {
 	if (request->acks < ACKS_ALL || request->acks > ACKS_LEADER)
 		return ERR_INVALID_REQUIRED_ACKS;
-	if (request->transactional_id.data) {
-		*message = "transactions are not served";
-		return ERR_INVALID_REQUEST;
-	}
 	return ERR_NONE;
 }
 
@@ -230,7 +237,7 @@ static void add_part(struct produce *p, struct topic *t, enum ks_err err,
 }
 
 static void add_topic(struct produce *p, const struct produce_request_topic_data *t,
-		      struct produce_response_response *r, enum ks_err err, const char *message)
+		      struct produce_response_response *r, enum ks_err err)
 {
 	struct topic *topic = NULL;
 
@@ -241,11 +248,8 @@ static void add_topic(struct produce *p, const struct produce_request_topic_data
 		exchange_alloc(p->x, (size_t)t->partition_data.n, sizeof *r->partition_responses.v);
 	if (!err)
 		err = find_topic(p->x, t, &topic);
-	for (int32_t i = 0; i < t->partition_data.n; i++) {
+	for (int32_t i = 0; i < t->partition_data.n; i++)
 		add_part(p, topic, err, &t->partition_data.v[i], &r->partition_responses.v[i]);
-		if (message)
-			r->partition_responses.v[i].error_message = slice_str(message);
-	}
 }
 
 static bool is_long(const struct produce *p)
@@ -263,8 +267,7 @@ void handle_produce(struct exchange *x, const struct produce_request *request,
 		    struct produce_response *response)
 {
 	struct produce *p = exchange_alloc(x, 1, sizeof *p);
-	const char *message = NULL;
-	enum ks_err err = check_request(request, &message);
+	enum ks_err err = check_request(request);
 	size_t count = 0;
 
 	for (int32_t i = 0; i < request->topic_data.n; i++)
@@ -277,7 +280,7 @@ void handle_produce(struct exchange *x, const struct produce_request *request,
 	response->responses.v =
 		exchange_alloc(x, (size_t)request->topic_data.n, sizeof *response->responses.v);
 	for (int32_t i = 0; i < request->topic_data.n; i++)
-		add_topic(p, &request->topic_data.v[i], &response->responses.v[i], err, message);
+		add_topic(p, &request->topic_data.v[i], &response->responses.v[i], err);
 	if (is_long(p))
 		exchange_offload_compute(x, check_and_send);
 	else

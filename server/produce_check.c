@@ -49,8 +49,9 @@ static enum ks_err check_shape(struct produce_check *c, struct topic *t, struct 
 			      "zstd needs version 7 of the Produce request");
 	if (batch_is_control(b))
 		return refuse(c, ERR_INVALID_RECORD, "clients do not write control batches");
-	if (batch_is_transactional(b))
-		return refuse(c, ERR_INVALID_REQUEST, "transactions are not served");
+	if (batch_is_transactional(b) && !c->transactional_id.data)
+		return refuse(c, ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+			      "a transactional batch in a request that names no transactional id");
 	return ERR_NONE;
 }
 
@@ -129,7 +130,7 @@ static void recompress(struct produce_check *c, const struct batch *plain, const
 	batch_writer_finish(&w, codec, &packed);
 	if (b->producer_id >= 0)
 		batch_set_producer(out.data, out.len, b->producer_id, b->producer_epoch,
-				   b->base_sequence, false);
+				   b->base_sequence, batch_is_transactional(b));
 	buf_fini(&packed);
 	c->frame = frame_take_buf(&out);
 }

@@ -14,7 +14,8 @@
 struct produce_check {
 	struct exchange *x; /* whose arena holds the messages */
 	struct partition *partition;
-	struct slice records; /* within a frame that may be stamped */
+	struct slice records;          /* within a frame that may be stamped */
+	struct slice transactional_id; /* of the request; may be null */
 	int64_t now_ms;
 	struct buf *scratch;
 
@@ -30,7 +31,7 @@ struct produce_check {
 /*   ERR_INVALID_RECORD                   not exactly one batch of magic 2; a record without a key where one is
  *                                        needed; wrong under a right CRC
  *   ERR_CORRUPT_MESSAGE, ERR_MESSAGE_TOO_LARGE, ERR_INVALID_TIMESTAMP, ERR_UNSUPPORTED_COMPRESSION_TYPE
- *   ERR_INVALID_REQUEST                  a transactional batch */
+ *   ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED   a transactional batch, and the request names no transactional id */
 enum ks_err produce_check(struct produce_check *c);
 
 /* About how long checking takes, in microseconds. What is to be recompressed takes long whatever its size. */

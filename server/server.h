@@ -49,6 +49,8 @@ struct server_options {
 	int send_buffer_bytes, receive_buffer_bytes; /* of each socket; <= 0: the kernel's choice */
 	bool refuses_deletion;                       /* delete.topic.enable is off */
 	bool auto_create_topics;
+	/* Topics may be created with a replication factor up to this, and have one replica all the same; 0: 1. */
+	int replicas_accepted;
 	const struct server_setting *settings; /* beside what is above; may be NULL */
 	size_t setting_count;
 	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread; must not

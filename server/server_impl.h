@@ -52,7 +52,8 @@ struct server {
 	int spare_fd; /* given up for a moment when file descriptors run out */
 
 	/* shared */
-	_Atomic(unsigned) next_loop; /* of the next connection, modulo loop_count */
+	_Atomic(unsigned) next_loop;        /* of the next connection, modulo loop_count */
+	_Atomic(uint64_t) connections_ever; /* accepted */
 	_Atomic(int) connection_count;
 	_Atomic(int) refs; /* connections, and server_stop's own */
 	_Atomic(bool) is_stopping, has_failed;

@@ -30,6 +30,8 @@ struct values {
 	int64_t rebalance_delay_ms, session_min_ms, session_max_ms, group_size;
 	int64_t consumer_session_ms, consumer_heartbeat_ms, consumer_group_size;
 	int64_t offset_metadata, offsets_retention_minutes, offsets_check_ms, replication_factor;
+	int64_t txn_timeout_max_ms, txn_id_expiration_ms, txn_abort_check_ms, txn_expiry_check_ms;
+	int64_t txn_check_ms, txn_ids_max, txn_fences_connections, replicas_accepted;
 	char *listeners, *advertised, *http, *protocols, *controller_names;
 	char *rack, *log_dir, *log_dirs, *assignors, *authorizer, *roles;
 };
@@ -47,6 +49,8 @@ struct row {
 #define ANY         0, 0
 
 static const struct row rows[] = {
+	{"accepted.replication.factor", "1", NUMBER, AT(replicas_accepted), 1,
+	 INT16_MAX}, /* ours */
 	{"advertised.listeners", NULL, TEXT, AT(advertised), ANY},
 	{"authorizer.class.name", NULL, NONE, AT(authorizer), ANY},
 	{"auto.create.topics.enable", "true", SWITCH, AT(auto_create), ANY},
@@ -94,6 +98,17 @@ static const struct row rows[] = {
 	{"socket.receive.buffer.bytes", "-1", NUMBER, AT(receive_buffer), FROM(-1)},
 	{"socket.request.max.bytes", "104857600", NUMBER, AT(request_max), FROM(1)},
 	{"socket.send.buffer.bytes", "-1", NUMBER, AT(send_buffer), FROM(-1)},
+	{"transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000", NUMBER,
+	 AT(txn_abort_check_ms), FROM(1)},
+	{"transaction.connection.fencing.enable", "true", SWITCH, AT(txn_fences_connections),
+	 ANY}, /* ours */
+	{"transaction.hanging.check.interval.ms", "60000", NUMBER, AT(txn_check_ms),
+	 FROM(1)}, /* ours */
+	{"transaction.max.timeout.ms", "900000", NUMBER, AT(txn_timeout_max_ms), FROM(1)},
+	{"transaction.remove.expired.transaction.cleanup.interval.ms", "3600000", NUMBER,
+	 AT(txn_expiry_check_ms), FROM(1)},
+	{"transactional.id.expiration.ms", "604800000", NUMBER, AT(txn_id_expiration_ms), FROM(1)},
+	{"transactional.ids.max", "100000", NUMBER, AT(txn_ids_max), FROM(1)}, /* ours */
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
@@ -431,6 +446,7 @@ static void apply_server(const struct values *v, struct server_options *out)
 	out->has_no_sessions = v->sessions == 0;
 	out->auto_create_topics = v->auto_create;
 	out->refuses_deletion = !v->may_delete;
+	out->replicas_accepted = (int)v->replicas_accepted;
 }
 
 /* -1 is what these options have for 0 or for ever where Kafka's number has another meaning. */
@@ -448,6 +464,17 @@ static void apply_groups(const struct values *v, struct group_options *out)
 	out->offset_metadata_max_bytes = (int32_t)v->offset_metadata;
 	out->offsets_retention_minutes = v->offsets_retention_minutes;
 	out->offsets_retention_check_interval_ms = v->offsets_check_ms;
+}
+
+static void apply_txns(const struct values *v, struct txn_options *out)
+{
+	out->max_timeout_ms = (int32_t)v->txn_timeout_max_ms;
+	out->id_expiration_ms = v->txn_id_expiration_ms;
+	out->abort_interval_ms = (int32_t)v->txn_abort_check_ms;
+	out->cleanup_interval_ms = (int32_t)v->txn_expiry_check_ms;
+	out->check_interval_ms = (int32_t)v->txn_check_ms;
+	out->ids_max = (int32_t)v->txn_ids_max;
+	out->no_connection_defence = !v->txn_fences_connections;
 }
 
 static void tell(struct settings *s, size_t i)
@@ -491,6 +518,7 @@ enum ks_err settings_apply(struct settings *s, struct server_options *server,
 	broker->compaction_map_bytes = (size_t)v->compaction_map_bytes;
 	broker->no_compaction = !v->may_compact;
 	apply_groups(v, &broker->groups);
+	apply_txns(v, &broker->txns);
 	broker->topic_defaults = s->defaults;
 	broker->topic_default_count = s->default_count;
 	for (size_t i = 0; i < ROWS; i++)

@@ -51,7 +51,9 @@ static enum ks_err check_numbers(struct exchange *x, const struct create_topics_
 		return ks_fail(why, ERR_INVALID_PARTITIONS,
 			       "a topic has 1 to %d partitions; -1 is the broker's default",
 			       BROKER_PARTITIONS_MAX);
-	if (q->replication_factor != 1 && q->replication_factor != -1)
+	int most = server_options_of(x->server)->replicas_accepted;
+	bool is_accepted = q->replication_factor >= 1 && q->replication_factor <= (most ? most : 1);
+	if (!is_accepted && q->replication_factor != -1)
 		return ks_fail(why, ERR_INVALID_REPLICATION_FACTOR,
 			       "the replication factor can be 1 or -1, not %d: there is one node",
 			       q->replication_factor);

@@ -67,12 +67,14 @@ struct backend_ops {
 			      bool from_start, struct backend_input **out, int64_t *position,
 			      struct ks_why *why);
 	void (*unassign)(struct backend_input *in);
-	/* As reader_read of broker.h. */
+	/* As reader_read of broker.h, up to the last stable offset. */
 	enum ks_err (*fetch)(struct backend_input *in, int64_t offset, size_t max_bytes,
 			     struct chunk *out, struct ks_why *why);
+	/* Whether a batch of the last fetch belongs to an aborted transaction. */
+	bool (*is_aborted)(struct backend_input *in, const struct batch *b);
 	/* Where to go on after ERR_OFFSET_OUT_OF_RANGE. */
 	int64_t (*start_offset)(struct backend_input *in);
-	int64_t (*end_offset)(struct backend_input *in); /* the high watermark */
+	int64_t (*end_offset)(struct backend_input *in); /* the last stable offset */
 	/* The job has no more use for what lies below offset (of a repartition topic). */
 	void (*forget)(struct backend_input *in, int64_t offset);
 

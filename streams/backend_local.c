@@ -22,6 +22,7 @@ struct backend_input {
 	struct local *local;
 	struct partition *partition;
 	struct reader *reader;
+	struct aborted_batches aborted; /* of the last fetch */
 };
 
 /* The broker's form of a commit, kept between uses. */
@@ -148,7 +149,8 @@ static enum ks_err local_assign(struct backend *b, const struct backend_topic *t
 		return ks_fail(why, err, "the offset of %s[%d] cannot be read: %s", t->name,
 			       partition, ks_err_text(err));
 	if (err)
-		offset = from_start ? partition_log_start_offset(p) : partition_high_watermark(p);
+		offset = from_start ? partition_log_start_offset(p)
+				    : partition_last_stable_offset(p);
 	struct backend_input *in = xmalloc(sizeof *in);
 	*in = (struct backend_input){.local = l, .partition = p, .reader = reader_new(p)};
 	*out = in;
@@ -159,13 +161,20 @@ static enum ks_err local_assign(struct backend *b, const struct backend_topic *t
 static void local_unassign(struct backend_input *in)
 {
 	reader_free(in->reader);
+	aborted_batches_fini(&in->aborted);
 	free(in);
 }
 
 static enum ks_err local_fetch(struct backend_input *in, int64_t offset, size_t max_bytes,
 			       struct chunk *out, struct ks_why *why)
 {
-	return reader_read(in->reader, offset, max_bytes, out, why);
+	return reader_read_committed(in->reader, in->partition, offset, max_bytes, out,
+				     &in->aborted, why);
+}
+
+static bool local_is_aborted(struct backend_input *in, const struct batch *b)
+{
+	return aborted_batches_has(&in->aborted, b);
 }
 
 static int64_t local_start_offset(struct backend_input *in)
@@ -175,7 +184,7 @@ static int64_t local_start_offset(struct backend_input *in)
 
 static int64_t local_end_offset(struct backend_input *in)
 {
-	return partition_high_watermark(in->partition);
+	return partition_last_stable_offset(in->partition);
 }
 
 static void local_forget(struct backend_input *in, int64_t offset)
@@ -342,6 +351,7 @@ enum ks_err backend_local_new(struct broker *b, const char *job, const char *own
 		.assign = local_assign,
 		.unassign = local_unassign,
 		.fetch = local_fetch,
+		.is_aborted = local_is_aborted,
 		.start_offset = local_start_offset,
 		.end_offset = local_end_offset,
 		.forget = local_forget,

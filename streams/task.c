@@ -15,8 +15,8 @@
 
 #define FORGET_EVERY_RECORDS 200000 /* how often a repartition topic is trimmed: either */
 #define FORGET_EVERY_BYTES   (64u << 20)
-#define MERGE_TURN_RECORDS   4096   /* before the loop looks elsewhere */
-#define FORWARD_BYTES_MIN    4096   /* smaller batches are better written into larger ones */
+#define MERGE_TURN_RECORDS   4096 /* before the loop looks elsewhere */
+#define FORWARD_BYTES_MIN    4096 /* smaller batches are better written into larger ones */
 
 /* --- making --- */
 
@@ -238,7 +238,9 @@ static enum ks_err batch_next(struct thread *th, struct input *in, bool may_fetc
 			return input_error(th, in, err, NULL);
 		in->chunk_at += in->batch.bytes.len;
 		int64_t after = batch_last_offset(&in->batch) + 1;
-		if (after > in->position && !batch_is_control(&in->batch))
+		bool is_void = batch_is_control(&in->batch) ||
+			       th->engine->backend->ops->is_aborted(in->source, &in->batch);
+		if (after > in->position && !is_void)
 			return ERR_NONE;
 		if (after > in->position)
 			in->position = after;

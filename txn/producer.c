@@ -5,7 +5,8 @@
 
 #include "txn/value.h"
 
-#define VERSION 1
+#define VERSION     1 /* of a producer that never had a transaction in the partition */
+#define VERSION_TXN 2
 
 /* After INT32_MAX comes 0. */
 static int32_t sequence_plus(int32_t sequence, int32_t n)
@@ -37,6 +38,11 @@ static bool follows(const struct producer_state *s, int32_t base_sequence)
 	return base_sequence == sequence_plus(s->last_sequence, 1);
 }
 
+static bool is_of_other_transaction(const struct producer_state *s, const struct producer_claim *c)
+{
+	return s->txn_first_offset >= 0 && !c->is_transactional;
+}
+
 enum ks_err producer_check(const struct producer_state *s, const struct producer_claim *c,
 			   const struct producer_batch **duplicate)
 {
@@ -45,12 +51,15 @@ enum ks_err producer_check(const struct producer_state *s, const struct producer
 		return ERR_NONE;
 	if (c->epoch < s->epoch)
 		return ERR_INVALID_PRODUCER_EPOCH;
-	if (c->epoch > s->epoch)
-		return c->base_sequence == 0 ? ERR_NONE : ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	if (c->epoch > s->epoch) {
+		if (c->base_sequence != 0)
+			return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+		return s->txn_first_offset >= 0 ? ERR_INVALID_TXN_STATE : ERR_NONE;
+	}
 	*duplicate = find(s, c);
-	if (*duplicate || follows(s, c->base_sequence))
-		return ERR_NONE;
-	return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	if (!*duplicate && !follows(s, c->base_sequence))
+		return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	return is_of_other_transaction(s, c) ? ERR_INVALID_TXN_STATE : ERR_NONE;
 }
 
 void producer_add(struct producer_state *s, const struct producer_claim *c, int64_t base_offset,
@@ -63,6 +72,8 @@ void producer_add(struct producer_state *s, const struct producer_claim *c, int6
 	s->epoch = c->epoch;
 	s->last_ms = now_ms;
 	s->last_sequence = producer_last_sequence(c);
+	if (c->is_transactional && s->txn_first_offset < 0)
+		s->txn_first_offset = base_offset;
 	s->batches[s->count++] = (struct producer_batch){
 		.base_offset = base_offset,
 		.append_ms = now_ms,
@@ -74,6 +85,20 @@ void producer_add(struct producer_state *s, const struct producer_claim *c, int6
 void producer_forget_batches(struct producer_state *s)
 {
 	s->count = 0;
+}
+
+void producer_end(struct producer_state *s, int16_t epoch, int32_t coordinator_epoch,
+		  bool is_commit, int64_t now_ms)
+{
+	assert(epoch >= s->epoch);
+	if (epoch > s->epoch)
+		s->last_sequence = -1;
+	if (epoch > s->epoch || !is_commit)
+		producer_forget_batches(s);
+	s->epoch = epoch;
+	s->coordinator_epoch = coordinator_epoch;
+	s->txn_first_offset = -1;
+	s->last_ms = now_ms;
 }
 
 /* --- as it is stored --- */
@@ -103,7 +128,8 @@ size_t value_producer(const struct producer_state *s, uint8_t value[VALUE_PRODUC
 	uint8_t *at = value + 16;
 
 	assert(count <= PRODUCER_BATCHES);
-	value[0] = VERSION;
+	bool has_txn = s->txn_first_offset >= 0 || s->coordinator_epoch >= 0;
+	value[0] = has_txn ? VERSION_TXN : VERSION;
 	put_u16be(value + 1, (uint16_t)s->epoch);
 	put_u32be(value + 3, (uint32_t)s->last_sequence);
 	put_u64be(value + 7, (uint64_t)s->last_ms);
@@ -113,6 +139,11 @@ size_t value_producer(const struct producer_state *s, uint8_t value[VALUE_PRODUC
 		put_u32be(at + 4, (uint32_t)s->batches[i].last_sequence);
 		put_u64be(at + 8, (uint64_t)s->batches[i].base_offset);
 		put_u64be(at + 16, (uint64_t)s->batches[i].append_ms);
+	}
+	if (has_txn) {
+		put_u64be(at, (uint64_t)s->txn_first_offset);
+		put_u32be(at + 8, (uint32_t)s->coordinator_epoch);
+		at += 12;
 	}
 	return (size_t)(at - value);
 }
@@ -126,12 +157,22 @@ static bool batch_decode(struct cursor *c, struct producer_batch *b)
 	return b->base_sequence >= 0 && b->last_sequence >= 0 && b->base_offset >= 0;
 }
 
+static bool txn_decode(struct cursor *c, struct producer_state *s)
+{
+	s->txn_first_offset = (int64_t)cursor_u64(c);
+	s->coordinator_epoch = (int32_t)cursor_u32(c);
+	return s->txn_first_offset >= -1 && s->coordinator_epoch >= -1 &&
+	       (s->txn_first_offset >= 0 || s->coordinator_epoch >= 0);
+}
+
 bool value_producer_decode(struct slice value, struct producer_state *s)
 {
 	struct cursor c = cursor_of(value);
+	uint8_t version = cursor_u8(&c);
 
-	if (cursor_u8(&c) != VERSION)
+	if (version != VERSION && version != VERSION_TXN)
 		return false;
+	*s = PRODUCER_UNKNOWN;
 	s->epoch = (int16_t)cursor_u16(&c);
 	s->last_sequence = (int32_t)cursor_u32(&c);
 	s->last_ms = (int64_t)cursor_u64(&c);
@@ -141,6 +182,8 @@ bool value_producer_decode(struct slice value, struct producer_state *s)
 	for (unsigned i = 0; i < s->count; i++)
 		if (!batch_decode(&c, &s->batches[i]))
 			return false;
+	if (version == VERSION_TXN && !txn_decode(&c, s))
+		return false;
 	return cursor_is_done(&c) &&
 	       (s->count == 0 || s->batches[s->count - 1].last_sequence == s->last_sequence);
 }

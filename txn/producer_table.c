@@ -17,7 +17,7 @@ struct producer_table {
 	uint64_t secret;
 
 	/* owner: shard */
-	struct producer *oldest, *newest;
+	struct producer_list aged, busy; /* busy: with an open transaction */
 	size_t count;
 
 	pthread_mutex_t lock; /* of the maps and the states */
@@ -34,33 +34,55 @@ struct producer_table *producer_table_new(size_t producers_max)
 	return t;
 }
 
+static void free_list(struct producer_list *l)
+{
+	while (l->oldest) {
+		struct producer *p = l->oldest;
+		l->oldest = p->newer;
+		free(p);
+	}
+}
+
 void producer_table_free(struct producer_table *t)
 {
 	if (!t)
 		return;
-	while (t->oldest) {
-		struct producer *p = t->oldest;
-		t->oldest = p->newer;
-		free(p);
-	}
+	free_list(&t->aged);
+	free_list(&t->busy);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
 
 /* --- the list --- */
 
-static void leave_list(struct producer_table *t, struct producer *p)
+static void leave_list(struct producer *p)
 {
-	*(p->older ? &p->older->newer : &t->oldest) = p->newer;
-	*(p->newer ? &p->newer->older : &t->newest) = p->older;
+	struct producer_list *l = p->list;
+
+	*(p->older ? &p->older->newer : &l->oldest) = p->newer;
+	*(p->newer ? &p->newer->older : &l->newest) = p->older;
 }
 
-static void join_list(struct producer_table *t, struct producer *p)
+static void join_list(struct producer_list *l, struct producer *p)
 {
-	p->older = t->newest;
+	p->list = l;
+	p->older = l->newest;
 	p->newer = NULL;
-	*(t->newest ? &t->newest->newer : &t->oldest) = p;
-	t->newest = p;
+	*(l->newest ? &l->newest->newer : &l->oldest) = p;
+	l->newest = p;
+}
+
+/* Most begin behind all others that are open. */
+static void join_open(struct producer *p)
+{
+	struct producer *before = TAILQ_LAST(&p->map->open, producer_open);
+
+	while (before && before->state.txn_first_offset > p->state.txn_first_offset)
+		before = TAILQ_PREV(before, producer_open, in_open);
+	if (before)
+		TAILQ_INSERT_AFTER(&p->map->open, before, p, in_open);
+	else
+		TAILQ_INSERT_HEAD(&p->map->open, p, in_open);
 }
 
 bool producer_table_is_full(const struct producer_table *t)
@@ -70,7 +92,7 @@ bool producer_table_is_full(const struct producer_table *t)
 
 struct producer *producer_oldest(const struct producer_table *t)
 {
-	struct producer *p = t->oldest;
+	struct producer *p = t->aged.oldest;
 
 	while (p && p->pending)
 		p = p->newer;
@@ -82,6 +104,7 @@ struct producer *producer_oldest(const struct producer_table *t)
 void producer_map_init(struct producer_map *m, uint32_t partition_id)
 {
 	*m = (struct producer_map){.partition_id = partition_id};
+	TAILQ_INIT(&m->open);
 }
 
 void producer_map_fini(struct producer_map *m)
@@ -143,18 +166,26 @@ struct producer *producer_new(struct producer_table *t, struct producer_map *m, 
 	m->slots[i] = p;
 	m->count++;
 	pthread_mutex_unlock(&t->lock);
-	join_list(t, p);
+	join_list(&t->aged, p);
 	t->count++;
 	return p;
 }
 
 void producer_set(struct producer_table *t, struct producer *p, const struct producer_state *s)
 {
+	int64_t open = p->state.txn_first_offset;
+
 	pthread_mutex_lock(&t->lock);
 	p->state = *s;
 	pthread_mutex_unlock(&t->lock);
-	leave_list(t, p);
-	join_list(t, p);
+	leave_list(p);
+	join_list(s->txn_first_offset >= 0 ? &t->busy : &t->aged, p);
+	if (open == s->txn_first_offset)
+		return;
+	if (open >= 0)
+		TAILQ_REMOVE(&p->map->open, p, in_open);
+	if (s->txn_first_offset >= 0)
+		join_open(p);
 }
 
 /* Under the lock. Those behind slot i that would not be found over the gap move up. */
@@ -174,7 +205,7 @@ static void close_gap(struct producer_table *t, struct producer_map *m, uint32_t
 
 static void forget(struct producer_table *t, struct producer *p)
 {
-	leave_list(t, p);
+	leave_list(p);
 	t->count--;
 	free(p);
 }
@@ -183,6 +214,8 @@ void producer_drop(struct producer_table *t, struct producer *p)
 {
 	struct producer_map *m = p->map;
 
+	if (p->state.txn_first_offset >= 0)
+		TAILQ_REMOVE(&m->open, p, in_open);
 	pthread_mutex_lock(&t->lock);
 	close_gap(t, m, place(t, m, p->id));
 	if (--m->count == 0) {
@@ -246,15 +279,15 @@ static int compare_age(const void *a, const void *b)
 /* Puts the list in order. */
 static void sort_list(struct producer_table *t)
 {
-	struct producer **all = xmalloc((t->count + 1) * sizeof(*all)), *p = t->oldest;
+	struct producer **all = xmalloc((t->count + 1) * sizeof(*all)), *p = t->aged.oldest;
 	size_t n = 0;
 
 	for (; p; p = p->newer)
 		all[n++] = p;
 	qsort(all, n, sizeof(*all), compare_age);
-	t->oldest = t->newest = NULL;
+	t->aged = (struct producer_list){NULL, NULL};
 	for (size_t i = 0; i < n; i++)
-		join_list(t, all[i]);
+		join_list(&t->aged, all[i]);
 	free(all);
 }
 

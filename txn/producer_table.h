@@ -1,13 +1,16 @@
 /* producer_table.h - every producer that a partition knows, in memory and in CF_TXN.
  *
  * A partition has a map of its producers by id; a list through all of them, in the order of their
- * newest append, tells who expires first. The number of all is bounded.
+ * newest append, tells who expires first. Who has a transaction open in the partition is not in that list, for it
+ * must not expire, but in one of the partition, in the order in which the transactions began. The number of all is bounded.
  *
  * The shard's thread owns the table and alone changes it, under the lock; other threads look at it
  * through producer_map_list. It holds what is durable: a group works on copies (producer.h).
  */
 #ifndef TXN_PRODUCER_TABLE_H
 #define TXN_PRODUCER_TABLE_H
+
+#include <sys/queue.h>
 
 #include "store/store.h"
 #include "txn/producer.h"
@@ -20,6 +23,13 @@ struct producer_map {
 	/* shared, under the table's lock; written by the owner alone */
 	uint32_t count, cap; /* cap: 0 or a power of two */
 	struct producer **slots;
+
+	/* owner: shard. Those with an open transaction, by its first offset. */
+	TAILQ_HEAD(producer_open, producer) open;
+};
+
+struct producer_list {
+	struct producer *oldest, *newest;
 };
 
 struct producer {
@@ -30,6 +40,9 @@ struct producer {
 	/* owner: shard */
 	size_t pending; /* 1 + its place in the group under construction; 0: not in it */
 	struct producer *older, *newer;
+	struct producer_list *list; /* that it is in: of those that may expire, or of the others */
+	TAILQ_ENTRY(producer) in_open;
+	uint64_t txn_position; /* bytes of the partition's log before its open transaction */
 
 	/* shared, under the table's lock; written by the owner alone */
 	struct producer_state state; /* epoch -1: nothing of it is durable yet */
@@ -63,8 +76,15 @@ void producer_drop(struct producer_table *t, struct producer *p);
 void producer_map_drop(struct producer_table *t, struct producer_map *m);
 
 bool producer_table_is_full(const struct producer_table *t);
-/* Whose newest append is the oldest and who is not in the group under construction; NULL: none. */
+/* Whose newest append is the oldest and who has no transaction open and is not in the group under construction; NULL:
+ * none. */
 struct producer *producer_oldest(const struct producer_table *t);
+
+/* Whose open transaction began first in the partition; NULL: none is open. */
+static inline struct producer *producer_map_first_open(const struct producer_map *m)
+{
+	return TAILQ_FIRST(&m->open);
+}
 
 /* --- any thread --- */
 

@@ -130,9 +130,6 @@ def main():
         return SKIPPED
     into, foreign = build / client.name, os.environ.get("KS_TEST_BOOTSTRAP")
     env, wanted = {**os.environ, **client.env(into)}, client.steps
-    if not foreign:  # transactions are not served over the wire yet
-        env["KS_TEST_NO_TRANSACTIONS"] = "1"
-        wanted = [step for step in wanted if step != "transaction"]
     broker = None if foreign else Broker(args.ksrun)
     command = [*client.command(into), foreign or broker.bootstrap, f"{client.name}-{os.getpid()}-{int(time.time())}"]
     try:

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # clients.sh - what capture.py records: clients of several makers and ages against $KS_BOOTSTRAP.
 #
+#     clients.sh [kafka_tools] [kcats] [pythons] [transactions]       without arguments: all of them
+#
 # Needs kcat, a python3 with the packages kafka-python (3), confluent-kafka and aiokafka, and the scripts
-# of an Apache Kafka distribution in the PATH. A client that is not there is skipped and named.
+# of an Apache Kafka distribution in the PATH; for transactions the clients of tests/clients. A client that
+# is not there is skipped and named.
 set -uo pipefail
 cd "$(dirname "$0")"
 python=${PYTHON:-python3}
@@ -86,6 +89,19 @@ pythons() {
 	done
 }
 
-kafka_tools
-kcats
-pythons
+# What the clients say, and what the broker says to itself: WriteTxnMarkers, AddPartitionsToTxn since version 4.
+transactions() {
+	local name
+	for name in librdkafka java kafkajs kafka_python aiokafka franz_go sarama; do
+		KS_TEST_BOOTSTRAP=$b try timeout 240 "$python" ../clients/run.py "$name"
+	done
+	command -v kafka-transactions.sh >/dev/null || { skip "Kafka's scripts"; return; }
+	local id
+	try kafka-transactions.sh --bootstrap-server "$b" list
+	try kafka-transactions.sh --bootstrap-server "$b" list --duration-filter 0 --transactional-id-pattern '.*librdkafka.*'
+	id=$(kafka-transactions.sh --bootstrap-server "$b" list 2>/dev/null | awk 'NR == 2 { print $1 }')
+	try kafka-transactions.sh --bootstrap-server "$b" describe --transactional-id "$id"
+}
+
+if [ $# -eq 0 ]; then set -- kafka_tools kcats pythons transactions; fi
+for part in "$@"; do "$part"; done

@@ -343,8 +343,7 @@ public final class Client {
 			stepCodec(codec);
 		stepGroup("group", "classic");
 		stepGroup("group-consumer", "consumer");
-		if (System.getenv("KS_TEST_NO_TRANSACTIONS") == null)
-			stepTransaction();
+		stepTransaction();
 		stepDelete();
 		admin.close();
 	}

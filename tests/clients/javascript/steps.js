@@ -265,8 +265,7 @@ async function main(adapter) {
 		await stepGroup(adapter, 'group-consumer');
 		adapter.useGroupProtocol('classic');
 	}
-	if (!process.env.KS_TEST_NO_TRANSACTIONS)
-		await stepTransaction(adapter, admin);
+	await stepTransaction(adapter, admin);
 	await stepDelete(admin);
 	await admin.disconnect();
 }

@@ -187,5 +187,4 @@ topics()
 for which in CODECS:
     codec(which)
 group()
-if not os.environ.get("KS_TEST_NO_TRANSACTIONS"):
-    transaction()
+transaction()

@@ -667,8 +667,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < COUNT(codecs); i++)
 		step_codec(codecs[i]);
 	step_group();
-	if (!getenv("KS_TEST_NO_TRANSACTIONS"))
-		step_transaction();
+	step_transaction();
 	step_delete(admin);
 	rd_kafka_destroy(admin);
 	return 0;

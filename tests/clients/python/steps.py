@@ -10,7 +10,6 @@ A client subclasses Client. Its consumers are objects with
 A consumer starts at the earliest offset and never commits by itself.
 """
 import collections
-import os
 import sys
 import time
 
@@ -230,7 +229,6 @@ def run(make_client):
         steps.codec(codec)
     for protocol in client.group_protocols:
         steps.group("group" if protocol == "classic" else "group-" + protocol, protocol)
-    if not os.environ.get("KS_TEST_NO_TRANSACTIONS"):
-        steps.transaction()
+    steps.transaction()
     steps.delete()
     client.close()

@@ -14,7 +14,7 @@ static struct producer_state state_at(int64_t ms)
 {
 	struct producer_state s = PRODUCER_UNKNOWN;
 
-	producer_add(&s, &(struct producer_claim){0, 0, 0}, 7, ms);
+	producer_add(&s, &(struct producer_claim){.epoch = 0}, 7, ms);
 	return s;
 }
 

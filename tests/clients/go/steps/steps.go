@@ -365,9 +365,7 @@ func Run(open func(bootstrap string) Client) {
 		}
 		r.group(step, protocol)
 	}
-	if os.Getenv("KS_TEST_NO_TRANSACTIONS") == "" {
-		r.transaction()
-	}
+	r.transaction()
 	r.delete()
 	r.client.Close()
 }

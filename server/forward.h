@@ -1,0 +1,11 @@
+/* forward.h - requests that the broker's coordinators answer: handed on as they are, answered when they say so. */
+#ifndef SERVER_FORWARD_H
+#define SERVER_FORWARD_H
+
+#include "broker/broker.h"
+#include "server/exchange.h"
+
+/* call: broker_group_call or broker_txn_call. */
+void forward_call(struct exchange *x, void (*call)(struct broker *b, struct group_call *c));
+
+#endif

@@ -17,21 +17,27 @@ SETTINGS = {
 
 
 class Ours:
-    """data and log in `folder`; clients are told the proxy's port."""
+    """data and log in `folder`; clients are told the proxy's port, or with None its own."""
 
     def __init__(self, ksrun, folder, proxy_port):
         self.port, self.log = crash.free_port(), folder / "broker.log"
         config = folder / "server.properties"
-        told = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}", "advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy_port}"}
+        told = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}", "advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy_port or self.port}"}
         config.write_text("".join(f"{k}={v}\n" for k, v in {**told, **SETTINGS}.items()))
         self.command = [ksrun, "broker", "--config", str(config), "--data", str(folder / "data"), "--http", "off"]
 
-    def start(self):
+    def start(self, failpoint=None):
+        """With a failpoint it may end before it answers."""
         env = dict(os.environ, KS_LOG=os.environ.get("KS_LOG", "warn"))
+        env.pop("KS_FAILPOINT", None)
+        if failpoint:
+            env["KS_FAILPOINT"] = failpoint
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         end = time.monotonic() + 60
         while not crash.answers(self.port):
+            if self.process.poll() == -signal.SIGKILL and failpoint:
+                return
             if self.process.poll() is not None:
                 sys.exit(f"the broker ended with {self.process.returncode}:\n{self.said()}")
             if time.monotonic() > end:
@@ -46,6 +52,15 @@ class Ours:
             sys.exit(f"the broker ended by itself with {self.process.returncode}:\n{self.said()}")
         self.process.kill()
         self.process.wait()
+
+    def wait_killed(self, limit_s):
+        """For a failpoint; when it is not reached in time the broker is killed all the same."""
+        try:
+            self.process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        if self.process.wait() != -signal.SIGKILL:
+            sys.exit(f"the broker ended by itself with {self.process.returncode}:\n{self.said()}")
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -72,7 +87,7 @@ class Kafka:
 
     def __init__(self, proxy_port):
         self.port = int(os.environ.get("KS_PEER_PORT", "19092"))
-        settings = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy_port}", **SETTINGS}
+        settings = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy_port or self.port}", **SETTINGS}
         self.settings = [part for k, v in settings.items() for part in ("--set", f"{k}={v}")]
         self.has_data = False
 

@@ -31,6 +31,13 @@ async def read_frame(reader):
     return head + await reader.readexactly(size)
 
 
+async def within(awaitable, seconds):
+    try:
+        await asyncio.wait_for(awaitable, seconds)
+    except asyncio.TimeoutError:
+        pass
+
+
 def reset(writer):
     """Closes with RST, nothing is flushed."""
     sock = writer.get_extra_info("socket")
@@ -43,17 +50,18 @@ def reset(writer):
 
 
 class Order:
-    """Something to be done with the next request of one of these kinds."""
+    """Something to be done with the next request of one of these kinds. met: one came; done: the broker has answered it."""
 
     def __init__(self, what, keys, seconds):
         self.what, self.keys, self.seconds = what, frozenset(keys), seconds
-        self.met = concurrent.futures.Future()
+        self.met, self.done = concurrent.futures.Future(), concurrent.futures.Future()
+        self.released = asyncio.Event()
 
 
 class Connection:
     def __init__(self, proxy, reader, writer):
         self.proxy, self.reader, self.writer = proxy, reader, writer
-        self.client, self.is_cut, self.lost = None, False, set()
+        self.client, self.is_cut, self.lost, self.waiting = None, False, set(), {}
 
     async def run(self):
         try:
@@ -94,34 +102,48 @@ class Connection:
             self.client = frame[14:14 + size].decode(errors="replace")
         self.proxy.requests[key] += 1
         order = self.proxy.take_order(key)
+        if order:
+            self.waiting[correlation] = order
         await self.proxy.open_to_broker.wait()
         if order and order.what == "lose":
             self.lost.add(correlation)
         if order and order.what == "hold":
-            await asyncio.sleep(order.seconds)
+            await within(order.released.wait(), order.seconds)
         self.up_writer.write(frame)
         await self.up_writer.drain()
         if order and order.what == "duplicate":
             await asyncio.sleep(order.seconds)
             self.old_writer.write(frame)
             await self.old_writer.drain()
-        if order and order.what == "hold" and self.reader.at_eof():
-            await asyncio.sleep(LINGER_S)  # else the broker finds the connection closed before it has read
+        if order and order.what == "hold":  # else the broker finds the connection closed before it has read
+            await within(asyncio.shield(asyncio.wrap_future(order.done)), LINGER_S)
 
     async def answers(self):
         try:
             while not self.is_cut:
                 frame = await read_frame(self.up_reader)
+                correlation = struct.unpack_from(">i", frame, 4)[0]
+                if correlation in self.waiting:
+                    self.waiting.pop(correlation).done.set_result(True)
                 await self.proxy.open_to_client.wait()
-                if struct.unpack_from(">i", frame, 4)[0] in self.lost:
+                if correlation in self.lost:
                     self.cut()
                     return
-                self.writer.write(frame)
-                await self.writer.drain()
+                await self.answer(frame)
         except (OSError, Gone, asyncio.IncompleteReadError):
             pass
         finally:
+            for order in self.waiting.values():
+                order.done.set_result(False)
             self.writer.close()
+
+    async def answer(self, frame):
+        """A client that has gone gets nothing, and the broker's further answers are still read."""
+        try:
+            self.writer.write(frame)
+            await self.writer.drain()
+        except OSError:
+            pass
 
     async def swallow(self):
         try:
@@ -215,6 +237,13 @@ class Proxy:
         order = Order(what, keys, seconds)
         self.call(self.orders.append, order)
         return order
+
+    def release(self, order):
+        """Lets a held request go before its time."""
+        self.call(order.released.set)
+
+    def withdraw_all(self):
+        self.call(self.orders.clear)
 
     def withdraw(self, order):
         self.call(lambda: order in self.orders and self.orders.remove(order))

@@ -69,8 +69,9 @@ class Run:
         self.files, self.problems, self.done = [], [], {}
         self.nemesis = open(folder / "nemesis.jsonl", "w")
         self.proxy = proxy.Proxy()
-        self.broker = cluster.Kafka(self.proxy.port) if args.kafka else cluster.Ours(args.ksrun, folder, self.proxy.port)
-        self.bootstrap = f"127.0.0.1:{self.proxy.port}"
+        port = None if args.direct else self.proxy.port
+        self.broker = cluster.Kafka(port) if args.kafka else cluster.Ours(args.ksrun, folder, port)
+        self.bootstrap = f"127.0.0.1:{port or self.broker.port}"
 
     def line(self, event, **more):
         print(json.dumps({"t": time.monotonic_ns(), "p": "nemesis", "e": event, **more}), file=self.nemesis, flush=True)
@@ -80,6 +81,14 @@ class Run:
     def kill(self):
         self.broker.kill()
         time.sleep(self.rng.uniform(0, 0.5))
+        self.broker.start()
+
+    def failpoint(self):
+        """Killed at a named place of a write; ours alone."""
+        name = self.rng.choice(cluster.crash.FAILPOINTS)
+        self.broker.kill()
+        self.broker.start(f"{name}:{self.rng.choice([1, 2, 3, 5, 8, 13, 30, 80])}")
+        self.broker.wait_killed(self.args.longest)
         self.broker.start()
 
     def stop(self):
@@ -258,7 +267,8 @@ def one_run(args, seed):
     return is_right
 
 
-FAULTS = ["kill", "stop", "cut", "refuse", "hold", "late", "lose", "duplicate", "bounce", "zombie", "nap"]
+FAULTS = ["kill", "failpoint", "stop", "cut", "refuse", "hold", "late", "lose", "duplicate", "bounce", "zombie", "nap"]
+DIRECT = ["kill", "failpoint", "stop", "bounce", "zombie", "nap", "forget"]
 
 
 def main():
@@ -276,6 +286,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--kafka", action="store_true")
     parser.add_argument("--forget", action="store_true")
+    parser.add_argument("--direct", action="store_true", help="without the proxy, and so without its faults")
     parser.add_argument("--keep", type=pathlib.Path, help="keep every history below this folder")
     parser.add_argument("--most", type=int, default=10, help="violations of a rule that are told")
     args = parser.parse_args()
@@ -284,6 +295,10 @@ def main():
         parser.error(f"no such fault: {unknown[0]}" if unknown else "--ksrun or --kafka is needed")
     if args.forget:
         args.faults = ["forget"]
+    if args.kafka:
+        args.faults = [f for f in args.faults if f != "failpoint"]
+    if args.direct:
+        args.faults = [f for f in args.faults if f in DIRECT]
     programs.skip_without(args.kinds, args)
     broken = [seed for seed in range(args.seed, args.seed + args.runs) if not one_run(args, seed)]
     print(f"{args.runs} runs, {len(broken)} with violations{': seeds ' + str(broken) if broken else ''}")

@@ -1,7 +1,7 @@
 /* TxnClient.java - the modes work and copy of txn_client (tests/checker/librdkafka) with Apache Kafka's own client.
  *
- *   java TxnClient work|copy -b HOST:PORT -t TOPIC [-T TOPIC] [-p PARTITIONS] [-n NAME] [-i TRANSACTIONAL_ID] [-g GROUP]
- *                  [-v FIRST_VALUE] [-c COUNT] [-r SEED] [-s] [-M] [-O]
+ *   java TxnClient work|copy|drive -b HOST:PORT -t TOPIC [-T TOPIC] [-p PARTITIONS] [-n NAME] [-i TRANSACTIONAL_ID] [-g GROUP]
+ *                  [-v FIRST_VALUE] [-c COUNT] [-r SEED] [-x TXN_TIMEOUT_MS] [-s] [-M] [-O]
  *
  * It ends when standard input does.
  */
@@ -109,14 +109,19 @@ public final class TxnClient implements ConsumerRebalanceListener {
 
 	/* ---- a transactional producer ---- */
 
-	void startProducer() {
+	void makeProducer() {
 		Properties config = config();
 		config.put("transactional.id", options.getOrDefault('i', name));
-		config.put("transaction.timeout.ms", "10000");
-		config.put("delivery.timeout.ms", "9000");
+		int timeout = Integer.parseInt(options.getOrDefault('x', "10000"));
+		config.put("transaction.timeout.ms", Integer.toString(timeout));
+		config.put("delivery.timeout.ms", Integer.toString(Math.max(timeout - 1000, 3001)));
 		config.put("max.block.ms", "5000");
 		config.put("linger.ms", "1");
 		producer = new KafkaProducer<>(config, new StringSerializer(), new StringSerializer());
+	}
+
+	void startProducer() {
+		makeProducer();
 		while (producer != null && !isStopping()) {
 			try {
 				producer.initTransactions();
@@ -411,7 +416,61 @@ public final class TxnClient implements ConsumerRebalanceListener {
 		}
 	}
 
-	public static void main(String[] args) {
+	/* ---- drive: one command a line, one answer a line, as drive.c has them ---- */
+
+	void obey(String[] words) throws Exception {
+		switch (words[0]) {
+		case "init" -> producer.initTransactions();
+		case "begin" -> producer.beginTransaction();
+		case "send" -> producer.send(new ProducerRecord<>(topic, Integer.parseInt(words[1]), null, words[2]), (where, e) -> {
+			if (e != null && why == null)
+				why = e;
+		});
+		case "offsets" -> offsets(words);
+		case "flush" -> {
+			producer.flush();
+			if (why != null)
+				throw why;
+		}
+		case "commit" -> throwUnless(tryEnd(true));
+		case "abort" -> throwUnless(tryEnd(false));
+		default -> throw new IllegalArgumentException(words[0]);
+		}
+	}
+
+	static void throwUnless(Exception e) throws Exception {
+		if (e != null)
+			throw e;
+	}
+
+	@SuppressWarnings("removal")
+	void offsets(String[] words) {
+		producer.sendOffsetsToTransaction(Map.of(new TopicPartition(topic, Integer.parseInt(words[2])),
+			new OffsetAndMetadata(Long.parseLong(words[3]))), new ConsumerGroupMetadata(words[1]));
+	}
+
+	void drive() throws IOException {
+		java.io.BufferedReader in = new java.io.BufferedReader(new java.io.InputStreamReader(System.in));
+		makeProducer();
+		for (String command = in.readLine(); command != null; command = in.readLine()) {
+			String[] words = command.split(" ");
+			if (words[0].equals("begin"))
+				why = null;
+			try {
+				obey(words);
+				System.out.println("ok");
+			} catch (Exception e) {
+				System.out.println("error " + e.getClass().getSimpleName());
+			}
+		}
+		stopProducer();
+	}
+
+	public static void main(String[] args) throws IOException {
+		if (args[0].equals("drive")) {
+			new TxnClient(args).drive();
+			return;
+		}
 		watchStdin();
 		if (args[0].equals("copy"))
 			args = java.util.stream.Stream.concat(java.util.Arrays.stream(args), java.util.stream.Stream.of("-s")).toArray(String[]::new);

@@ -71,6 +71,14 @@ void conf_set(rd_kafka_conf_t *conf, const char *key, const char *value)
 		fail("%s", why);
 }
 
+void conf_set_number(rd_kafka_conf_t *conf, const char *key, int64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%" PRId64, value);
+	conf_set(conf, key, text);
+}
+
 /* That a broker is down, or a transaction in trouble, is no news here. */
 static void quiet(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
@@ -149,8 +157,8 @@ rd_kafka_t *producer_new(const struct options *o, void *opaque,
 	while (!is_stopping()) {
 		rd_kafka_conf_t *conf = conf_new(o);
 		conf_set(conf, "transactional.id", o->id);
-		conf_set(conf, "transaction.timeout.ms", "10000");
-		conf_set(conf, "message.timeout.ms", "9000");
+		conf_set_number(conf, "transaction.timeout.ms", o->timeout_ms);
+		conf_set_number(conf, "message.timeout.ms", o->timeout_ms - 1000);
 		conf_set(conf, "linger.ms", "1");
 		rd_kafka_conf_set_opaque(conf, opaque);
 		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
@@ -262,11 +270,15 @@ static const char usage[] =
 	"  read    the topic from its beginning to its end, as a history\n"
 	"  seed    -c COUNT numbered messages into every partition\n"
 	"  copy    -t TOPIC to -T TOPIC in transactions of -c COUNT messages\n"
+	"  drive   what standard input says, line by line: init, begin, send, offsets, flush, "
+	"commit,\n"
+	"          abort\n"
 	"  verify  is every one of the -c COUNT messages of every partition in -t TOPIC, once?\n"
 	"\n"
 	"  -b HOST:PORT  -t TOPIC  -T TOPIC  -p PARTITIONS  -n NAME  -i TRANSACTIONAL_ID  -g "
 	"GROUP\n"
-	"  -I read_uncommitted  -v FIRST_VALUE  -r SEED  -s (subscribe)  -M (without the member's\n"
+	"  -I read_uncommitted  -v FIRST_VALUE  -r SEED  -x TXN_TIMEOUT_MS  -s (subscribe)  -M "
+	"(without the member's\n"
 	"  generation)  -O (records change their partitions)\n";
 
 static int64_t number(const char *text)
@@ -293,6 +305,8 @@ static void parse_option(struct options *o, int c)
 		o->base = number(optarg);
 	else if (c == 'c')
 		o->count = number(optarg);
+	else if (c == 'x')
+		o->timeout_ms = number(optarg);
 	else if (c == 'r')
 		o->seed = (uint64_t)number(optarg) * 2654435761u + 88172645463325252u;
 	else if (c == 's')
@@ -310,23 +324,21 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(const struct options *);
-	} modes[] = {{"work", run_work},
-		     {"read", run_read},
-		     {"seed", run_seed},
-		     {"copy", run_copy},
-		     {"verify", run_verify}};
+	} modes[] = {{"work", run_work}, {"read", run_read},     {"seed", run_seed},
+		     {"copy", run_copy}, {"verify", run_verify}, {"drive", run_drive}};
 	struct options o = {.isolation = "read_committed",
 			    .name = "txn_client",
 			    .seed = 88172645463325252u,
 			    .partitions = 4,
 			    .count = 1000,
+			    .timeout_ms = 10000,
 			    .is_member = true,
 			    .keeps_order = true};
 	int c;
 
 	if (argc < 2)
 		fail("%s", usage);
-	while ((c = getopt(argc - 1, argv + 1, "b:t:T:p:n:i:g:I:v:c:r:sMO")) != -1)
+	while ((c = getopt(argc - 1, argv + 1, "b:t:T:p:n:i:g:I:v:c:r:x:sMO")) != -1)
 		parse_option(&o, c);
 	if (!o.bootstrap || !o.topic || o.partitions < 1 || o.partitions > PARTITIONS_MAX ||
 	    !o.count)

@@ -11,14 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TXN_TIMEOUT_MS 10000
 #define PARTITIONS_MAX 64
 
 struct options {
 	const char *bootstrap, *topic, *to, *name, *id, *group, *isolation;
 	int partitions;
-	int64_t base;  /* of the values that this process sends */
-	int64_t count; /* of messages; of a transaction's when copying */
+	int64_t base;       /* of the values that this process sends */
+	int64_t count;      /* of messages; of a transaction's when copying */
+	int64_t timeout_ms; /* of a transaction */
 	uint64_t seed;
 	bool subscribes;  /* work: be a member of the group, else read all partitions alone */
 	bool is_member;   /* copy: send the member's generation with the offsets */
@@ -31,6 +31,7 @@ int run_read(const struct options *o);
 int run_seed(const struct options *o);
 int run_copy(const struct options *o);
 int run_verify(const struct options *o);
+int run_drive(const struct options *o);
 
 /* --- shared --- */
 
@@ -46,6 +47,7 @@ int roll(uint64_t *random, int below);
 
 rd_kafka_conf_t *conf_new(const struct options *o);
 void conf_set(rd_kafka_conf_t *conf, const char *key, const char *value);
+void conf_set_number(rd_kafka_conf_t *conf, const char *key, int64_t value);
 rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);
 /* All partitions of the topic, each at this offset. Release with its destroy function. */
 rd_kafka_topic_partition_list_t *partitions_new(const struct options *o, int64_t offset);

@@ -13,6 +13,7 @@
 #include "broker/producers.h"
 #include "broker/retention.h"
 #include "broker/shard.h"
+#include "broker/transactions.h"
 #include "wire/batch.h"
 
 #define DEFAULT(field, value) ((field) ? (field) : (value))
@@ -213,6 +214,7 @@ static void free_broker(struct broker *b)
 	retention_stop(b->retention);
 	bool has_failed = b->shard && shard_failure(b->shard);
 	shard_stop(b->shard);
+	txns_free(b->txns);
 	coordinator_free(b->coordinator, has_failed);
 	producer_table_free(b->producers);
 	free(b->producer_expiry);
@@ -275,6 +277,8 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 		err = recover_transactions(b, why);
 	if (!err)
 		err = coordinator_open(b, &b->coordinator, why);
+	if (!err)
+		err = txns_open(b, &b->txns, why);
 	if (err) {
 		free_broker(b);
 		return err;
@@ -289,6 +293,7 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	if (!options->store.read_only) {
 		producers_watch_expiry(b);
 		coordinator_start(b->coordinator);
+		txns_start(b->txns);
 		b->retention = retention_start(b);
 		if (!options->store.read_only)
 			b->compaction = compaction_start(b);
@@ -364,16 +369,10 @@ void broker_append(struct broker *b, struct append *a)
 	shard_append(b->shard, a);
 }
 
-bool broker_append_try(struct broker *b, struct append *a)
+bool broker_append_queue(struct broker *b, struct append *a)
 {
 	set_batches(a);
-	return shard_append_try(b->shard, a);
-}
-
-void broker_append_queue(struct broker *b, struct append *a)
-{
-	set_batches(a);
-	shard_append_queue(b->shard, a);
+	return shard_append_queue(b->shard, a);
 }
 
 void broker_append_run(struct broker *b)

@@ -373,8 +373,10 @@ enum acks { ACKS_NONE = 0, ACKS_LEADER = 1, ACKS_ALL = -1 };
  *   ERR_MESSAGE_TOO_LARGE            a batch is over the topic's max.message.bytes
  *   ERR_CORRUPT_MESSAGE, ERR_INVALID_RECORD
  *   ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, ERR_INVALID_PRODUCER_EPOCH   batches with a producer id
- *   ERR_INVALID_TXN_STATE, ERR_INVALID_PRODUCER_ID_MAPPING         batches of a transaction that is not
- *                                    open, or has not got the partition; others while one is open
+ *   ERR_INVALID_TXN_STATE, ERR_TRANSACTION_ABORTABLE (said since Produce 11), ERR_INVALID_PRODUCER_ID_MAPPING
+ *                                    batches of a transaction that is not open, or has not got the
+ *                                    partition; others while one is open
+ *   ERR_NOT_LEADER_OR_FOLLOWER       batches of a transaction that come late, on an older connection
  *   ERR_NONE with an older base_offset: they are in the log already, a producer sent them again
  *   ERR_IO, ERR_NO_SPACE, ...        the store has failed, see above */
 struct append {
@@ -388,6 +390,7 @@ struct append {
 	 * partition is to be added to the transaction, as Produce does from version 12 on. Kept alive by the caller. */
 	struct slice transactional_id;
 	bool adds_partition;
+	uint64_t connection; /* as in group_call */
 	void (*done)(struct append *a, enum ks_err err);
 	void *cookie;
 	/* results */
@@ -396,14 +399,13 @@ struct append {
 	int64_t log_start_offset; /* of the partition when it was answered */
 };
 void broker_append(struct broker *b, struct append *a);
-/* The same, unless it would have to wait for room in the queue: then false, and nothing was taken. */
-bool broker_append_try(struct broker *b, struct append *a);
-/* The same for a thread with many small appends. broker_append_queue puts one in its place, in the
- * order of all commands, and wakes nobody; after the last one broker_append_run sees to it that they
- * are carried out. When the shard sleeps and no sync is needed the calling thread does that itself
+/* The same for a thread that has others to serve. broker_append_queue never waits: false says that there
+ * is no room in the queue, and nothing was taken. It puts the append in its place, in the order of all
+ * commands, and wakes nobody while they are few; after the last one broker_append_run sees to it that
+ * they are carried out. When the shard sleeps and no sync is needed the calling thread does that itself
  * and calls done before it returns, which saves two wake-ups; it must hold no lock that done takes.
  * Without the call they may wait until another command comes. */
-void broker_append_queue(struct broker *b, struct append *a);
+bool broker_append_queue(struct broker *b, struct append *a);
 void broker_append_run(struct broker *b);
 /* A whole frame, waiting for it. */
 enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct frame *batches,

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "broker/coordinator_impl.h"
 #include "broker/offsets.h"
+#include "broker/transactions_offsets.h"
 
 #define NS_PER_MS         1000000
 #define EXPIRED_PER_TICK  500    /* more wait for the next one, so that others get a turn */
@@ -61,7 +62,7 @@ void coordinator_count(struct coordinator *c, struct coordinated *x)
 		consumer_free(x->consumer);
 		x->consumer = NULL;
 	}
-	if (!x->classic && !x->consumer && !x->has_offsets) {
+	if (!x->classic && !x->consumer && !x->has_offsets && LIST_EMPTY(&x->pending)) {
 		coordinator_remove(c, x);
 		return;
 	}
@@ -294,6 +295,7 @@ enum ks_err coordinator_delete(struct coordinator *c, struct slice group, struct
 	if (coordinated_has_members(x))
 		return ERR_NON_EMPTY_GROUP;
 	offsets_delete_group(g->write, group);
+	pending_offsets_drop_group(x, g);
 	g->needs_sync = true;
 	coordinator_delete_records(&s, x);
 	coordinator_remove(c, x);

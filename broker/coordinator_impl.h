@@ -20,6 +20,8 @@
 #include "groups/consumer.h"
 #include "wire/api.h"
 
+#include <sys/queue.h>
+
 /* One group: of either protocol, or of neither when all we know of it is offsets. */
 struct coordinated {
 	struct slice name;
@@ -28,6 +30,8 @@ struct coordinated {
 	bool has_record;  /* in CF_GROUPS */
 	bool has_offsets; /* or had some once */
 	size_t bytes;     /* counted for it */
+	/* What open transactions will commit for it (transactions_offsets.c). */
+	LIST_HEAD(, pending_offsets) pending;
 };
 
 struct expressions;
@@ -111,6 +115,8 @@ struct slice coordinator_copy(struct group_call *c, struct slice text); /* null 
 
 /* --- coordinator_store.c --- */
 
+/* Makes it when it is not there, whatever the limit. */
+struct coordinated *coordinator_find_or_load(struct coordinator *c, struct slice name);
 enum ks_err coordinator_load(struct coordinator *c, const struct moment *at, struct ks_why *why);
 void coordinator_put_classic(struct step *s, struct coordinated *x);
 /* What the effects say. */
@@ -133,6 +139,11 @@ void coordinator_consumer_describe(struct step *s, struct group_call *call);
 void coordinator_commit(struct step *s, struct group_call *call);
 void coordinator_fetch(struct coordinator *c, struct group_call *call); /* after the write */
 void coordinator_delete_offsets(struct step *s, struct group_call *call);
+/* Whether the sender of TxnOffsetCommit may commit for the group; x: NULL, there is none. */
+enum ks_err coordinator_check_txn_commit(const struct coordinated *x,
+					 const struct txn_offset_commit_request *q);
+/* NULL: the topic has no such partition, or there is no topic. */
+struct partition *coordinator_partition(struct topic *t, int32_t index);
 
 void coordinator_list(struct step *s, struct group_call *call);
 void coordinator_describe(struct step *s, struct group_call *call);

@@ -5,14 +5,14 @@
  */
 #include "broker/coordinator_impl.h"
 #include "broker/offsets.h"
+#include "broker/transactions_offsets.h"
 
 static int16_t code(enum ks_err err)
 {
 	return (int16_t)err;
 }
 
-/* NULL: the topic has no such partition, or there is no topic. */
-static struct partition *partition_of(struct topic *t, int32_t index)
+struct partition *coordinator_partition(struct topic *t, int32_t index)
 {
 	return t && index >= 0 && index < topic_partition_count(t) ? topic_partition(t, index)
 								   : NULL;
@@ -40,6 +40,27 @@ static enum ks_err check_consumer(const struct consumer_group *g,
 	return err != ERR_UNKNOWN_MEMBER_ID && version < 9 ? ERR_UNSUPPORTED_VERSION : err;
 }
 
+/* Before version 3 of TxnOffsetCommit there is no saying who commits. */
+static bool says_who(const struct txn_offset_commit_request *q)
+{
+	return q->generation_id >= 0 || q->member_id.len > 0 || q->group_instance_id.data;
+}
+
+enum ks_err coordinator_check_txn_commit(const struct coordinated *x,
+					 const struct txn_offset_commit_request *q)
+{
+	if (x && x->classic)
+		return classic_check_txn_commit(x->classic, q->generation_id, q->member_id,
+						q->group_instance_id.len > 0 ? q->group_instance_id
+									     : SLICE_NULL);
+	if (!x || !x->consumer)
+		return q->generation_id < 0 ? ERR_NONE : ERR_ILLEGAL_GENERATION;
+	if (!says_who(q) || (q->generation_id < 0 && x->consumer->members.count == 0))
+		return ERR_NONE;
+	enum ks_err err = consumer_check_epoch(x->consumer, q->member_id, q->generation_id);
+	return err == ERR_STALE_MEMBER_EPOCH ? ERR_ILLEGAL_GENERATION : err;
+}
+
 static enum ks_err check_commit(struct step *s, const struct coordinated *x,
 				const struct offset_commit_request *q, int16_t version)
 {
@@ -60,7 +81,7 @@ static enum ks_err commit_one(struct step *s, struct coordinated *x, struct topi
 			      const struct offset_commit_request *q, int16_t version,
 			      const struct offset_commit_request_partition *from)
 {
-	struct partition *p = partition_of(t, from->partition_index);
+	struct partition *p = coordinator_partition(t, from->partition_index);
 
 	if (!p)
 		return version >= 10 && !t ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -128,6 +149,8 @@ struct fetch {
 	struct coordinator *c;
 	struct group_call *call;
 	struct slice group; /* null: one that cannot be */
+	/* Of which offsets of open transactions are to be told; NULL: none are there, or it does not matter. */
+	const struct coordinated *unstable;
 	struct buf key, value;
 };
 
@@ -136,6 +159,8 @@ static enum ks_err read_offset(struct fetch *f, const struct partition *p, struc
 {
 	if (!f->group.data)
 		return ERR_NOT_FOUND;
+	if (f->unstable && pending_offsets_has(f->unstable, p->id))
+		return ERR_UNSTABLE_OFFSET_COMMIT;
 	enum ks_err err = offset_read(f->c->broker->store, f->group, p->id, &f->key, &f->value, o);
 	if (!err)
 		o->metadata = coordinator_copy(f->call, o->metadata);
@@ -145,7 +170,7 @@ static enum ks_err read_offset(struct fetch *f, const struct partition *p, struc
 static void fetch_one(struct fetch *f, struct topic *t, int32_t index,
 		      struct offset_fetch_response_group_topic_partition *to)
 {
-	const struct partition *p = partition_of(t, index);
+	const struct partition *p = coordinator_partition(t, index);
 	struct stored_offset o;
 	enum ks_err err = p ? read_offset(f, p, &o) : ERR_NOT_FOUND;
 
@@ -155,7 +180,9 @@ static void fetch_one(struct fetch *f, struct topic *t, int32_t index,
 		.committed_leader_epoch = err ? -1 : o.leader_epoch,
 		.metadata = err ? slice_str("") : o.metadata,
 	};
-	if (err && err != ERR_NOT_FOUND)
+	if (err == ERR_UNSTABLE_OFFSET_COMMIT)
+		to->error_code = code(err);
+	else if (err && err != ERR_NOT_FOUND)
 		to->error_code = code(ERR_UNKNOWN_SERVER_ERROR);
 	else if (!t && f->call->version >= 10)
 		to->error_code = code(ERR_UNKNOWN_TOPIC_ID);
@@ -239,21 +266,35 @@ static size_t end_of_topic(const struct committed *all, size_t count, size_t i)
 	return end;
 }
 
-static void fill_topic(struct group_call *call, const struct committed *all, size_t count,
+static struct offset_fetch_response_group_topic_partition committed_row(const struct fetch *f,
+									const struct committed *c)
+{
+	if (f->unstable && pending_offsets_has(f->unstable, c->partition->id))
+		return (struct offset_fetch_response_group_topic_partition){
+			.partition_index = c->partition->index,
+			.committed_offset = -1,
+			.committed_leader_epoch = -1,
+			.metadata = slice_str(""),
+			.error_code = code(ERR_UNSTABLE_OFFSET_COMMIT),
+		};
+	return (struct offset_fetch_response_group_topic_partition){
+		.partition_index = c->partition->index,
+		.committed_offset = c->o.offset,
+		.committed_leader_epoch = c->o.leader_epoch,
+		.metadata = c->o.metadata,
+	};
+}
+
+static void fill_topic(const struct fetch *f, const struct committed *all, size_t count,
 		       struct offset_fetch_response_group_topic *to)
 {
 	const struct topic *t = all[0].partition->topic;
 
 	to->name = slice_str(t->name);
 	memcpy(to->topic_id.bytes, t->uuid.bytes, sizeof to->topic_id.bytes);
-	COORDINATOR_MAKE(call, to->partitions, count);
+	COORDINATOR_MAKE(f->call, to->partitions, count);
 	for (size_t i = 0; i < count; i++)
-		to->partitions.v[i] = (struct offset_fetch_response_group_topic_partition){
-			.partition_index = all[i].partition->index,
-			.committed_offset = all[i].o.offset,
-			.committed_leader_epoch = all[i].o.leader_epoch,
-			.metadata = all[i].o.metadata,
-		};
+		to->partitions.v[i] = committed_row(f, &all[i]);
 }
 
 static void fetch_all(struct fetch *f, struct offset_fetch_response_group *to)
@@ -273,7 +314,7 @@ static void fetch_all(struct fetch *f, struct offset_fetch_response_group *to)
 	topics = 0;
 	for (size_t i = 0, end; i < count; i = end) {
 		end = end_of_topic(all, count, i);
-		fill_topic(f->call, &all[i], end - i, &to->topics.v[topics++]);
+		fill_topic(f, &all[i], end - i, &to->topics.v[topics++]);
 	}
 	free(all);
 }
@@ -294,6 +335,8 @@ static void fetch_group(struct coordinator *c, struct group_call *call,
 			const struct offset_fetch_request_group *q,
 			struct offset_fetch_response_group *to)
 {
+	bool is_stable_wanted =
+		((const struct offset_fetch_request *)call->request)->require_stable;
 	struct fetch f = {.c = c, .call = call};
 	enum ks_err err = check_fetch(c, q);
 
@@ -305,6 +348,8 @@ static void fetch_group(struct coordinator *c, struct group_call *call,
 		return;
 	if (!coordinator_check_name(q->group_id))
 		f.group = q->group_id;
+	if (is_stable_wanted)
+		f.unstable = coordinator_find(c, q->group_id);
 	if (q->topics.n < 0 && f.group.data) {
 		fetch_all(&f, to);
 	} else {
@@ -396,7 +441,7 @@ static bool reads_topic(const struct coordinated *x, const struct topic *t)
 static enum ks_err delete_one(struct step *s, const struct coordinated *x, struct topic *t,
 			      int32_t index)
 {
-	const struct partition *p = partition_of(t, index);
+	const struct partition *p = coordinator_partition(t, index);
 
 	if (!p)
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;

@@ -86,7 +86,7 @@ void coordinator_delete_records(struct step *s, struct coordinated *x)
 /* --- reading --- */
 
 /* Groups that are there are restored whatever the limits are now. */
-static struct coordinated *group_of(struct coordinator *c, struct slice name)
+struct coordinated *coordinator_find_or_load(struct coordinator *c, struct slice name)
 {
 	int32_t max = c->options.groups_max;
 	struct coordinated *x = coordinator_find(c, name);
@@ -141,7 +141,7 @@ static bool load_one(struct coordinator *c, struct slice key, struct slice value
 
 	if (!group_record_key_decode(key, &type, &group, &member))
 		return false;
-	struct coordinated *x = group_of(c, group);
+	struct coordinated *x = coordinator_find_or_load(c, group);
 	x->has_record = true;
 	if (type == GROUP_RECORD_CLASSIC)
 		return load_classic(c, x, value, at);
@@ -179,7 +179,7 @@ static enum ks_err load_offsets(struct coordinator *c, struct ks_why *why)
 	store_iter_first(it);
 	while (store_iter_valid(it) &&
 	       key_offset_decode(store_iter_key(it), &group, &partition_id)) {
-		struct coordinated *x = group_of(c, group);
+		struct coordinated *x = coordinator_find_or_load(c, group);
 		x->has_offsets = true;
 		buf_clear(&c->key);
 		key_offset(&c->key, x->name, UINT32_MAX);

@@ -12,6 +12,7 @@
  */
 #include "broker/coordinator_impl.h"
 #include "broker/offsets.h"
+#include "broker/transactions_offsets.h"
 
 #define OFFSETS_PER_TICK 2000
 #define GROUPS_PER_TICK  200
@@ -61,7 +62,8 @@ static void look_at(struct step *s, const struct coordinated *x, uint32_t partit
 	const struct partition *p = topics_partition(&s->c->broker->topics, partition_id);
 	struct stored_offset o;
 
-	if (!p || !stored_offset_decode(value, &o) || !has_expired(s, x, p->topic, &o))
+	if (!p || !stored_offset_decode(value, &o) || !has_expired(s, x, p->topic, &o) ||
+	    pending_offsets_has(x, partition_id))
 		return;
 	offset_delete(s->g->write, &s->c->key, x->name, partition_id);
 }
@@ -114,7 +116,8 @@ static bool has_any_offset(struct coordinator *c, const struct coordinated *x)
 static void forget_if_void(struct step *s, struct coordinated *x)
 {
 	if (coordinated_has_members(x) || (x->classic && x->classic->pending.count > 0) ||
-	    (x->classic && x->classic->state != CLASSIC_EMPTY) || has_any_offset(s->c, x))
+	    (x->classic && x->classic->state != CLASSIC_EMPTY) || !LIST_EMPTY(&x->pending) ||
+	    has_any_offset(s->c, x))
 		return;
 	coordinator_delete_records(s, x);
 	coordinator_remove(s->c, x);

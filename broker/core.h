@@ -23,6 +23,7 @@ struct broker {
 	struct shard *shard;
 	struct retention *retention;
 	struct coordinator *coordinator; /* what is in it: owner: shard */
+	struct txns *txns;               /* what is in it: owner: shard */
 	struct compaction *compaction;
 
 	struct topics topics;

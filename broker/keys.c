@@ -355,6 +355,33 @@ bool aborted_decode(struct slice key, struct slice value, struct aborted *a)
 	       a->stable_offset >= 0;
 }
 
+void key_pending(struct buf *key, int64_t producer_id, struct slice group, uint32_t partition_id)
+{
+	assert(group.len > 0 && group.len <= UINT8_MAX);
+	buf_append_u8(key, KEY_TYPE_PENDING);
+	buf_append_u64be(key, (uint64_t)producer_id);
+	buf_append_u8(key, (uint8_t)group.len);
+	buf_append(key, group.data, group.len);
+	buf_append_u32be(key, partition_id);
+}
+
+bool key_pending_decode(struct slice key, int64_t *producer_id, struct slice *group,
+			uint32_t *partition_id)
+{
+	struct cursor c = cursor_of(key);
+
+	if (cursor_u8(&c) != KEY_TYPE_PENDING)
+		return false;
+	*producer_id = (int64_t)cursor_u64(&c);
+	size_t len = cursor_u8(&c);
+	const uint8_t *name = cursor_take(&c, len);
+	*partition_id = cursor_u32(&c);
+	if (!cursor_is_done(&c) || len == 0 || *producer_id < 0)
+		return false;
+	*group = slice_of(name, len);
+	return true;
+}
+
 struct value_ids value_ids(const struct ids *ids)
 {
 	struct value_ids v;

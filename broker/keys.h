@@ -157,6 +157,12 @@ struct key_aborted key_aborted(uint32_t partition_id, int64_t marker_offset);
 struct value_aborted value_aborted(const struct aborted *a);
 bool aborted_decode(struct slice key, struct slice value, struct aborted *a);
 
+/* CF_TXN 'o': producer id, group, partition id -> an offset (stored_offset) that its open transaction will commit. */
+#define KEY_TYPE_PENDING 'o'
+void key_pending(struct buf *key, int64_t producer_id, struct slice group, uint32_t partition_id);
+bool key_pending_decode(struct slice key, int64_t *producer_id, struct slice *group,
+			uint32_t *partition_id);
+
 /* CF_META 'i': the next unused ids. */
 struct ids {
 	uint32_t topic, partition, job;

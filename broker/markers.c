@@ -7,12 +7,11 @@
 #include "broker/core.h"
 #include "broker/producers.h"
 
-bool group_has_open(const struct group *g, const struct partition *p, int64_t producer_id)
+const struct producer_state *group_producer_in(const struct group *g, const struct partition *p,
+					       int64_t producer_id)
 {
-	const struct producer *known =
-		producer_find(p->topic->broker->producers, &p->producers, producer_id);
-
-	return group_producer_state(g, known)->txn_first_offset >= 0;
+	return group_producer_state(
+		g, producer_find(p->topic->broker->producers, &p->producers, producer_id));
 }
 
 /* Below it no transaction began that is still open, or will open in the partition: as it stood when the group began, without

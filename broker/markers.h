@@ -8,8 +8,9 @@
 #include "broker/group.h"
 #include "wire/marker.h"
 
-/* Whether the producer has a transaction open in the partition, this group included. */
-bool group_has_open(const struct group *g, const struct partition *p, int64_t producer_id);
+/* Where the producer stands in the partition, this group included; until the group's next change. */
+const struct producer_state *group_producer_in(const struct group *g, const struct partition *p,
+					       int64_t producer_id);
 /* Ends it: appends the marker, moves the producer to its epoch and, when it is an abort, puts the entry of the aborted
  * transaction. Nothing happens when none is open or a newer epoch has opened it; false then. m->timestamp is the group's. */
 bool group_end_open(struct group *g, struct partition *p, const struct marker *m);

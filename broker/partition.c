@@ -52,10 +52,11 @@ static void publish_stable(struct partition *p)
 	int64_t offset = first ? first->state.txn_first_offset : p->end.offset_next,
 		start = atomic_load_explicit(&p->log_start_offset, memory_order_relaxed);
 
-	/* Every append comes here: no more order than a reader needs, who has seen this and looks for what it covers. */
-	atomic_store_explicit(&p->stable_position, first ? first->txn_position : p->end.position,
-			      memory_order_relaxed);
+	/* In this order, as with the high watermark. Every append comes here: no more order than a reader needs, who has seen this
+	 * and looks for what it covers. */
 	atomic_store_explicit(&p->last_stable_offset, offset > start ? offset : start,
+			      memory_order_release);
+	atomic_store_explicit(&p->stable_position, first ? first->txn_position : p->end.position,
 			      memory_order_release);
 }
 
@@ -161,9 +162,10 @@ void partition_publish(struct partition *p, const struct log_end *end,
 	for (size_t i = 0; i < count; i++)
 		tail_push(p, &entries[i]);
 	atomic_store(&p->max_timestamp, end->max_timestamp);
-	atomic_store(&p->end_position, end->position);
+	/* In this order: who has looked at the position and then finds nothing to read is sure to see the position grow. */
 	atomic_store(&p->high_watermark, end->offset_next);
 	publish_stable(p);
+	atomic_store(&p->end_position, end->position);
 	wake_waiters(p);
 	pthread_mutex_unlock(&p->mtx);
 
@@ -223,33 +225,6 @@ void partition_wake(struct partition *p)
 	pthread_mutex_lock(&p->mtx);
 	wake_waiters(p);
 	pthread_mutex_unlock(&p->mtx);
-}
-
-bool batches_select(struct slice batches, int64_t offset, int64_t end_offset, size_t max_bytes,
-		    struct slice *out)
-{
-	const uint8_t *from = batches.data, *end = from + batches.len, *to;
-	struct batch b;
-
-	for (;;) {
-		if (from == end || batch_peek(slice_of(from, (size_t)(end - from)), &b))
-			return false;
-		if (batch_last_offset(&b) >= offset)
-			break;
-		from += b.bytes.len;
-	}
-	*out = slice_of(from, 0);
-	if (batch_last_offset(&b) >= end_offset)
-		return true;
-	for (to = from + b.bytes.len; to < end; to += b.bytes.len) {
-		if (batch_peek(slice_of(to, (size_t)(end - to)), &b))
-			return false;
-		if ((size_t)(to - from) + b.bytes.len > max_bytes ||
-		    batch_last_offset(&b) >= end_offset)
-			break;
-	}
-	*out = slice_of(from, (size_t)(to - from));
-	return true;
 }
 
 size_t partition_tail_find(const struct partition *p, int64_t offset)

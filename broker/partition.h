@@ -142,12 +142,6 @@ int64_t partition_tail_start(struct partition *p);
  * the tail. */
 size_t partition_tail_find(const struct partition *p, int64_t offset);
 
-/* Of consecutive batches: skips those that end below offset and takes as many as fit into
- * max_bytes and lie below end: at least one, unless it does not, then out is empty. false: malformed, or none
- * is left. */
-bool batches_select(struct slice batches, int64_t offset, int64_t end, size_t max_bytes,
-		    struct slice *out);
-
 /* waiter.c: a watch is on its partition's list from watch to unwatch. */
 void partition_add_watch(struct watch *w);
 void partition_remove_watch(struct watch *w);

@@ -11,6 +11,7 @@
 
 #include "broker/core.h"
 #include "broker/shard.h"
+#include "broker/transactions.h"
 #include "wire/batch.h"
 
 #define IDS_PER_BLOCK     1000
@@ -249,7 +250,7 @@ static void id_done(void *arg, enum ks_err err)
 
 /* Ids are reserved by the thousand, in a write that is on the disk before the first of them is
  * answered: after a crash the rest of a block is lost, and none is given out twice. */
-static int64_t new_id(struct broker *b, struct group *g)
+int64_t producers_take_id(struct broker *b, struct group *g)
 {
 	if (b->producer_ids.next == b->producer_ids.reserved) {
 		b->producer_ids.reserved += IDS_PER_BLOCK;
@@ -260,16 +261,23 @@ static int64_t new_id(struct broker *b, struct group *g)
 	return b->producer_ids.next++;
 }
 
+int64_t producers_next_id(const struct broker *b)
+{
+	return b->producer_ids.next;
+}
+
 static void id_apply(struct task *task, struct group *g)
 {
 	struct id_task *t = (struct id_task *)task;
 	struct producer_id_call *c = t->call;
 	bool is_ours = c->producer_id >= 0 && c->producer_id < t->broker->producer_ids.next;
 
+	/* The epochs of a transactional producer are its coordinator's. */
+	is_ours = is_ours && !txns_has_producer(t->broker->txns, c->producer_id);
 	if (is_ours && c->producer_epoch >= 0 && c->producer_epoch < EPOCH_LAST) {
 		c->producer_epoch++;
 	} else {
-		c->producer_id = new_id(t->broker, g);
+		c->producer_id = producers_take_id(t->broker, g);
 		c->producer_epoch = 0;
 	}
 	group_after(g, id_done, t);

@@ -31,6 +31,10 @@ void producers_will_age(struct broker *b);
 enum ks_err group_check_producer(struct group *g, struct partition *p, struct slice batches,
 				 int64_t base_offset, const struct producer_batch **duplicate);
 
+/* The id that is given out next, and giving it out: the write that reserves it is on the disk before anything is answered. */
+int64_t producers_next_id(const struct broker *b);
+int64_t producers_take_id(struct broker *b, struct group *g);
+
 /* Parts of the group's functions of these names. */
 void group_finish_producers(struct group *g);
 void group_publish_producers(struct group *g);

@@ -9,8 +9,10 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/seeded.h"
 #include "broker/core.h"
 #include "broker/producers.h"
+#include "broker/transactions.h"
 
 /* A sleep for a tick that is further away looks at the clock in between. */
 #define DOZE_NS_MAX    INT64_C(3600000000000)
@@ -142,27 +144,19 @@ void shard_append(struct shard *s, struct append *a)
 	submit(s, COMMAND_APPEND, a, a->batches.len);
 }
 
-bool shard_append_try(struct shard *s, struct append *a)
+bool shard_append_queue(struct shard *s, struct append *a)
 {
 	pthread_mutex_lock(&s->mtx);
 	/* Nobody overtakes those who wait. */
 	bool may = s->tickets == s->serving && has_room(s, a->batches.len);
 	if (may) {
 		enqueue(s, COMMAND_APPEND, a, a->batches.len);
-		s->is_heavy = true;
-		wake(s);
+		s->is_heavy |= a->acks == ACKS_ALL;
+		if (s->queue_bytes > LENT_BYTES_MAX)
+			wake(s);
 	}
 	pthread_mutex_unlock(&s->mtx);
 	return may;
-}
-
-void shard_append_queue(struct shard *s, struct append *a)
-{
-	pthread_mutex_lock(&s->mtx);
-	enqueue(s, COMMAND_APPEND, a, a->batches.len);
-	if (a->acks == ACKS_ALL)
-		s->is_heavy = true;
-	pthread_mutex_unlock(&s->mtx);
 }
 
 void shard_commit(struct shard *s, struct commit *c)
@@ -321,8 +315,10 @@ static enum ks_err append_check(const struct append *a, struct group *g,
 	enum ks_err err = group_check(a->batches, (size_t)t->config.max_message_bytes, &origin);
 	if (err || origin.producer_id < 0)
 		return err;
-	if (origin.is_transactional)
-		return ERR_INVALID_RECORD;
+	if (origin.is_transactional && !KS_SEEDED_BUG(36))
+		err = txns_admit_append(t->broker->txns, a, &origin, g);
+	if (err)
+		return err;
 	return group_check_producer(g, a->partition, a->batches, group_offset_next(g, a->partition),
 				    duplicate);
 }

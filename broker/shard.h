@@ -73,10 +73,8 @@ struct shard *shard_start(struct broker *b, uint64_t batch_index);
 void shard_stop(struct shard *s);
 
 void shard_append(struct shard *s, struct append *a);
-/* false: it would have to wait. */
-bool shard_append_try(struct shard *s, struct append *a);
 /* See broker_append_queue. */
-void shard_append_queue(struct shard *s, struct append *a);
+bool shard_append_queue(struct shard *s, struct append *a);
 void shard_append_run(struct shard *s);
 bool shard_is_asleep(struct shard *s); /* for tests: nobody plays it, nothing was sent */
 void shard_commit(struct shard *s, struct commit *c);

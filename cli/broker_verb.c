@@ -10,6 +10,8 @@
 #include "cli/signals.h"
 #include "cli/verb.h"
 
+#define LOOK_MS 1000
+
 const struct option broker_options_table[] = {
 	{.letter = 'l',
 	 .name = "listen",
@@ -39,20 +41,16 @@ static void on_failure(void *cookie)
 		abort(); /* an eventfd takes 2^64 - 2 of them */
 }
 
-/* Until a signal comes or the store fails. Returns an exit code. */
+/* Until a signal comes or the store fails. Returns an exit code. What fails while somebody waits for it is told at once; what
+ * fails behind the scenes, such as the end of a member's session, is found within LOOK_MS. */
 static int wait_for_end(struct broker *b, int failed_fd)
 {
 	struct pollfd fds[] = {{.fd = signals_fd(), .events = POLLIN},
 			       {.fd = failed_fd, .events = POLLIN}};
 
-	while (poll(fds, 2, -1) < 0)
+	while (poll(fds, 2, LOOK_MS) <= 0 && !broker_failure(b))
 		continue;
-	if (!fds[1].revents)
-		return EXIT_DONE;
-	const char *failure = broker_failure(b);
-	say_error("the store has failed, nothing more can be acknowledged: %s",
-		  failure ? failure : "for an unknown reason");
-	return EXIT_FAILED;
+	return broker_failure(b) ? serve_say_failure(b) : EXIT_DONE;
 }
 
 /* h may be NULL. */
@@ -77,7 +75,7 @@ static int serve(struct server_options *so, struct http *h)
 	free(addresses);
 	int code = wait_for_end(so->broker, failed_fd);
 	if (h)
-		http_show(h, NULL, "stopping");
+		http_show(h, NULL, code == EXIT_DONE ? "stopping" : "the store has failed");
 	server_stop(s, SERVE_STOP_MS);
 	close(failed_fd);
 	return code;

@@ -114,6 +114,17 @@ static void show_progress(struct run *r)
 	progress_update(&r->progress, (int64_t)in);
 }
 
+/* A job that has nothing to do does not notice that the store has failed under others. */
+static int look_after_store(struct run *r, int code)
+{
+	if (code != EXIT_DONE || !r->server || !broker_failure(r->broker))
+		return code;
+	progress_end(&r->progress);
+	r->progress.is_silent = true;
+	stop_jobs(r);
+	return serve_say_failure(r->broker);
+}
+
 /* Waits for every job; the first that fails stops the rest. Returns an exit code. */
 static int wait_jobs(struct run *r)
 {
@@ -121,6 +132,7 @@ static int wait_jobs(struct run *r)
 	int code = EXIT_DONE;
 
 	while (left > 0) {
+		code = look_after_store(r, code);
 		for (size_t i = 0; i < r->job_count; i++) {
 			struct running *j = &r->jobs[i];
 			struct ks_why why = {""};
@@ -164,7 +176,6 @@ static void say_results(const struct run *r)
 	}
 }
 
-/* A store that fails stops the jobs, and they say why. */
 static int start_server(struct run *r, struct server_options *so)
 {
 	struct ks_why why = {""};

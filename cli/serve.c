@@ -68,6 +68,15 @@ int serve_options(const struct options *o, struct settings *s, struct server_opt
 	return EXIT_DONE;
 }
 
+int serve_say_failure(struct broker *b)
+{
+	const char *failure = broker_failure(b);
+
+	say_error("the store has failed, nothing more can be acknowledged: %s",
+		  failure ? failure : "for an unknown reason");
+	return EXIT_FAILED;
+}
+
 char *serve_addresses(const struct server *s)
 {
 	const struct server_options *o = server_options_of(s);

@@ -15,6 +15,9 @@ int serve_options(const struct options *o, struct settings *s, struct server_opt
 /* "host:port, host:port" of what the server is bound to; free() it. */
 char *serve_addresses(const struct server *s);
 
+/* Says that the store has failed, and why. Returns an exit code. */
+int serve_say_failure(struct broker *b);
+
 /* How long requests under way may take when the server stops. */
 #define SERVE_STOP_MS 20000
 

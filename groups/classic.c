@@ -660,6 +660,20 @@ enum ks_err classic_check_commit(struct classic_group *g, int32_t generation,
 	return ERR_NONE;
 }
 
+enum ks_err classic_check_txn_commit(const struct classic_group *g, int32_t generation,
+				     struct slice member_id, struct slice instance_id)
+{
+	if (g->state == CLASSIC_DEAD)
+		return ERR_NOT_COORDINATOR;
+	if (generation < 0 &&
+	    (g->state == CLASSIC_EMPTY || (member_id.len == 0 && !instance_id.data)))
+		return ERR_NONE;
+	enum ks_err err = check_member(g, member_id, instance_id);
+	if (err)
+		return err;
+	return generation == g->generation ? ERR_NONE : ERR_ILLEGAL_GENERATION;
+}
+
 static void expire_syncs(struct classic_group *g, const struct moment *at,
 			 struct classic_effects *fx)
 {

@@ -173,6 +173,9 @@ void classic_leave(struct classic_group *g, struct classic_leaver *leavers, size
 enum ks_err classic_check_commit(struct classic_group *g, int32_t generation,
 				 struct slice member_id, struct slice instance_id,
 				 const struct moment *at);
+/* The same for offsets of a transaction (KIP-447). A committer that does not say who it is, as older producers do not, is believed. */
+enum ks_err classic_check_txn_commit(const struct classic_group *g, int32_t generation,
+				     struct slice member_id, struct slice instance_id);
 
 /* A deadline of this group is due (and cleared). */
 void classic_expire(struct classic_group *g, struct deadline *t, const struct moment *at,

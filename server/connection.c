@@ -240,7 +240,7 @@ void connection_close_silent(struct connection *c)
 		return;
 	}
 	connection_refuse(c, c->has_spoken ? "nothing came or went for connections.max.idle.ms"
-					   : "no request came within 10 s");
+					   : "its first request did not come in time");
 }
 
 void connection_hurry(struct connection *c)

@@ -50,7 +50,8 @@ struct connection {
 	int count, offloaded;
 	size_t request_bytes, answer_bytes;
 	uint64_t progress_bytes; /* ever read or written */
-	uint64_t checked_bytes; /* progress_bytes when loop_check_slow last looked; 0: it has not */
+	uint64_t checked_bytes;  /* progress_bytes at checked_ms; 0: it held no memory */
+	int64_t checked_ms;      /* when somebody last looked whether it is slow */
 
 	bool has_spoken; /* a whole request has come */
 	bool is_dirty;

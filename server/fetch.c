@@ -268,6 +268,7 @@ void handle_fetch(struct exchange *x, const struct fetch_request *request,
 	x->state = f;
 	x->after = release;
 	x->cancel = on_cancel;
+	fetch_unify(f, (struct fetch_request *)(uintptr_t)request); /* it lies in x's arena */
 	fetch_plan(f, request);
 	set_bounds(f, request);
 	if (!f->is_late)

@@ -2,6 +2,7 @@
  *
  *   fetch.c          waiting, and the answer's moment
  *   fetch_plan.c     which partitions, by request or session; what the answer says
+ *   fetch_unify.c    each partition once
  *   fetch_read.c     reading
  *   fetch_session.c  sessions
  */
@@ -90,6 +91,8 @@ bool fetch_lost_topic(const struct fetch *f);
 /* Bytes that came since then. */
 uint64_t fetch_growth(const struct fetch *f);
 
+/* Leaves each partition in the request once. */
+void fetch_unify(struct fetch *f, struct fetch_request *request);
 /* Finds the parts, by the request and its session; f->error says why there are none. */
 void fetch_plan(struct fetch *f, const struct fetch_request *request);
 /* Fills the response, and brings the session up to date. */

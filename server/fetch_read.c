@@ -28,43 +28,38 @@ static void add(struct pieces *p, const struct chunk *c)
 	p->bytes += c->bytes.len;
 }
 
-/* The offset behind whole batches. */
-static int64_t offset_behind(struct slice batches)
+/* Reads about as much as the limit allows; without may_block only what is ready. */
+static enum ks_err read_from(struct kept_reader *r, int64_t end, size_t limit, bool is_strict,
+			     bool may_block, struct pieces *p, struct ks_why *why)
 {
-	struct batch b = {.base_offset = 0};
-
-	for (size_t at = 0; at < batches.len; at += b.bytes.len)
-		if (batch_peek(slice_of(batches.data + at, batches.len - at), &b))
-			break;
-	return batch_last_offset(&b) + 1;
-}
-
-/* As partition_read_now, from the store. */
-static enum ks_err read_store(struct fetch *f, const struct fetch_part *part, int64_t end,
-			      size_t limit, bool is_strict, struct pieces *p)
-{
-	struct server *s = f->x->server;
-	struct reader *r = readers_take(s->readers, part->partition, part->offset);
-	struct ks_why why = {""};
-	int64_t offset = part->offset;
 	enum ks_err err = ERR_NONE;
 
-	while (p->count < PIECES_MAX) {
+	while (p->count < PIECES_MAX && (may_block || kept_reader_is_ready(r))) {
 		struct chunk c;
 		size_t left = p->bytes < limit ? limit - p->bytes : 0;
-		err = reader_read_to(r, offset, end, left, &c, &why);
+		err = kept_reader_read(r, end, left, is_strict || p->count, &c, why);
 		if (err)
 			break;
-		if (c.bytes.len > left && (is_strict || p->count)) {
-			chunk_fini(&c);
-			break;
-		}
-		offset = offset_behind(c.bytes);
 		add(p, &c);
 		if (p->bytes + STORE_READ_BYTES > limit)
 			break;
 	}
-	readers_put(s->readers, r, part->partition, offset,
+	return err;
+}
+
+/* As partition_read_now, from the store. Without may_block only what was read ahead. */
+static enum ks_err read_store(struct fetch *f, const struct fetch_part *part, int64_t end,
+			      size_t limit, bool may_block, struct pieces *p)
+{
+	struct server *s = f->x->server;
+	struct kept_reader *r = (may_block ? readers_take : readers_take_ready)(
+		s->readers, part->partition, part->offset);
+	struct ks_why why = {""};
+
+	if (!r)
+		return ERR_NOT_FOUND;
+	enum ks_err err = read_from(r, end, limit, f->bytes > 0, may_block, p, &why);
+	readers_put(s->readers, r, err ? 0 : limit,
 		    clock_monotonic_ns(broker_clock(s->options.broker)) / 1000000);
 	server_expire_readers(s);
 	if (err && err < ERR_UNKNOWN_SERVER_ERROR && err != ERR_EMPTY)
@@ -136,8 +131,8 @@ static enum ks_err read_pieces(struct fetch *f, struct fetch_part *part, size_t 
 		p->bytes += p->chunks[i].bytes.len;
 	if (err == ERR_NOT_FOUND && is_strict && limit == 0)
 		err = ERR_NONE; /* it would get nothing */
-	else if (err == ERR_NOT_FOUND && may_block)
-		err = read_store(f, part, end, limit, is_strict, p);
+	else if (err == ERR_NOT_FOUND)
+		err = read_store(f, part, end, limit, may_block, p);
 	if (!err && p->count && f->is_committed)
 		err = find_aborted(f, part, p, may_block);
 	if (err)
@@ -157,7 +152,7 @@ static bool read_part(struct fetch *f, struct fetch_part *part, bool may_block)
 	/* Before the records, and they before the list of what was aborted: then nothing is missed. */
 	part->last_stable_offset = partition_last_stable_offset(part->partition);
 	enum ks_err err = read_pieces(f, part, limit, may_block, &p);
-	if (err == ERR_NOT_FOUND && !may_block)
+	if (err == ERR_NOT_FOUND)
 		return false;
 	part->log_start_offset = partition_log_start_offset(part->partition);
 	part->high_watermark = partition_high_watermark(part->partition);
@@ -191,8 +186,8 @@ bool fetch_is_cut_short(const struct fetch *f)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		const struct fetch_part *part = &f->parts[i];
-		if (part->ref_count &&
-		    offset_behind(part->refs[part->ref_count - 1].bytes) < readable_end(f, part))
+		if (part->ref_count && batches_end_offset(part->refs[part->ref_count - 1].bytes) <
+					       readable_end(f, part))
 			return true;
 	}
 	return false;

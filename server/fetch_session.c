@@ -8,6 +8,7 @@
 
 struct fetch_sessions {
 	int max;
+	uint64_t seed;
 
 	pthread_mutex_t mtx;
 	/* under mtx */
@@ -38,19 +39,23 @@ static uint64_t mix(uint64_t h)
 	return h ^ h >> 32;
 }
 
-/* Seeded, so that nobody can choose names that meet. */
-static uint64_t hash_of(const struct fetch_session *s, const struct fetch_topic_key *k,
-			int32_t index)
+uint64_t fetch_key_hash(uint64_t seed, const struct fetch_topic_key *k, int32_t index)
 {
 	struct slice bytes = k->name.data ? k->name : slice_of(k->id.bytes, sizeof k->id.bytes);
-	uint64_t h = mix(s->seed ^ (uint32_t)index);
+	uint64_t h = mix(seed ^ (uint32_t)index);
 
 	for (size_t i = 0; i < bytes.len; i += 8) {
 		uint64_t word = 0;
 		memcpy(&word, bytes.data + i, bytes.len - i < 8 ? bytes.len - i : 8);
-		h = mix(h ^ word) + s->seed;
+		h = mix(h ^ word) + seed;
 	}
 	return mix(h ^ bytes.len);
+}
+
+static uint64_t hash_of(const struct fetch_session *s, const struct fetch_topic_key *k,
+			int32_t index)
+{
+	return fetch_key_hash(s->seed, k, index);
 }
 
 static struct fetch_topic_key key_of(const struct session_part *part)
@@ -185,6 +190,7 @@ struct fetch_sessions *fetch_sessions_new(int sessions_max)
 	struct fetch_sessions *ss = xcalloc(1, sizeof *ss);
 
 	ss->max = sessions_max;
+	ss->seed = random_number();
 	ss->bucket_count = 16;
 	while (ss->bucket_count < 2 * (size_t)sessions_max)
 		ss->bucket_count *= 2;
@@ -353,6 +359,11 @@ bool fetch_sessions_resize(struct fetch_sessions *ss, struct fetch_session *s, s
 	}
 	pthread_mutex_unlock(&ss->mtx);
 	return fits;
+}
+
+uint64_t fetch_sessions_seed(const struct fetch_sessions *ss)
+{
+	return ss->seed;
 }
 
 int fetch_sessions_count(struct fetch_sessions *ss)

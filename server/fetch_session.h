@@ -27,6 +27,9 @@ struct fetch_topic_key {
 	struct wire_uuid id;
 };
 
+/* Seeded, so that nobody can choose names that meet. */
+uint64_t fetch_key_hash(uint64_t seed, const struct fetch_topic_key *k, int32_t index);
+
 /* One partition of a session. Under the session's mtx. */
 struct session_part {
 	TAILQ_ENTRY(session_part) in_order;
@@ -77,6 +80,8 @@ struct fetch_session *fetch_sessions_add(struct fetch_sessions *ss, bool uses_id
 /* The session has so many partitions now. false: there is no room; the session is no longer cached. */
 bool fetch_sessions_resize(struct fetch_sessions *ss, struct fetch_session *s, size_t partitions);
 int fetch_sessions_count(struct fetch_sessions *ss);
+/* A random number, always the same one. */
+uint64_t fetch_sessions_seed(const struct fetch_sessions *ss);
 
 /* --- under the session's mtx --- */
 

@@ -12,8 +12,6 @@
 /* The loop on whose behalf this thread runs. */
 static _Thread_local const struct loop *current;
 
-#define FRESH_MS 10000 /* a peer has this long to send its first request */
-
 bool loop_is_current(const struct loop *l)
 {
 	return current == l;
@@ -86,9 +84,16 @@ static void on_wake(uv_async_t *async)
 	deliver_all(letters);
 }
 
-static void on_before_sleep(uv_prepare_t *prepare)
+static void run_appends(struct loop *l)
 {
-	struct loop *l = prepare->data;
+	if (!l->has_appends)
+		return;
+	l->has_appends = false;
+	broker_append_run(l->server->options.broker);
+}
+
+static void flush_dirty(struct loop *l)
+{
 	struct connection *c;
 
 	while ((c = TAILQ_FIRST(&l->dirty))) {
@@ -98,17 +103,29 @@ static void on_before_sleep(uv_prepare_t *prepare)
 	}
 }
 
+/* Appends carried out here make connections dirty, and one that was flushed may start a request that waited. */
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+	struct loop *l = prepare->data;
+
+	do {
+		run_appends(l);
+		flush_dirty(l);
+	} while (l->has_appends);
+}
+
 /* --- silence: who has not sent a first request in time, who has been quiet for too long --- */
 
 static int64_t silence_due(const struct loop *l)
 {
 	const struct connection *fresh = TAILQ_FIRST(&l->fresh), *known = TAILQ_FIRST(&l->known);
+	const struct server_options *o = &l->server->options;
 	int64_t due = INT64_MAX;
 
 	if (fresh)
-		due = fresh->last_sign_ms + FRESH_MS;
-	if (known && known->last_sign_ms + l->server->options.idle_ms < due)
-		due = known->last_sign_ms + l->server->options.idle_ms;
+		due = fresh->last_sign_ms + o->first_request_ms;
+	if (known && known->last_sign_ms + o->idle_ms < due)
+		due = known->last_sign_ms + o->idle_ms;
 	return due;
 }
 
@@ -125,12 +142,13 @@ void loop_watch_silence(struct loop *l)
 static void on_silence(struct loop_timer *t)
 {
 	struct loop *l = (struct loop *)((char *)t - offsetof(struct loop, silence_timer));
+	const struct server_options *o = &l->server->options;
 	int64_t now = loop_timers_now_ms(&l->timers);
 	struct connection *c;
 
-	while ((c = TAILQ_FIRST(&l->fresh)) && c->last_sign_ms + FRESH_MS <= now)
+	while ((c = TAILQ_FIRST(&l->fresh)) && c->last_sign_ms + o->first_request_ms <= now)
 		connection_close_silent(c);
-	while ((c = TAILQ_FIRST(&l->known)) && c->last_sign_ms + l->server->options.idle_ms <= now)
+	while ((c = TAILQ_FIRST(&l->known)) && c->last_sign_ms + o->idle_ms <= now)
 		connection_close_silent(c);
 	loop_watch_silence(l);
 }
@@ -180,6 +198,7 @@ static void close_loop(struct loop *l, void *unused)
 	struct connection *c;
 
 	(void)unused;
+	run_appends(l);
 	while ((c = TAILQ_FIRST(&l->fresh)) || (c = TAILQ_FIRST(&l->known)))
 		connection_kill(c);
 	loop_timer_clear(&l->timers, &l->silence_timer);

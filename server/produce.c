@@ -3,6 +3,7 @@
  *   loop: find the partitions --small--> check the batches --> appends --> shard
  *                             --large--> worker: the same, while the connection's next requests wait
  *                             the shard's queue is full --> worker: waits there for its turn
+ *   loop: before it sleeps it has the shard carry them out, or does it itself when that is quick
  *   shard: done, the last of them --> loop: answer
  *
  * Batches are not copied: they are stamped where they lie in the request's frame, and the shard and later
@@ -79,7 +80,7 @@ static void answer(struct exchange *x)
 		exchange_reply(x);
 }
 
-/* The shard's answers and the sending of the appends may end in any order. */
+/* The shard's answers and the sending of the appends may end in any order, on any thread. */
 static void one_less(struct produce *p)
 {
 	struct exchange *x = p->x;
@@ -91,14 +92,20 @@ static void one_less(struct produce *p)
 			server_store_failed(x);
 			return;
 		}
-	exchange_post(x, answer);
+	if (loop_is_current(x->connection->loop))
+		answer(x);
+	else
+		exchange_post(x, answer);
 }
 
-/* On the shard's thread. */
+/* On the shard's thread, or that of a loop that plays it. */
 static void on_appended(struct append *a, enum ks_err err)
 {
 	struct produce_part *part = a->cookie;
 
+	/* Clients learned of this error with version 11. */
+	if (err == ERR_TRANSACTION_ABORTABLE && part->produce->x->header.api_version < 11)
+		err = ERR_INVALID_TXN_STATE;
 	part->err = err;
 	one_less(part->produce);
 }
@@ -151,23 +158,27 @@ static void check_part(struct produce_part *part, int64_t now_ms, struct buf *sc
 		.acks = part->produce->acks,
 		.transactional_id = transactional_id_of(x),
 		.adds_partition = x->header.api_version >= ADDS_PARTITIONS_SINCE,
+		.connection = x->connection->order,
 		.done = on_appended,
 		.cookie = part,
 	};
 }
 
-/* Without may_wait it stops in front of the first one that would have to, and returns false. */
+/* On a loop's thread it stops in front of the first one that would have to wait, and returns false; what was sent is
+ * carried out at the end of the loop's turn. */
 static bool send_parts(struct produce *p, bool may_wait)
 {
 	struct broker *b = server_broker(p->x->server);
 
+	if (!may_wait)
+		p->x->connection->loop->has_appends = true;
 	for (; p->sent < p->count; p->sent++) {
 		struct produce_part *part = &p->parts[p->sent];
 		if (!part->append.done)
 			atomic_fetch_sub(&p->left, 1);
 		else if (may_wait)
 			broker_append(b, &part->append);
-		else if (!broker_append_try(b, &part->append))
+		else if (!broker_append_queue(b, &part->append))
 			return false;
 	}
 	return true;

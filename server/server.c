@@ -15,6 +15,7 @@
 /* Jobs that wait for the disk or the shard; those that compute. */
 #define WORKERS_MAX           16
 #define READERS_MAX           64 /* of consumers that catch up, kept between their requests */
+#define READ_AHEAD_BYTES_MAX  (32 * 1024 * 1024) /* of all of them together */
 
 /* File descriptors that connections leave to others, above all to the store, which fails when it cannot open a file. */
 #define FILES_OF_OTHERS       640
@@ -50,6 +51,8 @@ static struct server_options fill_in(const struct server_options *o)
 	all.connections_max = most_connections(DEFAULT(o->connections_max, 16384));
 	all.connections_per_ip_max = DEFAULT(o->connections_per_ip_max, INT_MAX);
 	all.idle_ms = DEFAULT(o->idle_ms, 600000);
+	all.first_request_ms = DEFAULT(o->first_request_ms, 10000);
+	all.slow_ms = DEFAULT(o->slow_ms, 10000);
 	all.fetch_sessions_max = o->has_no_sessions ? 0 : DEFAULT(o->fetch_sessions_max, 1000);
 	return all;
 }
@@ -141,9 +144,9 @@ static struct server *new_server(const struct server_options *options)
 	pool_init(&s->request_memory, s->options.request_memory_bytes);
 	pool_init(&s->answer_memory, s->options.answer_memory_bytes);
 	s->sessions = fetch_sessions_new(s->options.fetch_sessions_max);
-	s->readers = readers_new(READERS_MAX);
 	server_init_upkeep(s);
 	s->workers = workers_new(WORKERS_MAX);
+	s->readers = readers_new(READERS_MAX, READ_AHEAD_BYTES_MAX, s->workers);
 	s->compute_workers = workers_new(s->options.loops);
 	s->endpoints = xcalloc(options->listener_count, sizeof *s->endpoints);
 	s->loops = xcalloc((size_t)s->options.loops, sizeof *s->loops);

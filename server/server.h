@@ -43,9 +43,11 @@ struct server_options {
 	int connections_max;        /* max.connections; 16384 */
 	int connections_per_ip_max; /* max.connections.per.ip; no limit */
 	int64_t idle_ms;            /* connections.max.idle.ms; 600000 */
-	int fetch_sessions_max;     /* max.incremental.fetch.session.cache.slots; 1000 */
-	bool has_no_sessions;       /* fetch_sessions_max is 0, and that is meant */
-	int listen_backlog;         /* socket.listen.backlog.size; 4096 */
+	int64_t first_request_ms;   /* a peer has this long to send its first request; 10000 */
+	int64_t slow_ms; /* who holds memory that others wait for moves 64 KiB in this time; 10000 */
+	int fetch_sessions_max; /* max.incremental.fetch.session.cache.slots; 1000 */
+	bool has_no_sessions;   /* fetch_sessions_max is 0, and that is meant */
+	int listen_backlog;     /* socket.listen.backlog.size; 4096 */
 	int send_buffer_bytes, receive_buffer_bytes; /* of each socket; <= 0: the kernel's choice */
 	bool refuses_deletion;                       /* delete.topic.enable is off */
 	bool auto_create_topics;

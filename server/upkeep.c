@@ -12,10 +12,9 @@
 /* --- memory is short: who holds some of it has to move on ---
  *
  * A peer that sends half a request, or reads no answer, holds memory for as long as it likes. Nobody minds until
- * others wait for that memory. From then on each connection that holds some has to move SLOW_BYTES in SHORTAGE_MS.
+ * others wait for that memory. From then on each connection that holds some has to move SLOW_BYTES in slow_ms.
  * Requests that wait hold memory, too: they are answered with what there is, those that hold much of it at once. */
 
-#define SHORTAGE_MS 10000
 #define SLOW_BYTES  65536
 #define HURRY_MS    100 /* between two looks for those that hold much */
 #define HURRY_BYTES 65536
@@ -30,11 +29,13 @@ static bool holds_memory(const struct connection *c)
 	return !c->is_short_of_memory && (c->frame || c->answer_bytes);
 }
 
-static void check_one(struct connection *c)
+static void check_one(struct connection *c, int64_t now, int64_t slow_ms)
 {
-	uint64_t before = c->checked_bytes;
+	/* What a look of an earlier shortage saw says nothing. */
+	uint64_t before = now - c->checked_ms <= 2 * slow_ms ? c->checked_bytes : 0;
 
 	c->checked_bytes = holds_memory(c) ? c->progress_bytes : 0;
+	c->checked_ms = now;
 	if (before && c->checked_bytes && c->progress_bytes - before < SLOW_BYTES)
 		connection_refuse(c, "it is slow and holds memory that others wait for");
 }
@@ -44,11 +45,13 @@ static void on_check_slow(struct letter *letter)
 	struct loop *l = (struct loop *)((char *)letter - offsetof(struct loop, slow_letter));
 	struct connection *c, *next;
 
+	int64_t now = loop_timers_now_ms(&l->timers);
+
 	atomic_store(&l->is_slow_posted, false);
 	for (c = TAILQ_FIRST(&l->known); c; c = next) {
 		next = TAILQ_NEXT(c, in_loop);
 		connection_hurry(c);
-		check_one(c);
+		check_one(c, now, l->server->options.slow_ms);
 	}
 }
 
@@ -90,7 +93,7 @@ static void on_shortage(struct loop_timer *t)
 	if (!is_short(s))
 		return;
 	hurry_all(s);
-	if (now - l->shortage_ms >= SHORTAGE_MS) {
+	if (now - l->shortage_ms >= s->options.slow_ms) {
 		check_slow_all(s);
 		l->shortage_ms = now;
 	}
@@ -99,13 +102,14 @@ static void on_shortage(struct loop_timer *t)
 
 void loop_watch_shortage(struct loop *l)
 {
-	int64_t now = loop_timers_now_ms(&l->timers);
+	int64_t now = loop_timers_now_ms(&l->timers), slow_ms = l->server->options.slow_ms;
 
 	if (l->shortage_timer.place || l->phase != LOOP_OPEN)
 		return;
-	if (now - l->shortage_ms > 2 * SHORTAGE_MS) /* a new one */
+	if (now - l->shortage_ms > 2 * slow_ms) /* a new one */
 		l->shortage_ms = now;
-	loop_timer_set(&l->timers, &l->shortage_timer, now + HURRY_MS);
+	loop_timer_set(&l->timers, &l->shortage_timer,
+		       now + (slow_ms < HURRY_MS ? slow_ms : HURRY_MS));
 }
 
 void loop_init_shortage(struct loop *l)

@@ -6,6 +6,7 @@
 #include "store/rocks_options.h"
 
 #include "store/rocks_logger.h"
+#include "store/rocks_wal.h"
 
 #include <fcntl.h>
 #include <rocksdb/c.h>
@@ -131,6 +132,8 @@ static enum ks_err init_db(struct rocks_options *r, const char *dir, const struc
 		err = apply(&r->db, "use_direct_io_for_flush_and_compaction=true", why);
 	r->logger = rocks_logger_new();
 	rocksdb_options_set_info_log(r->db, r->logger);
+	r->env = rocks_wal_env_new(dir);
+	rocksdb_options_set_env(r->db, r->env);
 	rocksdb_options_set_create_if_missing(r->db, !o->read_only);
 	rocksdb_options_set_create_missing_column_families(r->db, !o->read_only);
 	return err;
@@ -192,5 +195,7 @@ void rocks_options_fini(struct rocks_options *r)
 	if (r->cache)
 		rocksdb_cache_destroy(r->cache);
 	rocks_logger_free(r->logger);
+	if (r->env)
+		rocksdb_env_destroy(r->env);
 	*r = (struct rocks_options){0};
 }

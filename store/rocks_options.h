@@ -8,12 +8,14 @@
 struct rocksdb_options_t;
 struct rocksdb_cache_t;
 struct rocksdb_logger_t;
+struct rocksdb_env_t;
 
 struct rocks_options {
 	struct rocksdb_options_t *db;
 	struct rocksdb_options_t *cf[CF_COUNT];
 	struct rocksdb_cache_t *cache; /* shared by all column families */
 	struct rocksdb_logger_t *logger;
+	struct rocksdb_env_t *env; /* where the write-ahead log's files come from */
 };
 
 /* dir: where the database lies or will lie; it is probed for direct input and output.

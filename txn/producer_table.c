@@ -99,6 +99,14 @@ struct producer *producer_oldest(const struct producer_table *t)
 	return p;
 }
 
+bool producer_table_each_open(const struct producer_table *t,
+			      void (*each)(void *arg, const struct producer *p), void *arg)
+{
+	for (const struct producer *p = t->busy.oldest; p; p = p->newer)
+		each(arg, p);
+	return t->busy.oldest;
+}
+
 /* --- maps --- */
 
 void producer_map_init(struct producer_map *m, uint32_t partition_id)

@@ -58,12 +58,9 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "txn/transaction_parts.h"
 
-#define TRANSACTIONAL_ID_MAX       1024 /* bytes; a longer one is answered INVALID_REQUEST */
-#define TRANSACTION_GROUP_NAME_MAX 249  /* bytes */
-/* Of one transaction. */
-#define TRANSACTION_PARTITIONS_MAX 10000
-#define TRANSACTION_GROUPS_MAX     100
+#define TRANSACTIONAL_ID_MAX 1024 /* bytes; a longer one is answered INVALID_REQUEST */
 
 /* Kafka's numbers; 2, 3 and 7 are the states that one node does not need. */
 enum transaction_state {
@@ -76,20 +73,6 @@ enum transaction_state {
 /* As DescribeTransactions and ListTransactions spell it: "Ongoing". */
 const char *transaction_state_name(enum transaction_state state);
 
-/* A sorted set of partitions by their numbers, and of groups by name. */
-struct transaction_parts {
-	uint32_t *partitions;
-	uint32_t partition_count, partition_cap;
-	uint32_t group_count, group_cap;
-	struct transaction_group {
-		uint8_t len;
-		char name[TRANSACTION_GROUP_NAME_MAX];
-	} * groups;
-};
-void transaction_parts_fini(struct transaction_parts *p); /* leaves it empty */
-bool transaction_parts_has_partition(const struct transaction_parts *p, uint32_t partition_id);
-bool transaction_parts_has_group(const struct transaction_parts *p, struct slice group);
-
 struct transaction {
 	int64_t producer_id; /* -1: nothing is known of this transactional id */
 	/* The pair that its producer had before the one it has now, when that can still come in a repeated
@@ -101,7 +84,9 @@ struct transaction {
 	int16_t producer_epoch; /* 32,767 is never a client's: it is for fencing the one that has 32,766 */
 	int16_t last_producer_epoch;
 	uint8_t state; /* enum transaction_state */
-	uint8_t version; /* of the protocol, 1 or 2, of the open or the last transaction; 0: none, or fenced */
+	uint8_t version; /* of the protocol, 1 or 2, that the open transaction grows by, or that ended the
+			  * last one; 0: none since InitProducerId, or is_fenced */
+	bool is_fenced; /* nobody has the newest pair: its transaction was aborted from outside */
 	struct transaction_parts parts; /* of the open transaction; empty in all other states */
 };
 

@@ -71,6 +71,43 @@ enum ks_err batch_verify(struct slice bytes, struct batch *b)
 	return ERR_NONE;
 }
 
+bool batches_select(struct slice batches, int64_t offset, int64_t end_offset, size_t max_bytes,
+		    struct slice *out)
+{
+	const uint8_t *from = batches.data, *end = from + batches.len, *to;
+	struct batch b;
+
+	for (;;) {
+		if (from == end || batch_peek(slice_of(from, (size_t)(end - from)), &b))
+			return false;
+		if (batch_last_offset(&b) >= offset)
+			break;
+		from += b.bytes.len;
+	}
+	*out = slice_of(from, 0);
+	if (batch_last_offset(&b) >= end_offset)
+		return true;
+	for (to = from + b.bytes.len; to < end; to += b.bytes.len) {
+		if (batch_peek(slice_of(to, (size_t)(end - to)), &b))
+			return false;
+		if ((size_t)(to - from) + b.bytes.len > max_bytes ||
+		    batch_last_offset(&b) >= end_offset)
+			break;
+	}
+	*out = slice_of(from, (size_t)(to - from));
+	return true;
+}
+
+int64_t batches_end_offset(struct slice batches)
+{
+	struct batch b = {.last_offset_delta = -1};
+
+	for (size_t at = 0; at < batches.len; at += b.bytes.len)
+		if (batch_peek(slice_of(batches.data + at, batches.len - at), &b))
+			break;
+	return batch_last_offset(&b) + 1;
+}
+
 /* What Kafka's broker asks of the header of a producer's batch. */
 static enum ks_err check_producer_header(const struct batch *b)
 {

@@ -72,6 +72,13 @@ enum ks_err batch_peek(struct slice bytes, struct batch *b);
 /* As batch_peek, and the CRC matches. */
 enum ks_err batch_verify(struct slice bytes, struct batch *b);
 
+/* Of consecutive batches: skips those that end below offset and takes as many as fit into max_bytes and end below
+ * end_offset: at least one, unless it does not end there, then out is empty. false: malformed, or none is left. */
+bool batches_select(struct slice batches, int64_t offset, int64_t end_offset, size_t max_bytes,
+		    struct slice *out);
+/* The offset behind consecutive batches that are well-formed; 0: there are none. */
+int64_t batches_end_offset(struct slice batches);
+
 /* Everything that a broker must know before it appends a batch of a client: batch_verify, then the
  * records decompress to at most decompressed_max bytes, parse with all their headers, have offset
  * deltas 0..n-1 and end exactly where the batch ends; count = last offset delta + 1 > 0; neither

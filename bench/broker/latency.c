@@ -49,20 +49,28 @@ static int64_t receive_due(rd_kafka_t *consumer, int timeout_ms)
 	return due;
 }
 
+/* The end of a partition. A topic that was just created may have no leader yet. */
+static int64_t high_watermark(rd_kafka_t *consumer, const struct options *o, int32_t partition)
+{
+	int64_t give_up_ns = now_ns() + 10 * INT64_C(1000000000), low, high;
+
+	while (rd_kafka_query_watermark_offsets(consumer, o->topic, partition, &low, &high, 10000))
+		if (now_ns() > give_up_ns)
+			die("no watermark of partition %d", partition);
+	return high;
+}
+
 /* A consumer that stands at the end of every partition: it has seen one message of each. */
 static rd_kafka_t *consumer_at_end(const struct options *o, rd_kafka_t *producer,
 				   rd_kafka_topic_t *topic)
 {
 	rd_kafka_t *consumer = consumer_new(o);
-	int64_t low, high;
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(o->partitions);
 
 	rd_kafka_poll_set_consumer(consumer);
-	for (int i = 0; i < o->partitions; i++) {
-		if (rd_kafka_query_watermark_offsets(consumer, o->topic, i, &low, &high, 10000))
-			die("no watermark of partition %d", i);
-		rd_kafka_topic_partition_list_add(list, o->topic, i)->offset = high;
-	}
+	for (int i = 0; i < o->partitions; i++)
+		rd_kafka_topic_partition_list_add(list, o->topic, i)->offset =
+			high_watermark(consumer, o, i);
 	rd_kafka_assign(consumer, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	for (int i = 0; i < o->partitions; i++)

@@ -7,9 +7,14 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from peer import Peer
 
 KSRUN = os.environ.get("KSRUN", "build/release/ksrun")
 ENOSPC_PRELOAD = os.environ.get("KS_ENOSPC_PRELOAD", "")
@@ -298,6 +303,67 @@ class BadData(Case):
         after = self.consume("in")
         self.assertTrue(after.startswith(before))
         self.assertGreaterEqual(after.count("\n") - before.count("\n"), acknowledged)
+
+
+@unittest.skipUnless(ENOSPC_PRELOAD, "KS_ENOSPC_PRELOAD names no library")
+class FullDisk(Case):
+    """A broker whose disk becomes full under the load of several producers."""
+
+    PRODUCERS = 4
+
+    def serve(self, *command, bytes_left=None):
+        """Starts what serves clients; its port."""
+        env = dict(os.environ, KS_LOG_FORMAT="text")
+        if bytes_left:
+            env.update(LD_PRELOAD=ENOSPC_PRELOAD, KS_ENOSPC_DIR=self.data, KS_ENOSPC_AFTER_BYTES=str(bytes_left))
+        self.process = subprocess.Popen([KSRUN, *command, "--listen", "localhost:0", "--data", self.data], env=env,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.process.kill)
+        line = self.process.stdout.readline()
+        self.assertRegex(line, r"^ready: listening on localhost:\d+\n$")
+        return int(line.rsplit(":", 1)[1])
+
+    def load(self, port, number, acknowledged):
+        """Produces until the broker hangs up: nothing else ends it, least of all an answer that is an error."""
+        peer = Peer(port)
+        try:
+            for i in range(1000000):
+                value = b"%d-%d-" % (number, i) + b"x" * 2000
+                error, offset = peer.produce("t", value, acks=(-1, 1)[number % 2])
+                acknowledged.append((error, offset, value))
+        except (EOFError, OSError):
+            pass
+        finally:
+            peer.close()
+
+    def fill(self, port):
+        acknowledged = [[] for _ in range(self.PRODUCERS)]
+        threads = [threading.Thread(target=self.load, args=(port, i, acknowledged[i])) for i in range(self.PRODUCERS)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        return [each for one in acknowledged for each in one]
+
+    def ends_and_has_kept(self, acknowledged):
+        out, err = self.process.communicate(timeout=60)
+        self.assertEqual((self.process.returncode, out), (1, ""), err)
+        self.assertRegex(err, "the store has failed, nothing more can be acknowledged: .*[Nn]o space")
+        self.assertGreater(len(acknowledged), 100)
+        self.assertEqual({error for error, _, _ in acknowledged}, {0})
+        found = dict(line.split("\t") for line in self.consume("t", "%o\t%v\n").splitlines())
+        for _, offset, value in acknowledged:
+            self.assertEqual(found[str(offset)], value.decode())
+
+    def test_a_broker_ends_and_has_acknowledged_only_what_is_there(self):
+        self.topics("t")
+        port = self.serve("broker", "--http", "off", bytes_left=3000000)
+        self.ends_and_has_kept(self.fill(port))
+
+    def test_jobs_that_have_nothing_to_do_end_with_their_broker(self):
+        self.topics("in", "out", "t")
+        port = self.serve("run", self.job(), bytes_left=3000000)
+        self.ends_and_has_kept(self.fill(port))
 
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ def varint(n):
     return bytes(out)
 
 
-def batch(*values, key=b"k", timestamp=1700000000000):
+def batch(*values, key=b"k", timestamp=1700000000000, producer=(-1, -1, -1), attributes=0):
+    """producer: id, epoch, first sequence number"""
     records = b""
     for i, value in enumerate(values):
         body = b"\0" + varint(0) + varint(i) + varint(len(key)) + key + varint(len(value)) + value + varint(0)
         records += varint(len(body)) + body
-    tail = struct.pack(">hiqqqhii", 0, len(values) - 1, timestamp, timestamp, -1, -1, -1, len(values)) + records
+    tail = struct.pack(">hiqqqhii", attributes, len(values) - 1, timestamp, timestamp, *producer, len(values)) + records
     return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, crc32c(tail)) + tail
 
 
@@ -113,3 +114,39 @@ class Peer:
 
     def fetch(self, topic, offset, wait_ms=0):
         return self.fetched(self.ask(1, 4, self.fetch_body(topic, offset, wait_ms)), topic)
+
+
+class Producer(Peer):
+    """With a transactional id, by protocol 1."""
+
+    TRANSACTIONAL = 0x10
+
+    def __init__(self, port, name, host="localhost", timeout_ms=60000):
+        super().__init__(port, host)
+        self.name, self.sequence = name, {}
+        answer = self.ask(22, 0, string(name) + struct.pack(">i", timeout_ms))
+        error, self.id, self.epoch = struct.unpack_from(">hqh", answer, 4)
+        assert error == 0, error
+
+    def who(self):
+        return string(self.name) + struct.pack(">qh", self.id, self.epoch)
+
+    def add(self, topic):
+        """The error of partition 0."""
+        answer = self.ask(24, 0, self.who() + struct.pack(">i", 1) + string(topic) + struct.pack(">ii", 1, 0))
+        return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(topic) + 4 + 4)[0]
+
+    def put(self, topic, *values):
+        """(error, base offset), in the transaction"""
+        assert self.add(topic) == 0
+        first = self.sequence.get(topic, 0)
+        records = batch(*values, producer=(self.id, self.epoch, first), attributes=self.TRANSACTIONAL)
+        body = self.produce_body(topic, records)
+        answer = self.ask(0, 3, string(self.name) + body[2:])
+        error, offset = struct.unpack_from(">hq", answer, 4 + 2 + len(topic) + 4 + 4)
+        if error == 0:
+            self.sequence[topic] = first + len(values)
+        return error, offset
+
+    def end(self, is_commit):
+        return struct.unpack_from(">h", self.ask(26, 0, self.who() + struct.pack(">?", is_commit)), 4)[0]

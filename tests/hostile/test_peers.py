@@ -105,9 +105,10 @@ class Sessions(Case):
         self.assertEqual(answer["responses"][0]["topic"], GOOD_TOPIC + b"\0x")
         self.assertEqual(answer["responses"][0]["partitions"][0]["error_code"], 3)
 
-    def test_a_partition_that_is_asked_for_twice_is_answered(self):
+    def test_a_partition_that_is_asked_for_twice_is_answered_once(self):
         answer = self.client.ask(FETCH, 11, fetch_value([(GOOD_TOPIC, [(0, 0), (0, 0)])] * 2, session=(0, 0)))
         self.assertEqual(answer["error_code"], 0)
+        self.assertEqual([len(t["partitions"]) for t in answer["responses"]], [1])
 
 
 class Limits(Case):

@@ -27,6 +27,7 @@ import run as client_run  # noqa: E402
 
 VERSION, REVISION = "2.0.2", "2.0.2-1"
 SKIPPED = 77
+CLIENTS = HERE.parent.parent / "build" / "clients"
 LIMIT_S = 240
 # What the tests take for the broker's version; they leave out what an older one lacks.
 KAFKA_VERSION = "3.4.0"
@@ -34,6 +35,7 @@ BROKER_CONFIG = """\
 num.partitions=4
 group.initial.rebalance.delay.ms=3000
 log.cleaner.backoff.ms=1000
+accepted.replication.factor=3
 """
 
 # All tests that talk to a broker.
@@ -47,7 +49,6 @@ BROKER_TESTS = """
 LEFT_OUT = {
     "0028": "the suite itself calls it a known issue",
     "0047": "the suite itself calls it a known issue",
-    "0098": "needs a program in Java that is not in the source package",
     "0101": "needs several brokers",
     "0107": "needs a broker that does not create topics by itself",
     "0109": "needs access control",
@@ -67,6 +68,8 @@ KAFKA_FAILS = {
     "0113": "a rebalance takes another course",
     "0129": "segment.bytes=20000, of which Kafka 4 takes 1 MiB at least",
 }
+# Which run a program of the suite in Java, with Apache Kafka's client that tests/clients/setup.py has installed.
+JAVA_TESTS = ["0098"]
 TESTS = [test for test in BROKER_TESTS if test not in LEFT_OUT]
 
 
@@ -127,6 +130,18 @@ def build_suite(build, jobs):
     return runner.parent
 
 
+def build_java(tests_dir, clients_dir):
+    """Compiles the suite's programs in Java; None, or why they cannot be run."""
+    jars = clients_dir / "java" / "jars"
+    if not shutil.which("javac") or not jars.exists():
+        return "Java, or its client, is not installed: tests/clients/setup.py java"
+    done = subprocess.run(["javac", "-cp", f"{jars}/*", "TransactionProducerCli.java"], cwd=tests_dir / "java",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        return f"javac failed: {done.stdout}"
+    return None
+
+
 def one(tests_dir, out_dir, bootstrap, test):
     """(test, "pass" | "FAIL" | "skip" | "time", seconds)"""
     where = out_dir / test
@@ -135,6 +150,9 @@ def one(tests_dir, out_dir, bootstrap, test):
     (where / "test.conf").write_text(f"bootstrap.servers={bootstrap}\ntest.topic.prefix=rdk{test}\ntest.topic.random=true\n")
     (where / "bin").mkdir()
     (where / "bin" / "kafka-topics.sh").symlink_to(HERE / "kafka_topics.py")
+    run_class = where / "bin" / "kafka-run-class.sh"
+    run_class.write_text(f'#!/bin/sh\nexec java -XX:+UseSerialGC -cp "$CLASSPATH:{CLIENTS}/java/jars/*" "$@"\n')
+    run_class.chmod(0o755)
     env = {**os.environ, "TESTS": test, "TEST_KAFKA_VERSION": KAFKA_VERSION, "RDKAFKA_TEST_CONF": str(where / "test.conf"),
            "RDKAFKA_GITVER": VERSION, "KAFKA_PATH": str(where), "BROKERS": bootstrap}
     env["LD_LIBRARY_PATH"] = f"{tests_dir.parent / 'src'}:{tests_dir.parent / 'src-cpp'}"
@@ -191,6 +209,10 @@ def main():
     if args.build_only:
         return 0
     tests = args.tests or TESTS
+    why = build_java(tests_dir, CLIENTS) if set(tests) & set(JAVA_TESTS) else None
+    if why:
+        print(f"{' '.join(JAVA_TESTS)} left out: {why}")
+        tests = [test for test in tests if test not in JAVA_TESTS]
     if args.bootstrap:
         return 0 if run_tests(tests_dir, build / "runs", args.bootstrap, tests, args.jobs) else 1
     broker = client_run.Broker(args.ksrun, BROKER_CONFIG)

@@ -30,22 +30,28 @@ struct fixture {
 	char *copy;   /* the one that is damaged */
 };
 
-/* `--child DIR FLUSH_AT`: writes the commits, flushes after FLUSH_AT of them, leaves without
- * closing. */
+/* `--child DIR FLUSH_AT [EVERY] [MEMTABLE]`: writes the commits, flushes after FLUSH_AT of them and then after EVERY
+ * more, leaves without closing. */
 static int child(char **args)
 {
 	struct store_options o = {.create = true};
 	uint64_t flush_at = strtoull(args[1], NULL, 10);
+	uint64_t every = args[2] ? strtoull(args[2], NULL, 10) : COMMITS;
 	struct store *s;
 	struct ks_why why;
 
+	if (args[2] && args[3])
+		o.log_memtable_bytes = strtoull(args[3], NULL, 10);
 	if (store_open(args[0], &o, &s, &why))
 		return 1;
 	struct store_write *w = store_write_new(s);
 	for (uint64_t n = 0; n < COMMITS; n++) {
 		if (commits_write(s, w, n, &why))
 			return 1;
-		if (n + 1 == flush_at && store_flush(s, &why))
+		if (n + 1 != flush_at)
+			continue;
+		flush_at += every;
+		if (store_flush(s, &why))
 			return 1;
 	}
 	_exit(0);
@@ -58,7 +64,7 @@ static int positions(void)
 	return longer && *longer == '1' ? 2000 : 200;
 }
 
-static int setup(void **state, const char *flush_at)
+static int setup_with(void **state, const char *flush_at, const char *every, const char *memtable)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 	struct buf out = {0};
@@ -66,7 +72,7 @@ static int setup(void **state, const char *flush_at)
 	f->scratch = scratch_make();
 	f->origin = xasprintf("%s/origin", f->scratch);
 	f->copy = xasprintf("%s/copy", f->scratch);
-	const char *args[] = {f->origin, flush_at, NULL};
+	const char *args[] = {f->origin, flush_at, every, memtable, NULL};
 	assert_int_equal(commits_run_child(args, NULL, &out), 0);
 	buf_fini(&out);
 	*state = f;
@@ -75,12 +81,24 @@ static int setup(void **state, const char *flush_at)
 
 static int setup_in_wal(void **state)
 {
-	return setup(state, "0");
+	return setup_with(state, "0", NULL, NULL);
 }
 
 static int setup_half_flushed(void **state)
 {
-	return setup(state, "30");
+	return setup_with(state, "30", NULL, NULL);
+}
+
+/* The newest log lies over one that was deleted. */
+static int setup_in_used_wal(void **state)
+{
+	return setup_with(state, "10", "20", NULL);
+}
+
+/* The log of batches is flushed now and then, what the other families have is in several logs. */
+static int setup_in_many_wals(void **state)
+{
+	return setup_with(state, "0", "60", "65536");
 }
 
 static int teardown(void **state)
@@ -273,6 +291,49 @@ static void a_flipped_bit_in_the_log_is_refused(void **state)
 	flip_everywhere(*state, ".log", positions());
 }
 
+static void a_log_over_an_older_one_ends_where_it_ends(void **state)
+{
+	struct fixture *f = *state;
+	off_t size;
+	char *wal = find_file(f, ".log", &size);
+
+	commits_copy_dir(f->origin, f->copy);
+	struct buf b = read_file(wal);
+	size_t zeros = 0;
+	for (size_t i = b.len - 100; i < b.len; i++)
+		zeros += b.data[i] == 0;
+	assert_true(zeros < 50); /* its last bytes are the older one's */
+	buf_fini(&b);
+	assert_false(open_refuses(f, wal));
+	free(wal);
+	scratch_empty(f->copy);
+	flip_everywhere(f, ".log", positions() / 4);
+	truncate_everywhere(f, ".log", positions() / 4);
+}
+
+static int count_logs(const struct fixture *f)
+{
+	char *db = xasprintf("%s/db", f->origin);
+	DIR *d = opendir(db);
+	struct dirent *e;
+	int count = 0;
+
+	while ((e = readdir(d)))
+		count += strstr(e->d_name, ".log") != NULL;
+	closedir(d);
+	free(db);
+	return count;
+}
+
+static void a_log_that_others_follow_leaves_no_gap(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(count_logs(f) >= 2);
+	flip_everywhere(f, ".log", positions() / 4);
+	truncate_everywhere(f, ".log", positions() / 4);
+}
+
 static void a_log_that_is_gone_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -332,6 +393,8 @@ static void a_damaged_manifest_is_refused(void **state)
 }
 
 #define IN_WAL(f)       cmocka_unit_test_setup_teardown(f, setup_in_wal, teardown)
+#define IN_USED_WAL(f)  cmocka_unit_test_setup_teardown(f, setup_in_used_wal, teardown)
+#define IN_MANY_WALS(f) cmocka_unit_test_setup_teardown(f, setup_in_many_wals, teardown)
 #define HALF_FLUSHED(f) cmocka_unit_test_setup_teardown(f, setup_half_flushed, teardown)
 
 int main(int argc, char **argv)
@@ -342,12 +405,14 @@ int main(int argc, char **argv)
 		IN_WAL(a_flipped_bit_in_the_log_is_refused),
 		IN_WAL(a_log_that_is_gone_is_refused),
 		IN_WAL(a_database_that_is_gone_is_refused),
+		IN_USED_WAL(a_log_over_an_older_one_ends_where_it_ends),
+		IN_MANY_WALS(a_log_that_others_follow_leaves_no_gap),
 		HALF_FLUSHED(an_undamaged_copy_opens_whole),
 		HALF_FLUSHED(damaged_tables_blobs_and_manifests_never_give_less_or_other),
 		HALF_FLUSHED(a_damaged_manifest_is_refused),
 	};
 
-	if (argc == 4 && strcmp(argv[1], "--child") == 0)
+	if (argc >= 4 && strcmp(argv[1], "--child") == 0)
 		return child(argv + 2);
 	log_set_level(LOG_OFF); /* there is much to warn of here */
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,8 @@ FOLDERS = ["base", "wire", "store", "txn", "groups", "broker", "server", "client
 # Who alone may include a foreign header.
 ALONE = {
     "rocksdb/c.h": {"store/rocks.c", "store/rocks_options.c"},
-    "rocksdb/env.h": {"store/rocks_logger.cc"},
+    "rocksdb/env.h": {"store/rocks_logger.cc", "store/rocks_wal.cc"},
+    "rocksdb/file_system.h": {"store/rocks_wal.cc"},
     "simdjson.h": {"streams/json_shim.cc"},
 }
 LUA_HEADERS = {"lua.h", "lauxlib.h", "lualib.h", "lua5.4/lua.h"}

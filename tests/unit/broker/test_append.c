@@ -401,9 +401,10 @@ static void tail_and_store_give_the_same_bytes(void **state)
 		assert_ok(broker_append_wait(r->b, other, rig_frame(1, i, 1000000, START_MS),
 					     ACKS_ALL, NULL, why));
 	struct chunk c;
-	assert_int_equal(partition_read_tail(p, 0, 1, &c), ERR_NOT_FOUND);
-	assert_int_equal(partition_read_tail(p, partition_high_watermark(p) - 1, 1, &c),
-			 ERR_NOT_FOUND);
+	assert_int_equal(partition_read_tail(p, 0, READ_UNCOMMITTED, 1, &c), ERR_NOT_FOUND);
+	assert_int_equal(
+		partition_read_tail(p, partition_high_watermark(p) - 1, READ_UNCOMMITTED, 1, &c),
+		ERR_NOT_FOUND);
 	rig_read_all(p, 0, 1 << 20, &from_store);
 	assert_true(slice_equal(buf_slice(&from_store), buf_slice(&from_tail)));
 	buf_clear(&small);

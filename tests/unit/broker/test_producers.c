@@ -233,7 +233,7 @@ static void a_producer_without_sequence_or_epoch_is_refused(void **state)
 	assert_int_equal(send_frame(r, p, make(PID, -1, 0, 1, 0), NULL), ERR_INVALID_RECORD);
 	assert_int_equal(send_frame(r, p, make(PID, 0, -1, 1, 0), NULL), ERR_INVALID_RECORD);
 	batch_set_producer(transactional->data, transactional->len, PID, 0, 0, true);
-	assert_int_equal(send_frame(r, p, transactional, NULL), ERR_INVALID_RECORD);
+	assert_int_equal(send_frame(r, p, transactional, NULL), ERR_INVALID_PRODUCER_ID_MAPPING);
 	assert_int_equal(partition_high_watermark(p), 0);
 	assert_int_equal(p->producers.count, 0);
 }

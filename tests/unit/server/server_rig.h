@@ -68,11 +68,17 @@ static inline struct rig *rig_new(void)
 	return r;
 }
 
+/* Over the broker that is there. */
+static inline void rig_serve(struct rig *r)
+{
+	r->so.broker = r->b;
+	assert_ok(server_start(&r->so, &r->s, why));
+}
+
 static inline void rig_start(struct rig *r)
 {
 	assert_ok(broker_open(&r->bo, &r->b, why));
-	r->so.broker = r->b;
-	assert_ok(server_start(&r->so, &r->s, why));
+	rig_serve(r);
 }
 
 static inline int rig_setup(void **state)
@@ -248,6 +254,16 @@ static inline void *rig_ask(struct rig *r, int fd, int16_t api_key, int16_t vers
 	return rig_receive(r, fd, api_key, version, id);
 }
 
+static const struct api_versions_request rig_nothing = {
+	.client_software_name = {(const uint8_t *)"a", 1},
+	.client_software_version = {(const uint8_t *)"1", 1}};
+
+/* Asks for next to nothing: what came before on this connection has been read by now. */
+static inline void rig_ping(struct rig *r, int fd)
+{
+	rig_ask(r, fd, API_api_versions, 0, &rig_nothing);
+}
+
 /* --- batches --- */
 
 /* A batch of records with these values and, unless key is NULL, this key. */
@@ -311,6 +327,39 @@ static inline int64_t rig_produce(struct rig *r, int fd, const char *topic, cons
 	buf_fini(&b);
 	assert_int_equal(a->error_code, 0);
 	return a->base_offset;
+}
+
+/* A batch of one record whose value has so many bytes. */
+static inline void batch_write_large(struct buf *out, size_t bytes, enum codec codec)
+{
+	char *value = malloc(bytes + 1);
+
+	memset(value, 'x', bytes);
+	value[bytes] = 0;
+	batch_write(out, "k", (const char *const[]){value}, 1, 1, codec);
+	free(value);
+}
+
+/* A whole request that produces one to partition 0, of version 9. */
+static inline void request_write_large(struct buf *out, int32_t correlation_id, const char *topic,
+				       size_t bytes)
+{
+	struct rig_produce p;
+	struct buf records = {0};
+
+	batch_write_large(&records, bytes, CODEC_NONE);
+	produce_fill(&p, topic, 0, -1, buf_slice(&records));
+	request_write(out, API_produce, 9, correlation_id, &p.request);
+	buf_fini(&records);
+}
+
+static inline void rig_produce_large(struct rig *r, int fd, const char *topic, size_t bytes)
+{
+	struct buf records = {0};
+
+	batch_write_large(&records, bytes, CODEC_NONE);
+	assert_int_equal(rig_produce_bytes(r, fd, 9, topic, buf_slice(&records))->error_code, 0);
+	buf_fini(&records);
 }
 
 /* --- fetching --- */

@@ -152,6 +152,95 @@ static void who_calls_itself_a_replica_reads_nothing(void **state)
 	assert_int_equal(a->error_code, ERR_CLUSTER_AUTHORIZATION_FAILED);
 }
 
+/* --- twice --- */
+
+#define NAMES 5000
+
+/* One topic named so many times, in pairs: partition 0 and partition 1. */
+static void fill_names(struct fetch_request *q, struct fetch_request_topic *topics,
+		       struct fetch_request_partition *partitions, int32_t pairs)
+{
+	*q = (struct fetch_request){.replica_id = -1,
+				    .max_wait_ms = WAIT_FOR_EVER,
+				    .min_bytes = 1,
+				    .max_bytes = 1 << 20,
+				    .session_epoch = -1};
+	q->topics.v = topics;
+	q->topics.n = pairs;
+	for (int32_t i = 0; i < pairs; i++) {
+		topics[i] = (struct fetch_request_topic){.topic = slice_str("t")};
+		topics[i].partitions.v = &partitions[2 * i];
+		topics[i].partitions.n = 2;
+		for (int32_t j = 0; j < 2; j++)
+			partitions[2 * i + j] =
+				(struct fetch_request_partition){.partition = j,
+								 .current_leader_epoch = -1,
+								 .last_fetched_epoch = -1,
+								 .fetch_offset = 99,
+								 .partition_max_bytes = 1000};
+	}
+}
+
+/* Few and many are found in different ways. */
+static void a_partition_that_is_named_often_is_answered_once_as_it_was_named_last(void **state)
+{
+	static struct fetch_request_topic topics[NAMES];
+	static struct fetch_request_partition partitions[2 * NAMES];
+	struct fetch_request q;
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+	char text[32];
+
+	rig_topic(r, "t", 2);
+	rig_produce(r, fd, "t", "zero");
+	rig_produce(r, fd, "t", "one");
+	const int32_t pairs[] = {1, 2, 8, 9, NAMES};
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		fill_names(&q, topics, partitions, pairs[i]);
+		partitions[2 * pairs[i] - 2].fetch_offset = 1;
+		partitions[2 * pairs[i] - 1].fetch_offset = 0;
+		const struct fetch_response *a = rig_ask(r, fd, API_fetch, 11, &q);
+		assert_int_equal(a->error_code, 0);
+		assert_int_equal(a->responses.n, 1);
+		assert_int_equal(a->responses.v[0].partitions.n, 2);
+		part p = &a->responses.v[0].partitions.v[0];
+		assert_int_equal(p->partition_index, 0);
+		assert_int_equal(p->error_code, 0);
+		assert_int_equal(count_records(records_of(&p->records), text, sizeof text), 1);
+		assert_string_equal(text, "one");
+		p = &a->responses.v[0].partitions.v[1];
+		assert_int_equal(p->partition_index, 1);
+		assert_int_equal(p->error_code, 0);
+	}
+}
+
+static void names_that_are_not_there_are_answered_once_too(void **state)
+{
+	struct fetch_request_topic topics[3];
+	struct fetch_request_partition partitions[6];
+	struct fetch_request q;
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+
+	fill_names(&q, topics, partitions, 3);
+	topics[1].topic = slice_str("u");
+	const struct fetch_response *a = rig_ask(r, fd, API_fetch, 11, &q);
+	assert_int_equal(a->responses.n, 2);
+	assert_slice(a->responses.v[0].topic, "t");
+	assert_slice(a->responses.v[1].topic, "u");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(a->responses.v[i].partitions.n, 2);
+		assert_int_equal(a->responses.v[i].partitions.v[1].error_code,
+				 ERR_UNKNOWN_TOPIC_OR_PARTITION);
+	}
+	/* By id it is the same. */
+	memset(topics[1].topic_id.bytes, 7, sizeof topics[1].topic_id.bytes);
+	a = rig_ask(r, fd, API_fetch, 13, &q);
+	assert_int_equal(a->responses.n, 2);
+	assert_int_equal(a->responses.v[0].partitions.n, 2);
+	assert_int_equal(a->responses.v[1].partitions.n, 2);
+}
+
 /* --- limits --- */
 
 static void the_first_batch_is_sent_whole_whatever_the_limits_say(void **state)
@@ -660,84 +749,6 @@ static void without_room_for_sessions_every_answer_is_full(void **state)
 	assert_int_equal(a->responses.n, 1);
 }
 
-/* --- memory --- */
-
-static int setup_little_memory(void **state)
-{
-	struct rig *r = *state = rig_new();
-
-	r->so.answer_memory_bytes = 100000;
-	r->so.request_memory_bytes = 300000;
-	rig_start(r);
-	return 0;
-}
-
-static void produce_large(struct rig *r, int fd, size_t len)
-{
-	struct buf b = {0};
-	char *value = malloc(len + 1);
-
-	memset(value, 'x', len);
-	value[len] = 0;
-	batch_write(&b, "k", (const char *const[]){value}, 1, 1, CODEC_NONE);
-	assert_int_equal(rig_produce_bytes(r, fd, 9, "t", buf_slice(&b))->error_code, 0);
-	buf_fini(&b);
-	free(value);
-}
-
-/* Answers of 60 kB from a memory of 100 kB: they come one after the other, and all come. */
-static void consumers_share_a_small_memory_in_turn(void **state)
-{
-	struct rig *r = *state;
-	int fds[8];
-	struct rig_fetch f;
-
-	rig_topic(r, "t", 1);
-	for (int i = 0; i < 8; i++)
-		fds[i] = rig_connect(r);
-	produce_large(r, fds[0], 60000);
-	for (int round = 0; round < 20; round++) {
-		for (int i = 0; i < 8; i++) {
-			fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
-			rig_send(fds[i], API_fetch, 11, round, &f.request);
-		}
-		for (int i = 0; i < 8; i++) {
-			part p = only(rig_receive(r, fds[i], API_fetch, 11, round));
-			assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
-		}
-	}
-}
-
-/* Requests of 200 kB each from a memory of 300 kB, all begun before any is finished. */
-static void producers_share_a_small_memory_in_turn(void **state)
-{
-	struct rig *r = *state;
-	int fds[6];
-	struct buf b = {0}, records = {0};
-	struct rig_produce p;
-	char *value = malloc(200001);
-
-	memset(value, 'x', 200000);
-	value[200000] = 0;
-	rig_topic(r, "t", 1);
-	batch_write(&records, "k", (const char *const[]){value}, 1, 1, CODEC_NONE);
-	produce_fill(&p, "t", 0, -1, buf_slice(&records));
-	request_write(&b, API_produce, 9, 1, &p.request);
-	for (int i = 0; i < 6; i++) {
-		fds[i] = rig_connect(r);
-		rig_write(fds[i], b.data, 70000);
-	}
-	for (int i = 0; i < 6; i++)
-		rig_write(fds[i], b.data + 70000, b.len - 70000);
-	for (int i = 0; i < 6; i++)
-		rig_receive(r, fds[i], API_produce, 9, 1);
-	assert_int_equal(partition_high_watermark(topic_partition(broker_topic_find(r->b, "t"), 0)),
-			 6);
-	buf_fini(&b);
-	buf_fini(&records);
-	free(value);
-}
-
 /* --- where things are --- */
 
 struct rig_list {
@@ -869,6 +880,8 @@ int main(void)
 		TEST(errors_are_each_partitions_own),
 		TEST(who_believes_in_another_leader_epoch_is_told),
 		TEST(who_calls_itself_a_replica_reads_nothing),
+		TEST(a_partition_that_is_named_often_is_answered_once_as_it_was_named_last),
+		TEST(names_that_are_not_there_are_answered_once_too),
 		TEST(the_first_batch_is_sent_whole_whatever_the_limits_say),
 		TEST(the_limit_of_the_answer_holds_for_all_partitions_together),
 		TEST(in_a_session_every_partition_has_its_turn),
@@ -890,8 +903,6 @@ int main(void)
 		TEST(a_session_waits_like_any_fetch),
 		TEST(a_request_that_was_overtaken_in_its_session_is_refused),
 		TEST_WITH(without_room_for_sessions_every_answer_is_full, setup_no_sessions),
-		TEST_WITH(consumers_share_a_small_memory_in_turn, setup_little_memory),
-		TEST_WITH(producers_share_a_small_memory_in_turn, setup_little_memory),
 		TEST(list_offsets_finds_ends_and_times),
 		TEST(an_epoch_ends_at_the_high_watermark),
 		TEST(the_coordinator_of_everything_is_this_broker),

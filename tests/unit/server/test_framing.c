@@ -1,17 +1,13 @@
 /* From bytes on a socket to answers in order: framing, pipelining, limits, ends. */
 #include "server_rig.h"
 
-static const struct api_versions_request nothing = {
-	.client_software_name = {(const uint8_t *)"a", 1},
-	.client_software_version = {(const uint8_t *)"1", 1}};
-
 static void a_request_in_single_bytes_is_answered(void **state)
 {
 	struct rig *r = *state;
 	int fd = rig_connect(r);
 	struct buf b = {0};
 
-	request_write(&b, API_api_versions, 3, 7, &nothing);
+	request_write(&b, API_api_versions, 3, 7, &rig_nothing);
 	for (size_t i = 0; i < b.len; i++)
 		rig_write(fd, b.data + i, 1);
 	const struct api_versions_response *a = rig_receive(r, fd, API_api_versions, 3, 7);
@@ -26,8 +22,8 @@ static void every_way_of_cutting_two_requests_gives_two_answers(void **state)
 	int fd = rig_connect(r);
 	struct buf b = {0};
 
-	request_write(&b, API_api_versions, 3, 1, &nothing);
-	request_write(&b, API_api_versions, 0, 2, &nothing);
+	request_write(&b, API_api_versions, 3, 1, &rig_nothing);
+	request_write(&b, API_api_versions, 0, 2, &rig_nothing);
 	for (size_t cut = 1; cut < b.len; cut++) {
 		rig_write(fd, b.data, cut);
 		rig_write(fd, b.data + cut, b.len - cut);
@@ -44,7 +40,7 @@ static void a_thousand_requests_in_one_write_are_answered_in_order(void **state)
 	struct buf b = {0};
 
 	for (int32_t i = 0; i < 1000; i++)
-		request_write(&b, API_api_versions, (int16_t)(i % 5), i, &nothing);
+		request_write(&b, API_api_versions, (int16_t)(i % 5), i, &rig_nothing);
 	rig_write(fd, b.data, b.len);
 	for (int32_t i = 0; i < 1000; i++)
 		rig_receive(r, fd, API_api_versions, (int16_t)(i % 5), i);
@@ -61,8 +57,8 @@ static void answers_leave_in_the_order_of_the_requests(void **state)
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 25000);
 	rig_send(consumer, API_fetch, 4, 1, &f.request);
-	rig_send(consumer, API_api_versions, 0, 2, &nothing);
-	rig_send(consumer, API_api_versions, 0, 3, &nothing);
+	rig_send(consumer, API_api_versions, 0, 2, &rig_nothing);
+	rig_send(consumer, API_api_versions, 0, 3, &rig_nothing);
 	assert_int_equal(rig_produce(r, producer, "t", "x"), 0);
 	const struct fetch_response *a = rig_receive(r, consumer, API_fetch, 4, 1);
 	assert_int_equal(
@@ -104,7 +100,7 @@ static void refused(struct rig *r, const void *bytes, size_t n)
 	assert_true(rig_is_closed(fd));
 	/* Nobody else is harmed. */
 	int other = rig_connect(r);
-	rig_ask(r, other, API_api_versions, 0, &nothing);
+	rig_ping(r, other);
 	rig_disconnect(r, other);
 }
 
@@ -155,10 +151,10 @@ static void a_malformed_request_closes_the_connection_behind_earlier_answers(voi
 	int fd = rig_connect(r);
 	struct buf b = {0};
 
-	request_write(&b, API_api_versions, 0, 1, &nothing);
-	request_write(&b, API_api_versions, 0, 2, &nothing);
+	request_write(&b, API_api_versions, 0, 1, &rig_nothing);
+	request_write(&b, API_api_versions, 0, 2, &rig_nothing);
 	buf_append(&b, "\0\0\0\x0b\0\x12\0\3\0\0\0\3\xff\xff\1", 15); /* v3 with an end too early */
-	request_write(&b, API_api_versions, 0, 4, &nothing);
+	request_write(&b, API_api_versions, 0, 4, &rig_nothing);
 	rig_write(fd, b.data, b.len);
 	rig_receive(r, fd, API_api_versions, 0, 1);
 	rig_receive(r, fd, API_api_versions, 0, 2);
@@ -185,7 +181,7 @@ static void an_unknown_version_of_api_versions_is_answered_in_version_0(void **s
 	assert_int_equal(a->error_code, ERR_UNSUPPORTED_VERSION);
 	assert_int_equal(a->api_keys.n, wire_api_count);
 	/* The connection goes on. */
-	rig_ask(r, fd, API_api_versions, 3, &nothing);
+	rig_ask(r, fd, API_api_versions, 3, &rig_nothing);
 }
 
 static void a_client_that_calls_itself_nothing_is_told_so(void **state)
@@ -230,33 +226,11 @@ static void a_peer_that_stops_sending_still_gets_its_answers(void **state)
 	struct rig *r = *state;
 	int fd = rig_connect(r);
 
-	rig_send(fd, API_api_versions, 0, 1, &nothing);
-	rig_send(fd, API_api_versions, 0, 2, &nothing);
+	rig_send(fd, API_api_versions, 0, 1, &rig_nothing);
+	rig_send(fd, API_api_versions, 0, 2, &rig_nothing);
 	shutdown(fd, SHUT_WR);
 	rig_receive(r, fd, API_api_versions, 0, 1);
 	rig_receive(r, fd, API_api_versions, 0, 2);
-	assert_true(rig_is_closed(fd));
-}
-
-static void stopping_answers_what_waits(void **state)
-{
-	struct rig *r = *state;
-	int fd = rig_connect(r);
-	struct rig_fetch f;
-	struct buf b = {0};
-
-	rig_topic(r, "t", 1);
-	fetch_fill(&f, "t", 0, INT32_MAX);
-	/* Both in one piece: once the first is answered the second has been read. */
-	request_write(&b, API_api_versions, 0, 1, &nothing);
-	request_write(&b, API_fetch, 4, 2, &f.request);
-	assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), b.len);
-	buf_fini(&b);
-	rig_receive(r, fd, API_api_versions, 0, 1);
-	server_stop(r->s, 10000);
-	r->s = NULL;
-	const struct fetch_response *a = rig_receive(r, fd, API_fetch, 4, 2);
-	assert_int_equal(a->responses.n, 1);
 	assert_true(rig_is_closed(fd));
 }
 
@@ -271,7 +245,7 @@ static int32_t flood(int fd, int32_t first, int32_t most)
 
 	for (; sent < most; sent++) {
 		buf_clear(&b);
-		request_write(&b, API_api_versions, 0, first + sent, &nothing);
+		request_write(&b, API_api_versions, 0, first + sent, &rig_nothing);
 		ssize_t n = send(fd, b.data, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0)
 			break;
@@ -290,12 +264,12 @@ static void a_peer_that_does_not_read_is_not_read_and_harms_nobody(void **state)
 	/* What the server takes without being heard is bounded. */
 	while ((more = flood(deaf, sent, 1000000 - sent)) > 0 && sent < 1000000) {
 		sent += more;
-		rig_ask(r, other, API_api_versions, 0, &nothing);
+		rig_ping(r, other);
 	}
 	assert_in_range(sent, 1, 999999);
 	for (int32_t i = 0; i < sent; i++)
 		rig_receive(r, deaf, API_api_versions, 0, i);
-	rig_ask(r, deaf, API_api_versions, 0, &nothing);
+	rig_ping(r, deaf);
 }
 
 /* --- silence --- */
@@ -314,7 +288,7 @@ static void a_connection_on_which_nothing_happens_is_closed(void **state)
 	struct rig *r = *state;
 	int fd = rig_connect(r);
 
-	rig_ask(r, fd, API_api_versions, 0, &nothing);
+	rig_ping(r, fd);
 	assert_true(rig_is_closed(fd));
 }
 
@@ -329,6 +303,38 @@ static void one_that_waits_for_its_answer_is_not_closed(void **state)
 	const struct fetch_response *a = rig_ask(r, fd, API_fetch, 4, &f.request);
 	assert_int_equal(a->responses.n, 1);
 	assert_true(rig_is_closed(fd));
+}
+
+static int setup_hasty(void **state)
+{
+	struct rig *r = *state = rig_new();
+
+	r->so.first_request_ms = 30;
+	rig_start(r);
+	return 0;
+}
+
+static void one_that_sends_no_request_in_time_is_closed(void **state)
+{
+	struct rig *r = *state;
+	int silent = rig_connect(r), known = rig_connect(r);
+
+	rig_ping(r, known);
+	assert_true(rig_is_closed(silent));
+	/* Who has sent one has all the time of connections.max.idle.ms. */
+	rig_ping(r, known);
+}
+
+static void half_a_first_request_is_none(void **state)
+{
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+	struct buf b = {0};
+
+	request_write(&b, API_api_versions, 3, 1, &rig_nothing);
+	rig_write(fd, b.data, b.len - 1);
+	assert_true(rig_is_closed(fd));
+	buf_fini(&b);
 }
 
 int main(void)
@@ -350,10 +356,11 @@ int main(void)
 		TEST(a_client_that_calls_itself_nothing_is_told_so),
 		TEST(peers_that_vanish_at_any_byte_leave_nothing_behind),
 		TEST(a_peer_that_stops_sending_still_gets_its_answers),
-		TEST(stopping_answers_what_waits),
 		TEST(a_peer_that_does_not_read_is_not_read_and_harms_nobody),
 		TEST_WITH(a_connection_on_which_nothing_happens_is_closed, setup_impatient),
 		TEST_WITH(one_that_waits_for_its_answer_is_not_closed, setup_impatient),
+		TEST_WITH(one_that_sends_no_request_in_time_is_closed, setup_hasty),
+		TEST_WITH(half_a_first_request_is_none, setup_hasty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

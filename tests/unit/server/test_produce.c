@@ -178,12 +178,11 @@ static void a_batch_that_does_not_begin_at_0_is_refused(void **state)
 	buf_fini(&b);
 }
 
-static void control_and_transactional_batches_are_refused(void **state)
+static void control_batches_are_refused(void **state)
 {
 	struct rig *r = *state;
 	int fd = rig_connect(r);
 	struct buf b = {0};
-	struct rig_produce p;
 
 	rig_topic(r, "t", 1);
 	batch_of(&b, "k", "v", CODEC_NONE);
@@ -191,15 +190,6 @@ static void control_and_transactional_batches_are_refused(void **state)
 	seal(&b);
 	expect(rig_produce_bytes(r, fd, 9, "t", buf_slice(&b)), ERR_INVALID_RECORD,
 	       "clients do not write control batches");
-	batch_of(&b, "k", "v", CODEC_NONE);
-	batch_set_producer(b.data, b.len, 1, 0, 0, true);
-	expect(rig_produce_bytes(r, fd, 9, "t", buf_slice(&b)), ERR_INVALID_REQUEST,
-	       "transactions are not served");
-	produce_fill(&p, "t", 0, -1, batch_of(&b, "k", "v", CODEC_NONE));
-	p.request.transactional_id = slice_str("x");
-	const struct produce_response *a = rig_ask(r, fd, API_produce, 9, &p.request);
-	expect(&a->responses.v[0].partition_responses.v[0], ERR_INVALID_REQUEST,
-	       "transactions are not served");
 	buf_fini(&b);
 }
 
@@ -533,7 +523,7 @@ static void a_duplicate_is_answered_with_the_offset_it_has(void **state)
 	buf_fini(&b);
 }
 
-static void producers_get_ids_and_transactional_ones_are_refused(void **state)
+static void producers_get_ids(void **state)
 {
 	struct rig *r = *state;
 	int fd = rig_connect(r);
@@ -554,12 +544,6 @@ static void producers_get_ids_and_transactional_ones_are_refused(void **state)
 	c = rig_ask(r, fd, API_init_producer_id, 4, &q);
 	assert_int_equal(c->error_code, ERR_INVALID_REQUEST);
 	assert_int_equal(c->producer_id, -1);
-	q = (struct init_producer_id_request){.transactional_id = slice_str("x"),
-					      .transaction_timeout_ms = 1000,
-					      .producer_id = -1,
-					      .producer_epoch = -1};
-	c = rig_ask(r, fd, API_init_producer_id, 4, &q);
-	assert_int_equal(c->error_code, ERR_INVALID_REQUEST);
 }
 
 int main(void)
@@ -573,7 +557,7 @@ int main(void)
 		TEST(older_formats_are_refused),
 		TEST(a_wrong_crc_is_a_corrupt_message),
 		TEST(a_batch_that_does_not_begin_at_0_is_refused),
-		TEST(control_and_transactional_batches_are_refused),
+		TEST(control_batches_are_refused),
 		TEST(zstd_is_taken_from_version_7_on),
 		TEST(a_batch_over_max_message_bytes_is_too_large),
 		TEST(a_record_without_a_key_is_named_when_keys_are_needed),
@@ -589,7 +573,7 @@ int main(void)
 		TEST(an_error_with_acks_0_closes_the_connection),
 		TEST(requests_of_one_connection_are_appended_in_their_order),
 		TEST(a_duplicate_is_answered_with_the_offset_it_has),
-		TEST(producers_get_ids_and_transactional_ones_are_refused),
+		TEST(producers_get_ids),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,199 @@
+// rocks_wal.cc - see rocks_wal.h. C++, because RocksDB's C API takes an environment but cannot make one; it
+// forwards, wal_file.c has the rules.
+#include "store/rocks_wal.h"
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include "store/wal_file.h"
+
+// As RocksDB's c.cc defines it.
+struct rocksdb_env_t {
+	rocksdb::Env *rep;
+	bool is_default;
+};
+
+namespace
+{
+
+using rocksdb::FileOptions;
+using rocksdb::IODebugContext;
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+using rocksdb::Slice;
+
+IOStatus status(int err, const char *doing, const std::string &path)
+{
+	std::string what = std::string("While ") + doing + ": " + path;
+
+	if (err == 0)
+		return IOStatus::OK();
+	if (err == ENOSPC || err == EDQUOT)
+		return IOStatus::NoSpace(what, strerror(err));
+	return IOStatus::IOError(what, strerror(err));
+}
+
+class Log : public rocksdb::FSWritableFile
+{
+      public:
+	Log(wal_file *file, const std::string &path) : file_(file), path_(path)
+	{
+	}
+
+	~Log() override
+	{
+		if (file_)
+			wal_close(file_);
+	}
+
+	using FSWritableFile::Append;
+	IOStatus Append(const Slice &data, const IOOptions &, IODebugContext *) override
+	{
+		return status(wal_append(file_, data.data(), data.size()), "appending to", path_);
+	}
+
+	IOStatus Close(const IOOptions &, IODebugContext *) override
+	{
+		wal_file *file = file_;
+		file_ = nullptr;
+		return file ? status(wal_close(file), "closing", path_) : IOStatus::OK();
+	}
+
+	IOStatus Flush(const IOOptions &, IODebugContext *) override
+	{
+		return IOStatus::OK();
+	}
+
+	IOStatus Sync(const IOOptions &, IODebugContext *) override
+	{
+		return status(wal_sync(file_), "syncing", path_);
+	}
+
+	bool IsSyncThreadSafe() const override
+	{
+		return true;
+	}
+
+	uint64_t GetFileSize(const IOOptions &, IODebugContext *) override
+	{
+		return wal_length(file_);
+	}
+
+      private:
+	wal_file *file_;
+	const std::string path_;
+};
+
+class LogReader : public rocksdb::FSSequentialFile
+{
+      public:
+	LogReader(wal_reader *reader, const std::string &path) : reader_(reader), path_(path)
+	{
+	}
+
+	~LogReader() override
+	{
+		wal_reader_close(reader_);
+	}
+
+	IOStatus Read(size_t n, const IOOptions &, Slice *result, char *scratch,
+		      IODebugContext *) override
+	{
+		size_t got = 0;
+		int err = wal_reader_read(reader_, scratch, n, &got);
+		*result = Slice(scratch, got);
+		return status(err, "reading", path_);
+	}
+
+	IOStatus Skip(uint64_t n) override
+	{
+		char passed[4096];
+		size_t got = 1;
+		int err = 0;
+		for (; n > 0 && got > 0 && !err; n -= got)
+			err = wal_reader_read(reader_, passed,
+					      n < sizeof passed ? n : sizeof passed, &got);
+		return status(err, "reading", path_);
+	}
+
+      private:
+	wal_reader *reader_;
+	const std::string path_;
+};
+
+class Files : public rocksdb::FileSystemWrapper
+{
+      public:
+	explicit Files(const char *dir)
+	    : FileSystemWrapper(rocksdb::FileSystem::Default()), dir_(wal_dir_new(dir))
+	{
+	}
+
+	~Files() override
+	{
+		wal_dir_free(dir_);
+	}
+
+	const char *Name() const override
+	{
+		return "ks-wal";
+	}
+
+	IOStatus NewWritableFile(const std::string &path, const FileOptions &options,
+				 std::unique_ptr<rocksdb::FSWritableFile> *out,
+				 IODebugContext *debug) override
+	{
+		uint64_t number;
+		wal_file *file = nullptr;
+		if (!wal_number(path.c_str(), &number))
+			return target_->NewWritableFile(path, options, out, debug);
+		int err = wal_create(dir_, path.c_str(), number, &file);
+		if (!err)
+			out->reset(new Log(file, path));
+		return status(err, "making", path);
+	}
+
+	IOStatus NewSequentialFile(const std::string &path, const FileOptions &options,
+				   std::unique_ptr<rocksdb::FSSequentialFile> *out,
+				   IODebugContext *debug) override
+	{
+		uint64_t number;
+		wal_reader *reader = nullptr;
+		if (!wal_number(path.c_str(), &number))
+			return target_->NewSequentialFile(path, options, out, debug);
+		int err = wal_reader_open(path.c_str(), number, &reader);
+		if (err == ENOENT)
+			return IOStatus::PathNotFound("While opening: " + path, strerror(err));
+		if (!err)
+			out->reset(new LogReader(reader, path));
+		return status(err, "opening", path);
+	}
+
+	IOStatus DeleteFile(const std::string &path, const IOOptions &options,
+			    IODebugContext *debug) override
+	{
+		uint64_t number;
+		if (!wal_number(path.c_str(), &number))
+			return target_->DeleteFile(path, options, debug);
+		int err = wal_delete(dir_, path.c_str(), number);
+		if (err == ENOENT)
+			return IOStatus::PathNotFound("While deleting: " + path, strerror(err));
+		return status(err, "deleting", path);
+	}
+
+      private:
+	wal_dir *const dir_;
+};
+
+} // namespace
+
+struct rocksdb_env_t *rocks_wal_env_new(const char *dir)
+{
+	auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(dir));
+
+	return new rocksdb_env_t{env.release(), false};
+}

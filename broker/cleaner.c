@@ -4,20 +4,21 @@
  * passed the last multiple of segment.bytes; but records older than segment.ms, or than
  * max.compaction.lag.ms, are not active, and the last batch always is.
  *
- * Everything below the high watermark is decided today. Once there are open transactions, end_of
- * has to stop at the last stable offset, and what was aborted must not supersede anything.
+ * What transactions have to do with it is in cleaner_txn.c.
  */
 #include "broker/cleaner.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "broker/cleaner_txn.h"
 #include "broker/core.h"
 #include "broker/log_cursor.h"
 #include "broker/log_index.h"
 #include "broker/offset_map.h"
 #include "broker/rewrite.h"
 #include "wire/batch_filter.h"
+#include "wire/marker.h"
 
 #define DECOMPRESSED_MAX (256 * 1024 * 1024)
 /* The index tells how much is dirty to about this; less is counted. */
@@ -26,6 +27,7 @@
 /* How far a cleaning may go: batches that are not the last one, old enough, and not active. */
 struct limits {
 	int64_t offset_next;  /* high watermark */
+	int64_t stable;       /* what lies below is decided */
 	uint64_t position;    /* up to here nothing is active */
 	int64_t roll_time;    /* nor is what is not newer */
 	int64_t lag_time;     /* nothing newer is cleaned */
@@ -46,6 +48,7 @@ struct cleaning {
 	struct offset_map *map;
 	struct producer_row *producers; /* by id */
 	size_t producer_count;
+	struct cleaner_txn txn;
 };
 
 struct cleaner {
@@ -81,7 +84,8 @@ static struct limits limits_of(const struct topic_cleanup *how, const struct log
 /* position: behind the batch. */
 static bool may_clean(const struct limits *l, const struct batch *b, uint64_t position)
 {
-	return batch_last_offset(b) + 1 < l->offset_next && b->max_timestamp <= l->lag_time &&
+	return batch_last_offset(b) + 1 < l->offset_next && batch_last_offset(b) < l->stable &&
+	       b->max_timestamp <= l->lag_time &&
 	       (position <= l->position || b->max_timestamp <= l->roll_time);
 }
 
@@ -208,7 +212,7 @@ static enum ks_err remember(struct cleaner *c, struct cleaning *x, const struct 
 	struct record r;
 	int got;
 
-	if (batch_is_control(b))
+	if (batch_is_control(b) || cleaner_txn_is_aborted(&x->txn, b))
 		return ERR_NONE;
 	enum ks_err err = record_iter_init(&it, b, DECOMPRESSED_MAX, &c->plain);
 	if (err)
@@ -312,17 +316,45 @@ static bool is_last_of_producer(const struct cleaning *x, const struct batch *b)
 	       (uint32_t)row->last_sequence == last;
 }
 
-/* Appends what stays of a batch below the end. */
+/* Appends a control batch below the end, if it stays. */
+static void keep_marker(struct cleaner *c, struct cleaning *x, const struct batch *b,
+			struct leftover *v)
+{
+	int64_t stays_ms = x->how.delete_retention_ms > MARKER_OUTLASTS_MS
+				   ? x->how.delete_retention_ms
+				   : MARKER_OUTLASTS_MS;
+
+	switch (cleaner_txn_pass_marker(&x->txn, b, x->now_ms)) {
+	case MARKER_STAYS:
+		buf_append(&c->kept, b->bytes.data, b->bytes.len);
+		break;
+	case MARKER_GETS_HORIZON:
+		marker_write_horizon(&c->kept, b,
+				     stays_ms > INT64_MAX - x->now_ms ? INT64_MAX
+								      : x->now_ms + stays_ms);
+		v->is_changed = true;
+		break;
+	case MARKER_GOES:
+		leftover_add_marker(v, b->base_offset);
+		v->is_changed = true;
+		break;
+	}
+}
+
+/* Appends what stays of another batch below the end. */
 static enum ks_err keep_some(struct cleaner *c, struct cleaning *x, const struct batch *b,
 			     bool *is_changed)
 {
 	enum batch_filtered result = BATCH_UNCHANGED;
 
-	if (!batch_is_control(b) && b->record_count > 0) {
+	cleaner_txn_pass(&x->txn, b);
+	if (cleaner_txn_is_aborted(&x->txn, b)) {
+		result = BATCH_EMPTIED;
+	} else if (b->record_count > 0) {
 		enum ks_err err = batch_filter(&c->filter, b, &c->kept, &result);
 		if (err)
 			return err;
-	} else if (!batch_is_control(b)) {
+	} else {
 		result = BATCH_EMPTIED; /* it was emptied before */
 	}
 	if (result == BATCH_EMPTIED && is_last_of_producer(x, b)) {
@@ -368,7 +400,9 @@ static enum ks_err filter_batch(struct cleaner *c, struct cleaning *x, const str
 	if (batch_last_offset(b) >= x->end) {
 		buf_append(&c->kept, b->bytes.data, b->bytes.len);
 	} else {
-		if (keep_some(c, x, b, &v->is_changed))
+		if (batch_is_control(b))
+			keep_marker(c, x, b, v);
+		else if (keep_some(c, x, b, &v->is_changed))
 			return damaged(x->partition, b, why);
 		count_kept(v, x, b, slice_of(c->kept.data + before, c->kept.len - before));
 	}
@@ -385,10 +419,9 @@ static enum ks_err filter_value(struct cleaner *c, struct cleaning *x,
 	enum ks_err err = ERR_NONE;
 	struct batch b;
 
-	*v = (struct leftover){.key = cursor->last_offset,
-			       .old = cursor->value,
-			       .last_offset = -1,
-			       .max_timestamp = -1};
+	leftover_begin(v);
+	v->key = cursor->last_offset;
+	v->old = cursor->value;
 	buf_clear(&c->kept);
 	while (!err && left.len) {
 		err = log_take_batch(x->partition, &left, &b, why);
@@ -418,7 +451,7 @@ static enum ks_err rewrite_log(struct cleaner *c, struct cleaning *x, struct rew
 			       struct ks_why *why)
 {
 	struct log_cursor cursor;
-	struct leftover v;
+	struct leftover v = {0};
 
 	log_cursor_init(&cursor, x->partition);
 	enum ks_err err = log_cursor_seek(&cursor, x->log_start, why);
@@ -433,6 +466,7 @@ static enum ks_err rewrite_log(struct cleaner *c, struct cleaning *x, struct rew
 		err = log_cursor_next(&cursor, why);
 	}
 	log_cursor_fini(&cursor);
+	leftover_fini(&v);
 	if (err == ERR_NOT_FOUND)
 		return explain_end(x, why);
 	return err ? err : rewrite_finish(w, why);
@@ -503,9 +537,15 @@ enum ks_err cleaner_run(struct cleaner *c, struct partition *p, struct cleaning_
 	*result = (struct cleaning_result){0};
 	partition_published(p, &x.published);
 	x.limits = limits_of(&x.how, &x.published, x.now_ms);
+	x.limits.stable = partition_last_stable_offset(p);
 	enum ks_err err = is_due(&x, &due, why);
+	if (!err && due) {
+		err = cleaner_txn_init(&x.txn, p, x.log_start, why);
+		x.limits.stable = x.txn.stable;
+	}
 	if (!err && due)
 		err = clean(c, &x, result, why);
+	cleaner_txn_fini(&x.txn);
 	offset_map_free(x.map);
 	free(x.producers);
 	return err;

@@ -12,8 +12,9 @@
  * anywhere leaves a log with some superseded records more, and the cleaning begins anew.
  *
  * What stays besides: tombstones, delete.retention.ms long, so that a reader who comes late learns
- * of the deletion; control batches; an empty batch where a producer's last one was, which keeps
- * its sequence; and always the last batch of the log.
+ * of the deletion; markers, as long as there are records of their transactions and for a while after; an
+ * empty batch where a producer's last one was, which keeps its sequence; everything from the first open
+ * transaction on; and always the last batch of the log.
  *
  * A cleaner belongs to one thread at a time.
  */

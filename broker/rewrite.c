@@ -28,6 +28,7 @@ struct gathered {
 	int64_t first_key, last_key; /* of the sources */
 	int64_t last_offset;         /* of bytes, unless it is empty */
 	bool is_changed;
+	struct leftover gone; /* its markers: of all sources */
 };
 
 /* Old index entries, which are taken away with the next piece, are [from, to). */
@@ -90,6 +91,10 @@ static void put_value(struct group *g, const struct rewrite *w)
 		store_delete_range(g->write, CF_LOG, KEY_SLICE(from), KEY_SLICE(to));
 	if (v->bytes.len)
 		store_put(g->write, CF_LOG, KEY_SLICE(key), buf_slice(&v->bytes));
+	for (size_t i = 0; i < v->gone.marker_count; i++) {
+		struct key_aborted aborted = key_aborted(id, v->gone.markers[i]);
+		store_delete(g->write, CF_TXN, KEY_SLICE(aborted));
+	}
 }
 
 static void put_index(struct group *g, const struct rewrite *w)
@@ -147,6 +152,28 @@ static void piece_publish(struct call *call)
 
 /* --- on the cleaner's thread --- */
 
+void leftover_begin(struct leftover *v)
+{
+	*v = (struct leftover){.last_offset = -1,
+			       .max_timestamp = -1,
+			       .markers = v->markers,
+			       .marker_cap = v->marker_cap};
+}
+
+void leftover_add_marker(struct leftover *v, int64_t offset)
+{
+	if (v->marker_count == v->marker_cap) {
+		v->marker_cap = v->marker_cap ? 2 * v->marker_cap : 16;
+		v->markers = xrealloc(v->markers, v->marker_cap * sizeof *v->markers);
+	}
+	v->markers[v->marker_count++] = offset;
+}
+
+void leftover_fini(struct leftover *v)
+{
+	free(v->markers);
+}
+
 struct rewrite *rewrite_new(struct partition *p, int64_t log_start, const struct cleaned *cleaned,
 			    int64_t end)
 {
@@ -171,6 +198,7 @@ void rewrite_free(struct rewrite *w)
 	if (w->index.iter)
 		store_iter_free(w->index.iter);
 	buf_fini(&w->value.bytes);
+	leftover_fini(&w->value.gone);
 	free(w->entries);
 	free(w);
 }
@@ -225,6 +253,7 @@ static void gather_none(struct gathered *v)
 	v->sources = 0;
 	v->source_bytes = 0;
 	v->is_changed = false;
+	leftover_begin(&v->gone);
 }
 
 static enum ks_err flush(struct rewrite *w, struct ks_why *why)
@@ -306,6 +335,8 @@ static void gather(struct gathered *g, const struct leftover *v)
 	g->last_key = v->key;
 	g->source_bytes += v->old.len;
 	g->is_changed |= v->is_changed;
+	for (size_t i = 0; i < v->marker_count; i++)
+		leftover_add_marker(&g->gone, v->markers[i]);
 	if (!v->kept.len)
 		return;
 	buf_append(&g->bytes, v->kept.data, v->kept.len);

@@ -7,6 +7,37 @@
 /* Each story is told by clients of version 1 and of version 2. */
 #define EACH_VERSION(v) for (int v = 0; v < 2; v++)
 
+/* What only a bug would do, on the shard's thread: makes a transaction open at offset. */
+struct spoiling {
+	struct call call;
+	struct producer *producer;
+	int64_t offset;
+	int16_t epoch; /* -1: as it is */
+};
+
+static enum ks_err spoil_apply(struct call *call, struct group *g)
+{
+	struct spoiling *x = (struct spoiling *)call;
+	struct producer_state s = x->producer->state;
+
+	(void)g;
+	s.txn_first_offset = x->offset;
+	if (x->epoch >= 0)
+		s.epoch = x->epoch;
+	producer_set(call->broker->producers, x->producer, &s);
+	return ERR_NONE;
+}
+
+static void spoil(struct rig *r, struct producer *x, int64_t offset, int16_t epoch)
+{
+	struct spoiling s = {.call = {.apply = spoil_apply, .is_alone = true, .broker = r->b},
+			     .producer = x,
+			     .offset = offset,
+			     .epoch = epoch};
+
+	assert_int_equal(shard_call(r->b->shard, &s.call), 0);
+}
+
 static struct partition *partition_at(struct rig *r, const char *topic, int32_t index)
 {
 	return topic_partition(broker_topic_find(r->b, topic), index);
@@ -342,10 +373,7 @@ static void test_a17_what_an_older_epoch_left_open_is_aborted_before_the_newer_b
 	assert_code(txn_init(c), ERR_NONE);
 	assert_int_equal(partition_last_stable_offset(p), 5);
 	/* Put it back. */
-	struct producer_state s = x->state;
-	s.txn_first_offset = 2;
-	s.epoch = orphan.epoch;
-	producer_set(r->b->producers, x, &s);
+	spoil(r, x, 2, orphan.epoch);
 	txn_write(c, p, 1, 7);
 	assert_int_equal(partition_last_stable_offset(p), 6);
 	assert_int_equal(partition_high_watermark(p), 7);
@@ -538,10 +566,8 @@ static void make_orphan(struct rig *r, struct partition *p, struct txn_client *c
 {
 	txn_write(c, p, 1, 66);
 	struct producer *x = producer_find(r->b->producers, &p->producers, c->pid);
-	struct producer_state s = x->state;
 	txn_abort(c);
-	s.txn_first_offset = 0;
-	producer_set(r->b->producers, x, &s);
+	spoil(r, x, 0, -1);
 	rig_append(r, p, 1, 5);
 }
 
@@ -569,7 +595,8 @@ static void test_b3_a_transaction_that_nobody_will_end_is_found_and_can_be_abort
 	struct txn_stats stats;
 
 	make_orphan(r, p, c);
-	struct write_txn_markers_request_marker m = {.producer_id = c->pid, .producer_epoch = 0};
+	struct write_txn_markers_request_marker m = {.producer_id = c->pid,
+						     .producer_epoch = c->epoch};
 	assert_int_equal(partition_last_stable_offset(p), 0);
 	pass(r, 61000);
 	broker_txn_stats(r->b, &stats);

@@ -239,7 +239,7 @@ class Stories(unittest.TestCase):
         self.assertEqual(self.read(), {})
 
     def test_a11_a_commit_after_the_timeout_fails_and_nothing_of_it_is_seen(self):
-        d = self.driver(timeout_ms=2000)
+        d = self.driver(timeout_ms=5000)
         self.ok(d, "init", "begin", "send 0 1", "flush")
         self.assert_stable()
         self.assertNotEqual(d.do("commit"), "ok")

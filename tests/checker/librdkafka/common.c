@@ -279,7 +279,8 @@ static const char usage[] =
 	"GROUP\n"
 	"  -I read_uncommitted  -v FIRST_VALUE  -r SEED  -x TXN_TIMEOUT_MS  -s (subscribe)  -M "
 	"(without the member's\n"
-	"  generation)  -O (records change their partitions)\n";
+	"  generation)  -O (records change their partitions)\n"
+	"  -A (offsets apart from the transactions: not exactly once)\n";
 
 static int64_t number(const char *text)
 {
@@ -313,6 +314,8 @@ static void parse_option(struct options *o, int c)
 		o->subscribes = true;
 	else if (c == 'M')
 		o->is_member = false;
+	else if (c == 'A')
+		o->is_apart = true;
 	else if (c == 'O')
 		o->keeps_order = false;
 	else
@@ -338,7 +341,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		fail("%s", usage);
-	while ((c = getopt(argc - 1, argv + 1, "b:t:T:p:n:i:g:I:v:c:r:x:sMO")) != -1)
+	while ((c = getopt(argc - 1, argv + 1, "b:t:T:p:n:i:g:I:v:c:r:x:sMOA")) != -1)
 		parse_option(&o, c);
 	if (!o.bootstrap || !o.topic || o.partitions < 1 || o.partitions > PARTITIONS_MAX ||
 	    !o.count)

@@ -129,16 +129,27 @@ static void send_offsets(struct copier *c)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
+static void commit_apart(struct copier *c)
+{
+	rd_kafka_topic_partition_list_t *list = positions_new(c->consumer);
+
+	if (list->cnt)
+		rd_kafka_commit(c->consumer, list, 0);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void end_transaction(struct copier *c, long records)
 {
 	char why[256];
 
-	if (!c->has_failed)
+	if (!c->has_failed && !c->o->is_apart)
 		send_offsets(c);
 	enum outcome outcome = producer_end(&c->producer, !c->has_failed, why);
 	if (outcome == OUTCOME_OK) {
 		c->commits++;
 		c->copied += records;
+		if (c->o->is_apart && c->commits % 5 == 0)
+			commit_apart(c);
 		return;
 	}
 	fprintf(stderr, "%s: a transaction of %ld records ended without success: %s\n", c->o->name,
@@ -192,6 +203,8 @@ int run_copy(const struct options *o)
 		}
 		if (m)
 			copy_transaction(&c, m);
+		else if (o->is_apart)
+			commit_apart(&c);
 	}
 	printf("copied=%ld commits=%ld aborts=%ld\n", c.copied, c.commits, c.aborts);
 	producer_free(&c.producer);

@@ -20,8 +20,9 @@ struct options {
 	int64_t count;      /* of messages; of a transaction's when copying */
 	int64_t timeout_ms; /* of a transaction */
 	uint64_t seed;
-	bool subscribes;  /* work: be a member of the group, else read all partitions alone */
-	bool is_member;   /* copy: send the member's generation with the offsets */
+	bool subscribes; /* work: be a member of the group, else read all partitions alone */
+	bool is_member;  /* copy: send the member's generation with the offsets */
+	bool is_apart; /* copy: commit offsets behind the transactions, now and then: records are doubled */
 	bool keeps_order; /* copy, verify: a record stays in its partition */
 };
 

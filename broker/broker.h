@@ -500,9 +500,10 @@ void broker_group_calls_end(struct broker *b);
 void broker_txn_call(struct broker *b, struct group_call *c);
 
 struct txn_stats {
-	uint64_t ids;                           /* transactional ids that are known */
-	uint64_t open;                          /* transactions */
-	uint64_t committed, aborted, timed_out; /* since the opening */
+	uint64_t ids;  /* transactional ids that are known */
+	uint64_t open; /* transactions */
+	uint64_t committed, aborted,
+		timed_out; /* since the opening; the last are among the aborted */
 	uint64_t hanging;  /* open in a partition, unknown to the coordinator: at the last look */
 	int64_t oldest_ms; /* how long the oldest open one has been; 0: none is */
 };

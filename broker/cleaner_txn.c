@@ -16,7 +16,7 @@ enum ks_err cleaner_txn_init(struct cleaner_txn *t, struct partition *p, int64_t
 	int64_t stable = INT64_MAX;
 
 	*t = (struct cleaner_txn){.stable = partition_last_stable_offset(p)};
-	if (KS_SEEDED_BUG(1046))
+	if (KS_SEEDED_BUG(1041))
 		t->stable = partition_high_watermark(p);
 	t->tail_start = partition_tail_start(p);
 	if (atomic_load(&p->aborted_below) <= from)
@@ -40,7 +40,7 @@ bool cleaner_txn_is_aborted(const struct cleaner_txn *t, const struct batch *b)
 {
 	return t->aborted_count > 0 && batch_is_transactional(b) && !batch_is_control(b) &&
 	       aborted_find(t->aborted, t->aborted_count, b->producer_id, b->base_offset) &&
-	       !KS_SEEDED_BUG(1047);
+	       !KS_SEEDED_BUG(1042);
 }
 
 /* --- producers on the walk --- */
@@ -101,10 +101,11 @@ enum marker_fate cleaner_txn_pass_marker(struct cleaner_txn *t, const struct bat
 					 int64_t now_ms)
 {
 	if (take_has_records(t, b->producer_id) || t->has_overflown)
-		return KS_SEEDED_BUG(1048) ? MARKER_GOES : MARKER_STAYS;
+		return KS_SEEDED_BUG(1043) ? MARKER_GOES : MARKER_STAYS;
 	if (batch_delete_horizon(b) < 0)
 		return MARKER_GETS_HORIZON;
-	if (now_ms < batch_delete_horizon(b) || b->base_offset >= t->tail_start)
+	if (now_ms < batch_delete_horizon(b) ||
+	    (b->base_offset >= t->tail_start && !KS_SEEDED_BUG(1044)))
 		return MARKER_STAYS;
 	return MARKER_GOES;
 }

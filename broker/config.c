@@ -107,6 +107,14 @@ static const struct row rows[] = {
 
 _Static_assert(sizeof rows / sizeof *rows == CONFIG_KEYS, "the table and its size differ");
 
+/* Keys of older Kafkas: taken as ever, but told only where a topic has them. A client that reads all
+ * keys, changes one and writes them back would otherwise write what Kafka of today never told it. */
+static const char *const bygone_keys[] = {
+	"message.downconversion.enable",
+	"message.format.version",
+	"message.timestamp.difference.max.ms",
+};
+
 #define MINUTE INT64_C(60000)
 #define HOUR   INT64_C(3600000)
 
@@ -679,6 +687,16 @@ static void add_broker_synonyms(struct block *b, const struct config_defaults *d
 			    CONFIG_DEFAULT);
 }
 
+static bool is_told(const struct topic_config *c, size_t i)
+{
+	if (c->set[i])
+		return true;
+	for (size_t j = 0; j < sizeof bygone_keys / sizeof *bygone_keys; j++)
+		if (strcmp(rows[i].key, bygone_keys[j]) == 0)
+			return false;
+	return true;
+}
+
 struct topic_config_row *config_rows(const struct topic_config *c, size_t *count)
 {
 	size_t text = 0;
@@ -686,7 +704,9 @@ struct topic_config_row *config_rows(const struct topic_config *c, size_t *count
 	for (size_t i = 0; i < CONFIG_KEYS; i++)
 		text += NUMBER_BYTES + (c->set[i] ? strlen(c->set[i]) + 1 : 0);
 	struct block b = block_new(CONFIG_KEYS, 2 * CONFIG_KEYS + CONFIG_BROKER, text);
-	for (size_t i = 0; i < CONFIG_KEYS; i++, b.row++) {
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		if (!is_told(c, i))
+			continue;
 		*b.row = (struct topic_config_row){
 			.key = rows[i].key,
 			.value = c->set[i] ? keep(&b, c->set[i]) : default_value(c->defaults, i),
@@ -697,8 +717,9 @@ struct topic_config_row *config_rows(const struct topic_config *c, size_t *count
 		if (c->set[i])
 			add_synonym(&b, rows[i].key, b.row->value, CONFIG_OF_TOPIC);
 		add_broker_synonyms(&b, c->defaults, i);
+		b.row++;
 	}
-	*count = CONFIG_KEYS;
+	*count = (size_t)(b.row - b.rows);
 	return b.rows;
 }
 

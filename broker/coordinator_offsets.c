@@ -3,6 +3,7 @@
  * Offsets are in CF_OFFSETS by the partition's number; a topic that was deleted and made anew has
  * none.
  */
+#include "base/seeded.h"
 #include "broker/coordinator_impl.h"
 #include "broker/offsets.h"
 #include "broker/transactions_offsets.h"
@@ -348,7 +349,7 @@ static void fetch_group(struct coordinator *c, struct group_call *call,
 		return;
 	if (!coordinator_check_name(q->group_id))
 		f.group = q->group_id;
-	if (is_stable_wanted)
+	if (is_stable_wanted && !KS_SEEDED_BUG(3011))
 		f.unstable = coordinator_find(c, q->group_id);
 	if (q->topics.n < 0 && f.group.data) {
 		fetch_all(&f, to);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/seeded.h"
 #include "broker/aborted.h"
 #include "broker/core.h"
 #include "broker/producers.h"
@@ -67,7 +68,7 @@ bool group_end_open(struct group *g, struct partition *p, const struct marker *m
 	producer_end(group_producer_copy(g, p, known, m->producer_id), m->producer_epoch,
 		     m->coordinator_epoch, m->is_commit, g->now_ms);
 	producers_will_age(p->topic->broker);
-	if (!m->is_commit)
+	if (!m->is_commit && !KS_SEEDED_BUG(1014))
 		put_aborted(g, p,
 			    &(struct aborted){.partition_id = p->id,
 					      .marker_offset = offset,

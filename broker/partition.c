@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/seeded.h"
 #include "wire/batch.h"
 
 /* A read of the tail that would give less than this gathers several entries into a new frame: single
@@ -49,12 +50,17 @@ void partition_restore(struct partition *p, int64_t log_start_offset, uint64_t s
 static void publish_stable(struct partition *p)
 {
 	const struct producer *first = producer_map_first_open(&p->producers);
+	if (KS_SEEDED_BUG(1013))
+		first = NULL;
+	if (KS_SEEDED_BUG(1021))
+		first = TAILQ_LAST(&p->producers.open, producer_open);
 	int64_t offset = first ? first->state.txn_first_offset : p->end.offset_next,
 		start = atomic_load_explicit(&p->log_start_offset, memory_order_relaxed);
 
 	/* In this order, as with the high watermark. Every append comes here: no more order than a reader needs, who has seen this
 	 * and looks for what it covers. */
-	atomic_store_explicit(&p->last_stable_offset, offset > start ? offset : start,
+	atomic_store_explicit(&p->last_stable_offset,
+			      offset > start || KS_SEEDED_BUG(1052) ? offset : start,
 			      memory_order_release);
 	atomic_store_explicit(&p->stable_position, first ? first->txn_position : p->end.position,
 			      memory_order_release);
@@ -231,7 +237,8 @@ size_t partition_tail_find(const struct partition *p, int64_t offset)
 {
 	size_t low = 0, high = p->tail_count;
 
-	if (!high || offset < p->tail[p->tail_first].base_offset)
+	/* What was cleaned lies in the tail as it came: nobody is to see that again. */
+	if (!high || offset < p->tail[p->tail_first].base_offset || offset < p->cleaned.offset)
 		return p->tail_count;
 	while (low < high) {
 		size_t middle = (low + high) / 2;

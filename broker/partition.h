@@ -139,7 +139,7 @@ enum ks_err partition_read_tail(struct partition *p, int64_t offset, int64_t end
 int64_t partition_tail_start(struct partition *p);
 
 /* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
- * the tail. */
+ * the tail, or where compaction has been. */
 size_t partition_tail_find(const struct partition *p, int64_t offset);
 
 /* waiter.c: a watch is on its partition's list from watch to unwatch. */

@@ -10,6 +10,7 @@
 #include "broker/transactions_offsets.h"
 
 #define NS_PER_MS 1000000
+#define PARTS_MAX 4000000 /* of all open transactions */
 
 /* --- the table --- */
 
@@ -87,6 +88,11 @@ struct txn_entry *txn_add(struct txns *c, struct slice id)
 	return c->ids.count < (size_t)c->options.ids_max ? entry_new(c, id) : NULL;
 }
 
+bool txn_has_room(const struct txns *c, size_t parts)
+{
+	return c->part_count + parts <= PARTS_MAX;
+}
+
 static void entry_remove(struct txns *c, struct txn_entry *x)
 {
 	assert(!x->is_open && LIST_EMPTY(&x->pending));
@@ -111,6 +117,8 @@ static void note(struct txns *c, struct txn_entry *x)
 		c->open_count--;
 	}
 	x->is_open = is_open;
+	c->part_count += x->t.parts.partition_count - (size_t)x->part_count;
+	x->part_count = x->t.parts.partition_count;
 	index_move(c, x, x->t.producer_id);
 	if (x->t.producer_id < 0)
 		entry_remove(c, x);

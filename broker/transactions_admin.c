@@ -206,7 +206,7 @@ static enum ks_err write_marker(struct txn_step *s,
 		return ERR_INVALID_PRODUCER_EPOCH;
 	if (q->coordinator_epoch < state->coordinator_epoch)
 		return ERR_TRANSACTION_COORDINATOR_FENCED;
-	if (is_known(s->c, q->producer_id, p->id) && !KS_SEEDED_BUG(1036))
+	if (is_known(s->c, q->producer_id, p->id) && !KS_SEEDED_BUG(1031))
 		return ERR_INVALID_TXN_STATE;
 	if (group_end_open(s->g, p, &m))
 		s->g->needs_sync = true;

@@ -128,6 +128,8 @@ static enum ks_err add_all(struct txn_step *s, const struct group_call *call, st
 		return verify(s, x, a);
 	enum ks_err err =
 		txn_check_connection(s->c, x, DEFENCE_COORDINATOR, &a->claim, call->connection);
+	if (!err && !txn_has_room(s->c, a->count))
+		err = ERR_POLICY_VIOLATION;
 	if (err)
 		return err;
 	err = transaction_add_partitions(&x->t, &a->claim, a->ids, a->count, s->g->now_ms, &fx);

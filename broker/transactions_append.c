@@ -44,14 +44,24 @@ static void end_orphan(const struct append *a, const struct origin *o, struct gr
 	group_end_open(g, a->partition, &m);
 }
 
+/* One more open transaction in a partition, and there are too many. */
+static bool is_crowded(const struct txns *c, const struct append *a, const struct origin *o,
+		       const struct group *g)
+{
+	return producer_table_is_crowded(c->broker->producers) &&
+	       group_producer_in(g, a->partition, o->producer_id)->txn_first_offset < 0;
+}
+
 static enum ks_err add_partition(struct txns *c, struct txn_entry *x, const struct append *a,
 				 const struct transaction_claim *claim, struct group *g)
 {
 	struct txn_step s = {.c = c, .g = g};
 	struct transaction_effects fx;
+
+	if (!txn_has_room(c, 1))
+		return ERR_POLICY_VIOLATION;
 	enum ks_err err =
 		transaction_add_partitions(&x->t, claim, &a->partition->id, 1, g->now_ms, &fx);
-
 	txn_settle(&s, x, &fx);
 	return err;
 }
@@ -69,6 +79,8 @@ enum ks_err txns_admit_append(struct txns *c, const struct append *a, const stru
 	if (err)
 		return err;
 	err = transaction_check_partition(&x->t, &claim, a->partition->id, &is_new);
+	if (!err && is_crowded(c, a, o, g))
+		err = ERR_POLICY_VIOLATION;
 	if (!err && is_new)
 		err = add_partition(c, x, a, &claim, g);
 	if (err)

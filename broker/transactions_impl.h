@@ -26,7 +26,8 @@ struct txn_entry {
 
 	int64_t indexed_producer_id; /* by which it is found; -1: it is not */
 	struct txn_entry *next_of_bucket;
-	bool is_open; /* in the list of those */
+	bool is_open;        /* in the list of those */
+	uint32_t part_count; /* of its partitions, as they are counted for all */
 	TAILQ_ENTRY(txn_entry) in_open;
 	LIST_HEAD(, pending_offsets) pending;
 };
@@ -40,7 +41,7 @@ struct txns {
 	struct txn_entry **buckets; /* by producer id; bucket_count is a power of two */
 	size_t bucket_count;
 	TAILQ_HEAD(txn_entries, txn_entry) open; /* by the time when they began */
-	size_t open_count;
+	size_t open_count, part_count;
 	size_t pending_bytes; /* of offsets */
 	struct tick tick;
 	struct {
@@ -67,6 +68,8 @@ struct txn_step {
 struct txn_entry *txn_find(const struct txns *c, struct slice id);
 /* Whose newest id it is; NULL: nobody's. */
 struct txn_entry *txn_find_producer(const struct txns *c, int64_t producer_id);
+/* Whether open transactions may have so many partitions more, all together. */
+bool txn_has_room(const struct txns *c, size_t parts);
 /* One that nothing is known of. NULL: there are as many as there may be. */
 struct txn_entry *txn_add(struct txns *c, struct slice id);
 /* Carries out what the machine has said of x, all into the group's write, and frees fx. x may be gone then. */

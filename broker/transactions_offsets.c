@@ -128,7 +128,7 @@ static void promote(struct txns *c, const struct pending_offsets *set, struct gr
 {
 	for (size_t i = 0; i < set->count; i++) {
 		const struct pending_offset *p = &set->v[i];
-		if (!topics_partition(&c->broker->topics, p->partition_id))
+		if (!topics_partition(&c->broker->topics, p->partition_id) && !KS_SEEDED_BUG(3052))
 			continue;
 		offset_put_stored(g->write, &c->key, set->group->name, p->partition_id, &p->o);
 		set->group->has_offsets = true;
@@ -140,7 +140,7 @@ static void end_set(struct txns *c, struct pending_offsets *set, int64_t produce
 {
 	struct coordinated *group = set->group;
 
-	if (is_commit)
+	if (is_commit != KS_SEEDED_BUG(3012))
 		promote(c, set, g);
 	delete_stored(c, set, producer_id, g);
 	set_free(c, set);
@@ -160,7 +160,7 @@ void pending_offsets_drop_group(struct coordinated *group, struct group *g)
 {
 	struct pending_offsets *set;
 
-	while ((set = LIST_FIRST(&group->pending))) {
+	while ((set = KS_SEEDED_BUG(3051) ? NULL : LIST_FIRST(&group->pending))) {
 		delete_stored(set->txns, set, set->transaction->indexed_producer_id, g);
 		set_free(set->txns, set);
 	}

@@ -128,7 +128,7 @@ static int unknown_verb(int count, char **words)
 /* Whether the verb can work on a cluster; the others work on files of this machine. */
 static bool speaks_wire(const struct verb *v)
 {
-	static const char *const groups[] = {"topic", "group", "config", "cluster"};
+	static const char *const groups[] = {"topic", "group", "txn", "config", "cluster"};
 	size_t first = word_length(v->name);
 
 	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)

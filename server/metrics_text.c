@@ -196,7 +196,9 @@ static void put_txn_ends(const struct txn_stats *stats, struct buf *out)
 {
 	static const char *const names[][2] = {
 		{"commit", "client"}, {"abort", "client"}, {"abort", "timeout"}};
-	uint64_t counts[] = {stats->committed, stats->aborted, stats->timed_out};
+	/* The broker counts them one after the other. */
+	uint64_t timed_out = stats->timed_out < stats->aborted ? stats->timed_out : stats->aborted;
+	uint64_t counts[] = {stats->committed, stats->aborted - timed_out, timed_out};
 	struct prom p;
 
 	prom_begin(&p, out, "ks_txn_end_total", PROM_COUNTER,

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/seeded.h"
 #include "txn/value.h"
 
 #define VERSION     1 /* of a producer that never had a transaction in the partition */
@@ -93,7 +94,7 @@ void producer_end(struct producer_state *s, int16_t epoch, int32_t coordinator_e
 	assert(epoch >= s->epoch);
 	if (epoch > s->epoch)
 		s->last_sequence = -1;
-	if (epoch > s->epoch || !is_commit)
+	if (epoch > s->epoch || (!is_commit && !KS_SEEDED_BUG(2031)))
 		producer_forget_batches(s);
 	s->epoch = epoch;
 	s->coordinator_epoch = coordinator_epoch;

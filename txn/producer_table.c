@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/seeded.h"
+
 struct producer_table {
 	/* immutable */
 	size_t producers_max;
@@ -18,7 +20,7 @@ struct producer_table {
 
 	/* owner: shard */
 	struct producer_list aged, busy; /* busy: with an open transaction */
-	size_t count;
+	size_t count, busy_count;
 
 	pthread_mutex_t lock; /* of the maps and the states */
 };
@@ -97,6 +99,11 @@ struct producer *producer_oldest(const struct producer_table *t)
 	while (p && p->pending)
 		p = p->newer;
 	return p;
+}
+
+bool producer_table_is_crowded(const struct producer_table *t)
+{
+	return t->busy_count >= t->producers_max;
 }
 
 bool producer_table_each_open(const struct producer_table *t,
@@ -187,7 +194,9 @@ void producer_set(struct producer_table *t, struct producer *p, const struct pro
 	p->state = *s;
 	pthread_mutex_unlock(&t->lock);
 	leave_list(p);
-	join_list(s->txn_first_offset >= 0 ? &t->busy : &t->aged, p);
+	bool is_busy = s->txn_first_offset >= 0 && !KS_SEEDED_BUG(1033);
+	t->busy_count += (size_t)is_busy - (size_t)(p->list == &t->busy);
+	join_list(is_busy ? &t->busy : &t->aged, p);
 	if (open == s->txn_first_offset)
 		return;
 	if (open >= 0)
@@ -213,6 +222,7 @@ static void close_gap(struct producer_table *t, struct producer_map *m, uint32_t
 
 static void forget(struct producer_table *t, struct producer *p)
 {
+	t->busy_count -= p->list == &t->busy;
 	leave_list(p);
 	t->count--;
 	free(p);

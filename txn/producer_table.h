@@ -86,6 +86,8 @@ static inline struct producer *producer_map_first_open(const struct producer_map
 	return TAILQ_FIRST(&m->open);
 }
 
+/* As many have a transaction open as there may be producers: none of them can make room. */
+bool producer_table_is_crowded(const struct producer_table *t);
 /* Calls each with every producer that has a transaction open in some partition; false: none has. */
 bool producer_table_each_open(const struct producer_table *t,
 			      void (*each)(void *arg, const struct producer *p), void *arg);

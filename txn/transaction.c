@@ -95,9 +95,11 @@ static void give_next_pair(struct transaction *t, int64_t new_producer_id,
 			   struct transaction_effects *fx)
 {
 	const bool is_known = t->producer_id >= 0 && t->state != TRANSACTION_DEAD;
+	const bool is_free =
+		t->is_fenced && (t->producer_epoch <= EPOCH_LAST || KS_SEEDED_BUG(105));
 
-	t->is_fenced = false;
-	if (is_known && KS_SEEDED_BUG(53))
+	t->is_fenced = KS_SEEDED_BUG(204) && t->is_fenced;
+	if (is_known && (is_free || KS_SEEDED_BUG(53)))
 		return;
 	if (is_known && (t->producer_epoch < EPOCH_LAST || KS_SEEDED_BUG(101))) {
 		t->producer_epoch++;
@@ -178,14 +180,9 @@ void transaction_abort(struct transaction *t, int64_t now_ms, struct transaction
 	close_open(t, TRANSACTION_COMPLETE_ABORT, t->producer_epoch + 1, now_ms, fx);
 	if (KS_SEEDED_BUG(112))
 		return;
+	set_last(t, t->producer_id, t->producer_epoch);
 	t->producer_epoch = (int16_t)(t->producer_epoch + (KS_SEEDED_BUG(104) ? 2 : 1));
 	t->is_fenced = true;
-	t->version = 0;
-	set_last(t, -1, -1);
-	if (KS_SEEDED_BUG(111)) {
-		t->version = 2;
-		set_last(t, t->producer_id, (int16_t)(t->producer_epoch - 1));
-	}
 }
 
 /* --- InitProducerId --- */
@@ -251,7 +248,7 @@ enum ks_err transaction_init_producer(struct transaction *t, const struct transa
 	}
 	bool newest = is_newest(t, init->producer_id, init->producer_epoch);
 	bool last = is_last(t, init->producer_id, init->producer_epoch);
-	if (last && t->state != TRANSACTION_DEAD && !KS_SEEDED_BUG(131))
+	if (last && !t->is_fenced && t->state != TRANSACTION_DEAD && !KS_SEEDED_BUG(131))
 		return init_repeated(t, init, fx);
 	if (!newest && !last)
 		return ERR_PRODUCER_FENCED;
@@ -260,6 +257,7 @@ enum ks_err transaction_init_producer(struct transaction *t, const struct transa
 	if (t->state == TRANSACTION_ONGOING && !KS_SEEDED_BUG(141)) {
 		/* Half of a transaction is there and its producer has forgotten it. It must learn that. */
 		transaction_abort(t, init->now_ms, fx);
+		set_last(t, -1, -1);
 		return ERR_PRODUCER_FENCED;
 	}
 	init_empty(t, init, fx);
@@ -411,29 +409,43 @@ static void end_and_advance(struct transaction *t, bool is_commit, int64_t new_p
 	answer_pair(t, fx);
 }
 
+/* With the pair of the last transaction, which has ended. */
+static enum ks_err end_again(struct transaction *t, bool is_commit, int64_t new_producer_id,
+			     int64_t now_ms, struct transaction_effects *fx)
+{
+	if (t->is_fenced && (is_commit || KS_SEEDED_BUG(203)) && !KS_SEEDED_BUG(111))
+		return ERR_PRODUCER_FENCED;
+	if (t->state != outcome(is_commit) && !KS_SEEDED_BUG(73))
+		return ERR_INVALID_TXN_STATE;
+	if (t->is_fenced) {
+		/* It timed out, and its producer wants it aborted: that may go on. */
+		give_next_pair(t, new_producer_id, fx);
+		move(t, TRANSACTION_COMPLETE_ABORT, now_ms, fx);
+	}
+	answer_pair(t, fx);
+	return ERR_NONE;
+}
+
 /* What happens with the last pair, which is that of the last transaction, and with the newest one:
  *
  *                      last pair                  newest pair
  *                      commit       abort         commit       abort
- *     ONGOING          PRODUCER_FENCED            ends         ends
- *     EMPTY            PRODUCER_FENCED            INVALID      next pair
+ *     ONGOING          FENCED       FENCED        ends         ends
+ *     EMPTY            FENCED       FENCED        INVALID      next pair
  *     COMPLETE_COMMIT  answered     INVALID       INVALID      next pair
  *     COMPLETE_ABORT   INVALID      answered      INVALID      next pair
+ *       by its timeout FENCED       next pair     FENCED       FENCED
  *
- * INVALID is INVALID_TXN_STATE. Nothing to commit is an error: a producer that has sent nothing does not ask, and one that
- * has would lose it, for its records come behind its commit. */
+ * FENCED is PRODUCER_FENCED, INVALID is INVALID_TXN_STATE. Nothing to commit is an error: a producer that has sent nothing
+ * does not ask, and one that has would lose it, for its records come behind its commit. */
 static enum ks_err end_v2(struct transaction *t, const struct transaction_claim *claim,
 			  bool is_commit, int64_t new_producer_id, int64_t now_ms,
 			  struct transaction_effects *fx)
 {
 	const bool last = is_last(t, claim->producer_id, claim->producer_epoch);
 
-	if (is_complete(t) && t->version == 2 && last && !KS_SEEDED_BUG(72)) {
-		if (t->state != outcome(is_commit) && !KS_SEEDED_BUG(73))
-			return ERR_INVALID_TXN_STATE;
-		answer_pair(t, fx);
-		return ERR_NONE;
-	}
+	if (is_complete(t) && t->version == 2 && last && !KS_SEEDED_BUG(72))
+		return end_again(t, is_commit, new_producer_id, now_ms, fx);
 	enum ks_err err = check_claim(t, claim);
 	if (err && !(last && KS_SEEDED_BUG(12)))
 		return err;

@@ -35,12 +35,14 @@
  *   epoch more; Kafka aborts, answers CONCURRENT_TRANSACTIONS, and raises the epoch again when it is asked
  *   again.
  * - InitProducerId that names the newest pair while a transaction is open aborts that and is answered
- *   PRODUCER_FENCED; Kafka answers CONCURRENT_TRANSACTIONS first and PRODUCER_FENCED the second time. One that
- *   names an older pair changes nothing; Kafka aborts the transaction of whoever has the newest pair.
+ *   PRODUCER_FENCED: its producer has forgotten half a transaction. Kafka answers CONCURRENT_TRANSACTIONS and the
+ *   second time lets it begin anew. One that names an older pair changes nothing; Kafka aborts the
+ *   transaction of whoever has the newest pair.
  * - A repeated InitProducerId is known by its pair, id and epoch, also when the id was changed; it gets
  *   the first answer and leaves the last outcome in place, so that a repeated EndTxn is still answered.
- * - After a transaction was aborted by its timeout its producer always gets PRODUCER_FENCED, for a commit as
- *   for an abort, in both protocols.
+ * - A commit of version 2 that comes after the timeout has aborted its transaction gets PRODUCER_FENCED, where Kafka
+ *   4.3 says INVALID_TXN_STATE. An abort gets the next pair, as in Kafka, and its producer goes on; so does
+ *   InitProducerId with its pair. In version 1 both ends get PRODUCER_FENCED, as in Kafka.
  * - A transaction that requests of version 2 began is ended by version 2 alone, and only its batches add
  *   partitions; to one that version 1 began only AddPartitionsToTxn adds. An epoch whose transaction was
  *   ended by version 1 begins none of version 2. The error is INVALID_TXN_STATE.
@@ -85,8 +87,8 @@ struct transaction {
 	int16_t last_producer_epoch;
 	uint8_t state; /* enum transaction_state */
 	uint8_t version; /* of the protocol, 1 or 2, that the open transaction grows by, or that ended the
-			  * last one; 0: none since InitProducerId, or is_fenced */
-	bool is_fenced; /* nobody has the newest pair: its transaction was aborted from outside */
+			  * last one; 0: none since InitProducerId */
+	bool is_fenced; /* nobody has the newest pair yet: a transaction was aborted from outside */
 	struct transaction_parts parts; /* of the open transaction; empty in all other states */
 };
 
@@ -184,7 +186,8 @@ enum ks_err transaction_end(struct transaction *t, const struct transaction_clai
 
 /* When its open transaction will have timed out, in ms; INT64_MAX: none is open. */
 int64_t transaction_deadline(const struct transaction *t);
-/* Aborts the open transaction, and its producer is fenced. Only with one open. */
+/* Its timeout aborts the open transaction. Its producer is fenced until it asks, with InitProducerId or, in version 2, an
+ * abort, and is given the newest pair. Only with a transaction open. */
 void transaction_abort(struct transaction *t, int64_t now_ms, struct transaction_effects *fx);
 
 /* When something happens to an id that is not used, in ms; INT64_MAX: a transaction is open. */

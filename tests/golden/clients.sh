@@ -62,6 +62,13 @@ kafka_tools() {
 	printf '{"version":1,"partitions":[{"topic":"%s","partition":0,"offset":1}]}' $t-assigned >"$spec"
 	try kafka-delete-records.sh --bootstrap-server "$b" --offset-json-file "$spec"
 	rm -f "$spec"
+	try kafka-acls.sh --bootstrap-server "$b" --add --allow-principal User:alice --allow-host 10.0.0.1 \
+		--operation Read --operation Write --topic orders
+	try kafka-acls.sh --bootstrap-server "$b" --add --deny-principal User:bob --operation Delete --topic ord \
+		--resource-pattern-type prefixed
+	try kafka-acls.sh --bootstrap-server "$b" --list
+	try kafka-acls.sh --bootstrap-server "$b" --remove --force --allow-principal User:alice --allow-host 10.0.0.1 \
+		--operation Read --topic orders
 	try kafka-topics.sh --bootstrap-server "$b" --delete --topic $t-assigned
 }
 

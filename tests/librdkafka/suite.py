@@ -135,7 +135,7 @@ def build_java(tests_dir, clients_dir):
     jars = clients_dir / "java" / "jars"
     if not shutil.which("javac") or not jars.exists():
         return "Java, or its client, is not installed: tests/clients/setup.py java"
-    done = subprocess.run(["javac", "-cp", f"{jars}/*", "TransactionProducerCli.java"], cwd=tests_dir / "java",
+    done = subprocess.run(["javac", "-cp", f"{jars}/*", *(p.name for p in sorted((tests_dir / "java").glob("*.java")))], cwd=tests_dir / "java",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         return f"javac failed: {done.stdout}"

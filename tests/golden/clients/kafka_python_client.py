@@ -2,7 +2,9 @@
 import sys
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
+from kafka.admin import (ACL, ACLFilter, ACLOperation, ACLPermissionType, ACLResourcePatternType, ConfigResource,
+                         ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic, ResourcePattern,
+                         ResourcePatternFilter, ResourceType)
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 BROKER = sys.argv[1]
@@ -72,7 +74,20 @@ def consume(age):
     admin.close()
 
 
+def rule_access(age):
+    admin = KafkaAdminClient(bootstrap_servers=BROKER, api_version=age, request_timeout_ms=5000)
+    rules = [ACL(principal=f"User:{who}", host="*", operation=ACLOperation.READ, permission_type=ACLPermissionType.ALLOW,
+                 resource_pattern=ResourcePattern(ResourceType.TOPIC, "views")) for who in ("erin", "frank")]
+    every = ACLFilter(principal=None, host=None, operation=ACLOperation.ANY, permission_type=ACLPermissionType.ANY,
+                      resource_pattern=ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY))
+    attempt("create acls", lambda: admin.create_acls(rules))
+    attempt("acls", lambda: admin.describe_acls(every))
+    attempt("delete acls", lambda: admin.delete_acls(rules))
+    admin.close()
+
+
 for age in AGES:
     attempt(f"admin {age}", lambda: administrate(age))
     attempt(f"produce {age}", lambda: produce(age))
     attempt(f"consume {age}", lambda: consume(age))
+    attempt(f"acls {age}", lambda: rule_access(age))

@@ -502,6 +502,29 @@ static void a_reader_on_its_way_gets_the_old_or_the_new(void **state)
 	buf_fini(&shown);
 }
 
+static void readers_get_what_is_left_though_the_tail_has_more(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = make_compacted(r, "");
+	struct chunk c;
+	size_t count;
+
+	put(r, p, "a1 b1 c1");
+	put(r, p, "a2 b2");
+	put(r, p, "x1");
+	put(r, p, "x2");
+	assert_ok(partition_read_now(p, 0, 1 << 20, false, &c, 1, &count)); /* from the tail */
+	chunk_fini(&c);
+	assert_int_equal(compact(r), 1);
+	assert_log(p, "c1@2 a2@3 b2@4 x1@5 x2@6");
+	assert_int_equal(partition_read_now(p, 0, 1 << 20, false, &c, 1, &count), ERR_NOT_FOUND);
+	assert_int_equal(partition_read_now(p, 5, 1 << 20, false, &c, 1, &count), ERR_NOT_FOUND);
+	/* What was not cleaned still comes from the tail. */
+	assert_ok(partition_read_now(p, 6, 1 << 20, false, &c, 1, &count));
+	assert_int_equal(c.bytes.data[7], 6);
+	chunk_fini(&c);
+}
+
 static void a_trim_into_what_is_clean_keeps_the_sizes_right(void **state)
 {
 	struct rig *r = *state;
@@ -625,6 +648,7 @@ int main(void)
 		ROCKS(a_producers_last_batch_keeps_its_sequence),
 		ROCKS(retention_trims_what_compaction_left),
 		ROCKS(retention_by_size_counts_what_is_left),
+		ROCKS(readers_get_what_is_left_though_the_tail_has_more),
 		ROCKS(a_reader_on_its_way_gets_the_old_or_the_new),
 		ROCKS(a_trim_into_what_is_clean_keeps_the_sizes_right),
 		MEMORY(a_deleted_topic_leaves_no_trace_of_its_cleaning),

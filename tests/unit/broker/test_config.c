@@ -345,6 +345,33 @@ static void the_old_name_of_a_limit_counts_where_the_new_one_is_silent(void **st
 	assert_int_equal(topic_min_insync_replicas(t), 2);
 }
 
+static bool is_told(struct topic *t, const char *key)
+{
+	size_t count;
+	struct topic_config_row *rows = topic_configs(t, &count);
+	bool found = false;
+
+	for (size_t i = 0; i < count; i++)
+		found = found || strcmp(rows[i].key, key) == 0;
+	free(rows);
+	return found;
+}
+
+static void keys_of_older_kafkas_are_told_only_where_they_are_set(void **state)
+{
+	struct rig *r = *state;
+	struct topic *t = rig_topic(r, "t", 1);
+	struct ks_why said;
+
+	assert_true(is_told(t, "message.timestamp.type"));
+	assert_false(is_told(t, "message.downconversion.enable"));
+	assert_false(is_told(t, "message.format.version"));
+	assert_false(is_told(t, "message.timestamp.difference.max.ms"));
+	assert_int_equal(set(r, "message.format.version", "0.10.0.0", &said), 0);
+	assert_true(is_told(t, "message.format.version"));
+	assert_false(is_told(t, "message.downconversion.enable"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +388,7 @@ int main(void)
 		MEMORY(a_broker_with_an_impossible_default_does_not_open),
 		MEMORY(what_a_spec_would_give_is_told_before_it_is_made),
 		MEMORY(the_old_name_of_a_limit_counts_where_the_new_one_is_silent),
+		MEMORY(keys_of_older_kafkas_are_told_only_where_they_are_set),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,6 +257,62 @@ static void offset_keys_keep_groups_apart(void **state)
 	buf_fini(&b);
 }
 
+static void test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_all(void **state)
+{
+	struct aborted a = {.partition_id = 7,
+			    .marker_offset = 300,
+			    .first_offset = 12,
+			    .stable_offset = 40,
+			    .producer_id = INT64_C(1) << 40},
+		       got;
+	struct key_aborted key = key_aborted(7, 300);
+	struct value_aborted value = value_aborted(&a);
+
+	(void)state;
+	assert_true(aborted_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
+	assert_int_equal(got.partition_id, 7);
+	assert_int_equal(got.marker_offset, 300);
+	assert_int_equal(got.first_offset, 12);
+	assert_int_equal(got.stable_offset, 40);
+	assert_int_equal(got.producer_id, INT64_C(1) << 40);
+	for (size_t n = 0; n < sizeof key.bytes; n++)
+		assert_false(aborted_decode(slice_of(key.bytes, n), KEY_SLICE(value), &got));
+	for (size_t n = 0; n < sizeof value.bytes; n++)
+		assert_false(aborted_decode(KEY_SLICE(key), slice_of(value.bytes, n), &got));
+	value.bytes[0] = 2;
+	assert_false(aborted_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
+	a.first_offset = 300; /* it cannot begin at its marker */
+	value = value_aborted(&a);
+	assert_false(aborted_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
+	/* By partition, then by the offset of the marker. */
+	struct key_aborted later = key_aborted(7, INT64_MAX), next = key_aborted(8, 0);
+	assert_true(slice_compare(KEY_SLICE(key), KEY_SLICE(later)) < 0);
+	assert_true(slice_compare(KEY_SLICE(later), KEY_SLICE(next)) < 0);
+}
+
+static void test_d1_keys_of_pending_offsets_name_producer_group_and_partition(void **state)
+{
+	struct buf a = {0}, b = {0};
+	struct slice group;
+	int64_t pid;
+	uint32_t id;
+
+	(void)state;
+	key_pending(&a, 5, slice_str("gg"), 3);
+	key_pending(&b, 6, slice_str("g"), 0);
+	assert_true(slice_compare(buf_slice(&a), buf_slice(&b)) < 0);
+	assert_true(key_pending_decode(buf_slice(&a), &pid, &group, &id));
+	assert_int_equal(pid, 5);
+	assert_true(slice_equal(group, slice_str("gg")));
+	assert_int_equal(id, 3);
+	for (size_t n = 0; n < a.len; n++)
+		assert_false(key_pending_decode(slice_of(a.data, n), &pid, &group, &id));
+	buf_append_u8(&a, 0);
+	assert_false(key_pending_decode(buf_slice(&a), &pid, &group, &id));
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +325,8 @@ int main(void)
 		cmocka_unit_test(how_far_compaction_came_is_told_in_full),
 		cmocka_unit_test(extents_rise_and_are_not_empty),
 		cmocka_unit_test(offset_keys_keep_groups_apart),
+		cmocka_unit_test(test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_all),
+		cmocka_unit_test(test_d1_keys_of_pending_offsets_name_producer_group_and_partition),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

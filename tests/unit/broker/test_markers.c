@@ -425,6 +425,59 @@ static void test_b5_retention_takes_nothing_that_is_not_decided(void **state)
 	assert_int_equal(partition_last_stable_offset(p), 63);
 }
 
+/* Somebody has read, and before he asks what of it was aborted, it is trimmed. */
+static void test_b5_what_was_trimmed_since_it_was_read_is_not_given_out(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct aborted_transaction *rows;
+	size_t count;
+	struct chunk c;
+
+	for (int i = 0; i < 50; i++) {
+		append(r, p, 7, i, 1, i);
+		end_one(r, p, 7, 0, false);
+	}
+	struct reader *reader = reader_new(p);
+	assert_ok(reader_read(reader, 2, 1, &c, why));
+	assert_ok(partition_aborted(p, &c, 1, true, &rows, &count, why));
+	assert_int_equal(count, 1);
+	assert_int_equal(rows[0].first_offset, 2);
+	free(rows);
+	assert_ok(broker_trim(r->b, p, 50, NULL, why));
+	assert_int_equal(partition_aborted(p, &c, 1, true, &rows, &count, NULL),
+			 ERR_OFFSET_OUT_OF_RANGE);
+	chunk_fini(&c);
+	reader_free(reader);
+	/* The entries are gone with the records. */
+	struct key_aborted from = key_aborted(p->id, 0), to = key_aborted(p->id, 50);
+	struct store_iter *it = store_iter_new(r->b->store, CF_TXN, KEY_SLICE(from), KEY_SLICE(to));
+	store_iter_first(it);
+	assert_false(store_iter_valid(it));
+	store_iter_free(it);
+	assert_committed(p, 50, NOTHING);
+}
+
+static void test_c8_a_deleted_topic_leaves_nothing_of_its_transactions(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+
+	append(r, p, 7, 0, 1, 1);
+	end_one(r, p, 7, 0, false);
+	append(r, p, 7, 1, 1, 1);
+	assert_ok(broker_topic_delete(r->b, "t", why));
+	struct store_iter *it = store_iter_new(r->b->store, CF_TXN, SLICE_NULL, SLICE_NULL);
+	store_iter_first(it);
+	assert_false(store_iter_valid(it));
+	store_iter_free(it);
+	p = topic_partition(rig_topic(r, "t", 1), 0);
+	assert_int_equal(partition_last_stable_offset(p), 0);
+	append(r, p, 7, 0, 1, 2);
+	end_one(r, p, 7, 0, true);
+	assert_committed(p, 0, 2);
+}
+
 /* --- one write --- */
 
 static void test_a4_an_end_is_one_write_over_all_partitions(void **state)
@@ -464,6 +517,8 @@ int main(void)
 		BOTH(test_b3_what_is_open_is_told_and_does_not_expire),
 		BOTH(test_b5_deleting_records_of_an_open_transaction_moves_what_is_stable),
 		BOTH(test_b5_retention_takes_nothing_that_is_not_decided),
+		BOTH(test_b5_what_was_trimmed_since_it_was_read_is_not_given_out),
+		BOTH(test_c8_a_deleted_topic_leaves_nothing_of_its_transactions),
 		BOTH(test_a4_an_end_is_one_write_over_all_partitions),
 	};
 

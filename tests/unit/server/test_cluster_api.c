@@ -1,5 +1,5 @@
-/* test_cluster_api.c - DescribeCluster, DescribeLogDirs, DescribeProducers, asked over a
- * connection. */
+/* test_cluster_api.c - DescribeCluster, DescribeLogDirs, DescribeProducers, and the APIs of access
+ * control, asked over a connection. */
 #include "admin_rig.h"
 
 #include "wire/batch.h"
@@ -126,6 +126,47 @@ static void producers_of_a_partition_are_told(void **state)
 	assert_int_equal(m->topics.v[0].partitions.v[1].error_code, ERR_UNKNOWN_TOPIC_OR_PARTITION);
 }
 
+static void whoever_asks_for_rules_of_access_hears_that_there_are_none(void **state)
+{
+	struct rig *r = *state;
+	struct describe_acls_request request = {.resource_type_filter = 1,
+						.resource_name_filter = SLICE_NULL,
+						.pattern_type_filter = 1,
+						.operation = 1,
+						.permission_type = 1};
+
+	for (int16_t version = 1; version <= 3; version++) {
+		const struct describe_acls_response *m =
+			rig_ask(r, API_describe_acls, version, &request);
+		assert_int_equal(m->error_code, ERR_SECURITY_DISABLED);
+		assert_true(m->error_message.len > 0);
+		assert_int_equal(m->resources.n, 0);
+	}
+}
+
+static void every_rule_of_access_is_refused_for_itself(void **state)
+{
+	struct rig *r = *state;
+	struct create_acls_request_creation creations[200] = {0};
+	struct delete_acls_request_filter filters[2] = {0};
+	struct create_acls_request create = {.creations = {creations, 200}};
+	struct delete_acls_request del = {.filters = {filters, 2}};
+
+	for (int16_t version = 1; version <= 3; version++) {
+		const struct create_acls_response *c =
+			rig_ask(r, API_create_acls, version, &create);
+		assert_int_equal(c->results.n, 200);
+		assert_int_equal(c->results.v[0].error_code, ERR_SECURITY_DISABLED);
+		assert_true(c->results.v[0].error_message.len > 0);
+		assert_int_equal(c->results.v[199].error_code, ERR_SECURITY_DISABLED);
+		assert_null(c->results.v[199].error_message.data); /* not said 200 times */
+		const struct delete_acls_response *d = rig_ask(r, API_delete_acls, version, &del);
+		assert_int_equal(d->filter_results.n, 2);
+		assert_int_equal(d->filter_results.v[1].error_code, ERR_SECURITY_DISABLED);
+		assert_int_equal(d->filter_results.v[1].matching_acls.n, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +175,8 @@ int main(void)
 		TEST(the_log_directory_has_every_partitions_size),
 		TEST(only_the_partitions_that_are_asked_for_and_there_are_told),
 		TEST(producers_of_a_partition_are_told),
+		TEST(whoever_asks_for_rules_of_access_hears_that_there_are_none),
+		TEST(every_rule_of_access_is_refused_for_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

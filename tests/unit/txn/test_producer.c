@@ -147,6 +147,112 @@ static void what_was_taken_back_answers_for_nothing(void **state)
 	assert_int_equal(s.last_sequence, 9);
 }
 
+/* --- transactions --- */
+
+static enum ks_err check_part(const struct producer_state *s, int epoch, int32_t sequence,
+			      bool is_transactional)
+{
+	const struct producer_batch *duplicate;
+	struct producer_claim c = claim(epoch, sequence, 1);
+
+	c.is_transactional = is_transactional;
+	return producer_check(s, &c, &duplicate);
+}
+
+static void add_part(struct producer_state *s, int epoch, int32_t sequence, int64_t offset)
+{
+	struct producer_claim c = claim(epoch, sequence, 1);
+
+	c.is_transactional = true;
+	assert_int_equal(check_part(s, epoch, sequence, true), ERR_NONE);
+	producer_add(s, &c, offset, 1000 + offset);
+}
+
+static void test_b2_the_first_batch_opens_the_transaction_and_a_marker_ends_it(void **state)
+{
+	struct producer_state s = PRODUCER_UNKNOWN;
+
+	(void)state;
+	assert_int_equal(s.txn_first_offset, -1);
+	add_part(&s, 0, 0, 50);
+	add_part(&s, 0, 1, 60);
+	assert_int_equal(s.txn_first_offset, 50);
+	producer_end(&s, 0, 4, true, 5000);
+	assert_int_equal(s.txn_first_offset, -1);
+	assert_int_equal(s.coordinator_epoch, 4);
+	assert_int_equal(s.last_ms, 5000);
+	add_part(&s, 0, 2, 70);
+	assert_int_equal(s.txn_first_offset, 70);
+}
+
+static void test_a3_nothing_but_its_batches_may_follow_in_a_transaction(void **state)
+{
+	struct producer_state s = PRODUCER_UNKNOWN;
+
+	(void)state;
+	add_part(&s, 3, 0, 50);
+	assert_int_equal(check_part(&s, 3, 1, false), ERR_INVALID_TXN_STATE);
+	assert_int_equal(check_part(&s, 4, 0, false), ERR_INVALID_TXN_STATE);
+	assert_int_equal(check_part(&s, 4, 0, true), ERR_INVALID_TXN_STATE);
+	assert_int_equal(check_part(&s, 2, 1, true), ERR_INVALID_PRODUCER_EPOCH);
+	producer_end(&s, 3, 0, true, 0);
+	assert_int_equal(check_part(&s, 3, 1, false), ERR_NONE);
+	assert_int_equal(check_part(&s, 4, 0, true), ERR_NONE);
+}
+
+static void test_c3_what_was_aborted_answers_for_nothing(void **state)
+{
+	struct producer_state committed = PRODUCER_UNKNOWN, aborted;
+
+	(void)state;
+	add_part(&committed, 0, 0, 50);
+	aborted = committed;
+	producer_end(&committed, 0, 0, true, 0);
+	producer_end(&aborted, 0, 0, false, 0);
+	assert_int_equal(repeats(&committed, 0, 0, 1), 50);
+	assert_int_equal(check(&aborted, 0, 0, 1), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	assert_int_equal(repeats(&aborted, 0, 1, 1), -1);
+}
+
+static void test_c3_a_marker_of_a_new_epoch_begins_at_sequence_0(void **state)
+{
+	struct producer_state s = PRODUCER_UNKNOWN;
+
+	(void)state;
+	add_part(&s, 0, 0, 50);
+	producer_end(&s, 1, 0, true, 0);
+	assert_int_equal(s.epoch, 1);
+	assert_int_equal(check(&s, 0, 1, 1), ERR_INVALID_PRODUCER_EPOCH);
+	assert_int_equal(check(&s, 1, 1, 1), ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	assert_int_equal(repeats(&s, 1, 0, 1), -1);
+}
+
+static void test_b3_an_open_transaction_is_stored_and_read_back(void **state)
+{
+	struct producer_state s = PRODUCER_UNKNOWN, got;
+	uint8_t value[VALUE_PRODUCER_BYTES_MAX];
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		add_part(&s, 2, i, 50 + i);
+	for (int turn = 0; turn < 3; turn++) {
+		size_t len = value_producer(&s, value);
+		assert_int_equal(len, 16 + 24 * s.count + 12);
+		assert_true(value_producer_decode(slice_of(value, len), &got));
+		assert_int_equal(got.txn_first_offset, s.txn_first_offset);
+		assert_int_equal(got.coordinator_epoch, s.coordinator_epoch);
+		assert_int_equal(got.count, s.count);
+		for (size_t cut = 0; cut < len; cut++)
+			assert_false(value_producer_decode(slice_of(value, cut), &got));
+		value[len - 12] = 0x80; /* no offset */
+		assert_false(value_producer_decode(slice_of(value, len), &got));
+		if (turn == 0)
+			producer_end(&s, 2, 7, true, 0);
+		else
+			producer_end(&s, 3, 8, false, 0);
+	}
+}
+
 /* --- a producer that loses answers --- */
 
 static unsigned seed;
@@ -303,6 +409,12 @@ int main(void)
 		cmocka_unit_test(a_state_is_stored_and_read_back),
 		cmocka_unit_test(what_nobody_stored_is_not_read),
 		cmocka_unit_test(keys_sort_by_partition_then_id),
+		cmocka_unit_test(
+			test_b2_the_first_batch_opens_the_transaction_and_a_marker_ends_it),
+		cmocka_unit_test(test_a3_nothing_but_its_batches_may_follow_in_a_transaction),
+		cmocka_unit_test(test_c3_what_was_aborted_answers_for_nothing),
+		cmocka_unit_test(test_c3_a_marker_of_a_new_epoch_begins_at_sequence_0),
+		cmocka_unit_test(test_b3_an_open_transaction_is_stored_and_read_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

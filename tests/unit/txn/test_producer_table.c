@@ -94,6 +94,57 @@ static void the_oldest_is_whoever_appended_longest_ago(void **state)
 	producer_map_fini(&n);
 }
 
+static void set_open(struct producer_table *t, struct producer *p, int64_t offset)
+{
+	struct producer_state s = p->state;
+
+	s.txn_first_offset = offset;
+	producer_set(t, p, &s);
+}
+
+static void count(void *arg, const struct producer *p)
+{
+	(void)p;
+	++*(int *)arg;
+}
+
+static void
+test_b3_who_has_a_transaction_open_does_not_expire_and_is_found_in_its_order(void **state)
+{
+	struct producer_table *t = producer_table_new(3);
+	struct producer_map m;
+	int open = 0;
+
+	(void)state;
+	producer_map_init(&m, 1);
+	struct producer *a = learn(t, &m, 5, 1), *b = learn(t, &m, 6, 2), *c = learn(t, &m, 7, 3);
+	assert_null(producer_map_first_open(&m));
+	assert_false(producer_table_each_open(t, count, &open));
+	set_open(t, a, 100);
+	assert_ptr_equal(producer_oldest(t), b);
+	set_open(t, c, 90);
+	set_open(t, b, 95);
+	assert_null(producer_oldest(t));
+	assert_true(producer_table_is_crowded(t));
+	assert_ptr_equal(producer_map_first_open(&m), c);
+	assert_true(producer_table_each_open(t, count, &open));
+	assert_int_equal(open, 3);
+	set_open(t, c, 120); /* ended, and another one begun */
+	assert_ptr_equal(producer_map_first_open(&m), b);
+	producer_drop(t, b);
+	assert_ptr_equal(producer_map_first_open(&m), a);
+	set_open(t, a, -1);
+	assert_ptr_equal(producer_oldest(t), a);
+	assert_ptr_equal(producer_map_first_open(&m), c);
+	assert_false(producer_table_is_crowded(t));
+	producer_map_drop(t, &m);
+	assert_null(producer_map_first_open(&m));
+	open = 0;
+	assert_false(producer_table_each_open(t, count, &open));
+	producer_table_free(t);
+	producer_map_fini(&m);
+}
+
 static void only_what_is_durable_is_listed_by_id(void **state)
 {
 	struct producer_table *t = producer_table_new(10);
@@ -196,6 +247,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ids_come_and_go_and_each_is_found),
 		cmocka_unit_test(the_oldest_is_whoever_appended_longest_ago),
+		cmocka_unit_test(
+			test_b3_who_has_a_transaction_open_does_not_expire_and_is_found_in_its_order),
 		cmocka_unit_test(only_what_is_durable_is_listed_by_id),
 		cmocka_unit_test(all_of_the_store_are_loaded_oldest_first),
 		cmocka_unit_test(a_malformed_record_is_not_passed_over),

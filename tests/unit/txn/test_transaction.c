@@ -650,10 +650,22 @@ static void test_a10_a_timeout_with_the_last_epoch_is_not_stuck(void **state)
 	assert_int_equal(transaction_deadline(&w->t), w->now_ms + TIMEOUT_MS);
 	time_out(w);
 	assert_ended(w, ABORT, 100, 32767);
-	assert_is_a_zombie(w, 100, LAST_EPOCH, ERR_PRODUCER_FENCED);
 	assert_is_a_zombie(w, 100, 32767, ERR_PRODUCER_FENCED);
-	assert_int_equal(init(w), ERR_NONE);
+	assert_int_equal(end(w, 2, 100, LAST_EPOCH, ABORT), ERR_NONE);
 	assert_answer(w, 101, 0);
+	assert_true(w->fx.used_id);
+
+	at_epoch(w, LAST_EPOCH);
+	assert_int_equal(produce(w, 2, 101, LAST_EPOCH, 7), ERR_NONE);
+	time_out(w);
+	assert_int_equal(resume(w, 101, LAST_EPOCH), ERR_NONE);
+	assert_answer(w, 102, 0);
+
+	at_epoch(w, LAST_EPOCH);
+	assert_int_equal(produce(w, 2, 102, LAST_EPOCH, 7), ERR_NONE);
+	time_out(w);
+	assert_int_equal(init(w), ERR_NONE);
+	assert_answer(w, 103, 0);
 }
 
 static void test_a11_a_commit_that_lost_the_race_with_the_timeout_is_fenced(void **state)
@@ -667,12 +679,51 @@ static void test_a11_a_commit_that_lost_the_race_with_the_timeout_is_fenced(void
 		assert_int_equal(produce(w, version, 100, epoch, 7), ERR_NONE);
 		time_out(w);
 		assert_ended(w, ABORT, 100, epoch + 1);
-		assert_is_a_zombie(w, 100, epoch, ERR_PRODUCER_FENCED);
+		assert_int_equal(end(w, version, 100, epoch, COMMIT), ERR_PRODUCER_FENCED);
+		assert_nothing_written(w);
+		assert_int_equal(produce(w, version, 100, epoch, 7), ERR_PRODUCER_FENCED);
+		assert_int_equal(add(w, 100, epoch, 7), ERR_PRODUCER_FENCED);
 		/* The epoch of the markers was given to nobody. */
 		assert_is_a_zombie(w, 100, epoch + 1, ERR_PRODUCER_FENCED);
 		assert_int_equal(init(w), ERR_NONE);
-		assert_answer(w, 100, epoch + 2);
+		assert_answer(w, 100, epoch + 1);
+		assert_is_a_zombie(w, 100, epoch, ERR_PRODUCER_FENCED);
 	}
+}
+
+static void test_a20_a_producer_of_version_2_aborts_what_timed_out_and_goes_on(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(produce(w, 2, 100, 0, 7), ERR_NONE);
+	time_out(w);
+	assert_int_equal(end(w, 2, 100, 0, ABORT), ERR_NONE);
+	assert_answer(w, 100, 1);
+	assert_true(w->fx.is_changed);
+	assert_false(w->fx.is_ended);
+	assert_int_equal(end(w, 2, 100, 0, ABORT), ERR_NONE);
+	assert_answer(w, 100, 1);
+	assert_nothing_written(w);
+	assert_int_equal(end(w, 2, 100, 0, COMMIT), ERR_INVALID_TXN_STATE);
+	assert_int_equal(produce(w, 2, 100, 1, 7), ERR_NONE);
+	assert_int_equal(end(w, 2, 100, 1, COMMIT), ERR_NONE);
+}
+
+static void test_a20_a_producer_resumes_after_a_timeout(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(add(w, 100, 0, 7), ERR_NONE);
+	time_out(w);
+	assert_int_equal(end(w, 1, 100, 0, ABORT), ERR_PRODUCER_FENCED);
+	assert_int_equal(end(w, 2, 100, 0, ABORT), ERR_PRODUCER_FENCED);
+	assert_int_equal(resume(w, 100, 0), ERR_NONE);
+	assert_answer(w, 100, 1);
+	assert_int_equal(resume(w, 100, 0), ERR_NONE);
+	assert_answer(w, 100, 1);
+	assert_nothing_written(w);
+	/* It may have learned version 2 meanwhile. */
+	assert_int_equal(produce(w, 2, 100, 1, 7), ERR_NONE);
 }
 
 static void test_a11_a_timeout_counts_from_the_first_partition(void **state)
@@ -1115,6 +1166,8 @@ int main(void)
 		PRODUCER(test_a19_version_2_may_end_what_version_1_began_and_moves_on),
 		PRODUCER(test_a19_version_1_neither_adds_to_nor_ends_a_transaction_of_version_2),
 		PRODUCER(test_a19_a_repeated_end_is_one_of_the_version_that_ended_it),
+		PRODUCER(test_a20_a_producer_of_version_2_aborts_what_timed_out_and_goes_on),
+		PRODUCER(test_a20_a_producer_resumes_after_a_timeout),
 		FRESH(test_a20_old_versions_are_told_what_they_know),
 		PRODUCER(test_a21_an_id_that_was_given_out_leaves_the_stock),
 		FRESH(a_key_holds_the_transactional_id),

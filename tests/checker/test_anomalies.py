@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Single stories of transactions going wrong, told with a real client through the proxy.
 
-    test_anomalies.py --ksrun PATH --client PATH --kind librdkafka|java [--kafka] [TEST...]
+    test_anomalies.py --ksrun PATH --client PATH --kind librdkafka|java [--set KEY=VALUE] [--kafka] [TEST...]
 
 A name's letter and number are those of docs/transactions.md. librdkafka speaks the first protocol of transactions, Java the
 second. Nothing here depends on luck: what has to be late is held until the story says so.
@@ -71,7 +71,8 @@ class Stories(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="ks-anomalies-"))
         cls.proxy = proxy.Proxy()
-        cls.broker = cluster.Kafka(cls.proxy.port) if ARGS.kafka else cluster.Ours(ARGS.ksrun, cls.folder, cls.proxy.port)
+        cls.broker = cluster.Kafka(cls.proxy.port) if ARGS.kafka else cluster.Ours(
+            ARGS.ksrun, cls.folder, cls.proxy.port, ARGS.set)
         cls.bootstrap = f"127.0.0.1:{cls.proxy.port}"
         cls.broker.start()
         cls.proxy.start(cls.broker.port)
@@ -355,6 +356,7 @@ def parse():
     parser.add_argument("--client", required=True, help="the program txn_client")
     parser.add_argument("--build", type=pathlib.Path, default=cluster.ROOT / "build" / "clients")
     parser.add_argument("--kind", choices=["librdkafka", "java"], default="librdkafka")
+    parser.add_argument("--set", action="append", default=[], type=lambda s: s.split("=", 1), help="a setting of the broker")
     parser.add_argument("--kafka", action="store_true")
     return parser.parse_known_args()
 

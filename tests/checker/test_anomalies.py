@@ -66,13 +66,17 @@ class Driver:
         return "ok"
 
 
-class Stories(unittest.TestCase):
+class Told(unittest.TestCase):
+    """A broker and a proxy for all stories of a class, a topic and a transactional id for each."""
+
+    settings = {}
+
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="ks-anomalies-"))
         cls.proxy = proxy.Proxy()
         cls.broker = cluster.Kafka(cls.proxy.port) if ARGS.kafka else cluster.Ours(
-            ARGS.ksrun, cls.folder, cls.proxy.port, ARGS.set)
+            ARGS.ksrun, cls.folder, cls.proxy.port, {**cls.settings, **dict(ARGS.set)})
         cls.bootstrap = f"127.0.0.1:{cls.proxy.port}"
         cls.broker.start()
         cls.proxy.start(cls.broker.port)
@@ -113,6 +117,15 @@ class Stories(unittest.TestCase):
         ends = probe.wait_stable(self.broker.port, self.topic, PARTITIONS, LIMIT_S)
         self.assertEqual([p for p, (stable, high) in ends.items() if stable != high], [])
 
+    def committed(self):
+        """Of the group that is named as the topic, in partition 0."""
+        end = time.monotonic() + LIMIT_S
+        while True:  # a broker that was just started may not know yet
+            found = probe.committed(probe.load.Client(self.broker.port), self.topic, self.topic, PARTITIONS)
+            if found is not None:
+                return found[0]
+            self.assertLess(time.monotonic(), end)
+
     def met(self, order):
         order.met.result(LIMIT_S)
 
@@ -121,6 +134,8 @@ class Stories(unittest.TestCase):
         self.proxy.release(order)
         order.done.result(LIMIT_S)
 
+
+class Stories(Told):
     # --- late requests ---
 
     def test_a1_a_commit_that_comes_late_does_not_commit_the_next_transaction(self):
@@ -311,15 +326,6 @@ class Stories(unittest.TestCase):
 
     # --- offsets ---
 
-    def committed(self):
-        """Of the group that is named as the topic, in partition 0."""
-        end = time.monotonic() + LIMIT_S
-        while True:  # a broker that was just started may not know yet
-            found = probe.committed(probe.load.Client(self.broker.port), self.topic, self.topic, PARTITIONS)
-            if found is not None:
-                return found[0]
-            self.assertLess(time.monotonic(), end)
-
     def test_d1_an_offset_is_seen_after_the_commit_and_not_before(self):
         d = self.driver()
         self.ok(d, "init", "begin", "send 0 1", f"offsets {self.topic} 0 7")
@@ -348,6 +354,27 @@ class Stories(unittest.TestCase):
         self.assertEqual(self.committed(), -1)
         self.ok(d, "commit")
         self.assertEqual(self.committed(), 7)
+
+
+class Unfenced(Told):
+    """What the broker's memory of connections is good for: without it, as with Apache Kafka, the first protocol suffers this."""
+
+    settings = {"transaction.connection.fencing.enable": "false"}
+
+    def setUp(self):
+        if ARGS.kind != "librdkafka":
+            self.skipTest("only the first protocol needs it")
+        super().setUp()
+
+    def test_a1_a_late_commit_commits_half_of_the_next_transaction(self):
+        d = self.driver()
+        self.ok(d, "init", "begin", "send 0 1", "flush")
+        late = self.proxy.order("hold", [proxy.END_TXN], 120)
+        self.ok(d, "commit")
+        self.met(late)
+        self.ok(d, "begin", "send 0 2", "flush")
+        self.release(late)
+        self.assertEqual(self.read(), {0: [1, 2]})
 
 
 def parse():

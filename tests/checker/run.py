@@ -156,7 +156,7 @@ class Run:
         """A worker stands still, beyond its session's or its transaction's timeout at times."""
         worker = self.rng.choice(self.workers)
         worker.program.signal(signal.SIGSTOP)
-        time.sleep(self.rng.choice([0.5, self.args.longest, 8 if self.args.seconds >= 60 else 1]))
+        time.sleep(self.rng.choice([0.5, self.args.longest, *([8, 12] if self.args.seconds >= 60 else [1])]))
         worker.program.signal(signal.SIGCONT)
 
     def forget(self):

@@ -8,6 +8,7 @@ second. Nothing here depends on luck: what has to be late is held until the stor
 """
 import argparse
 import json
+import os
 import pathlib
 import queue
 import shutil
@@ -270,6 +271,17 @@ class Stories(Told):
         for i in range(100):
             self.ok(d, "begin", f"send {i % PARTITIONS} {i}", "flush", "abort" if i % 5 == 4 else "commit")
         self.assertEqual(self.read(), {p: [i for i in range(100) if i % PARTITIONS == p and i % 5 != 4] for p in range(PARTITIONS)})
+        self.assert_stable()
+
+    @unittest.skipUnless(os.environ.get("KS_LONG") == "1", "a minute or two; KS_LONG=1 tells it")
+    def test_a10_a_producer_outlives_its_epochs(self):
+        if ARGS.kind != "java":
+            self.skipTest("only the second protocol has an epoch for every transaction")
+        d, count = self.driver(), 33_000
+        self.ok(d, "init")
+        for first in range(0, count, 1000):
+            self.ok(d, f"many 1000 {first}")
+        self.assertEqual(self.read(), {0: list(range(count))})
         self.assert_stable()
 
     def test_a18_an_empty_transaction_can_be_committed_and_aborted(self):

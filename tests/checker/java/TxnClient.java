@@ -416,7 +416,7 @@ public final class TxnClient implements ConsumerRebalanceListener {
 		}
 	}
 
-	/* ---- drive: one command a line, one answer a line, as drive.c has them ---- */
+	/* ---- drive: one command a line, one answer a line, as drive.c has them; and many ---- */
 
 	void obey(String[] words) throws Exception {
 		switch (words[0]) {
@@ -431,6 +431,13 @@ public final class TxnClient implements ConsumerRebalanceListener {
 			producer.flush();
 			if (why != null)
 				throw why;
+		}
+		case "many" -> {        /* COUNT FIRST: so many transactions of one record, to partition 0 */
+			for (long i = 0; i < Long.parseLong(words[1]); i++) {
+				producer.beginTransaction();
+				producer.send(new ProducerRecord<>(topic, 0, null, "" + (Long.parseLong(words[2]) + i)));
+				throwUnless(tryEnd(true));
+			}
 		}
 		case "commit" -> throwUnless(tryEnd(true));
 		case "abort" -> throwUnless(tryEnd(false));

@@ -668,6 +668,9 @@ static void failed(struct state *s, int instance, const struct message *m)
 
 	rule(!is_in(s, m->incarnation) || s->has_expired || run.model->has_errors,
 	     "the newest instance gets no errors");
+	rule(s->holder != m->incarnation || s->has_expired || m->request != END ||
+		     m->outcome != ABORT || m->version == 1 || run.model->has_errors,
+	     "a producer whose transaction timed out may abort it");
 	if (m->request == PRODUCE && m->err == ERR_INVALID_PRODUCER_EPOCH) {
 		end_with(s, instance, ABORT);
 		return;

@@ -513,14 +513,17 @@ static void readers_get_what_is_left_though_the_tail_has_more(void **state)
 	put(r, p, "a2 b2");
 	put(r, p, "x1");
 	put(r, p, "x2");
-	assert_ok(partition_read_now(p, 0, 1 << 20, false, &c, 1, &count)); /* from the tail */
+	assert_ok(partition_read_now(p, 0, READ_UNCOMMITTED, 1 << 20, false, &c, 1,
+				     &count)); /* from the tail */
 	chunk_fini(&c);
 	assert_int_equal(compact(r), 1);
 	assert_log(p, "c1@2 a2@3 b2@4 x1@5 x2@6");
-	assert_int_equal(partition_read_now(p, 0, 1 << 20, false, &c, 1, &count), ERR_NOT_FOUND);
-	assert_int_equal(partition_read_now(p, 5, 1 << 20, false, &c, 1, &count), ERR_NOT_FOUND);
+	assert_int_equal(partition_read_now(p, 0, READ_UNCOMMITTED, 1 << 20, false, &c, 1, &count),
+			 ERR_NOT_FOUND);
+	assert_int_equal(partition_read_now(p, 5, READ_UNCOMMITTED, 1 << 20, false, &c, 1, &count),
+			 ERR_NOT_FOUND);
 	/* What was not cleaned still comes from the tail. */
-	assert_ok(partition_read_now(p, 6, 1 << 20, false, &c, 1, &count));
+	assert_ok(partition_read_now(p, 6, READ_UNCOMMITTED, 1 << 20, false, &c, 1, &count));
 	assert_int_equal(c.bytes.data[7], 6);
 	chunk_fini(&c);
 }

@@ -77,7 +77,39 @@ static void without_a_word_everything_is_kafkas_default(void **state)
 	assert_int_equal(bo.compaction_check_ms, 15000);
 	assert_int_equal(bo.compaction_map_bytes, 134217728);
 	assert_false(bo.no_compaction);
+	assert_int_equal(bo.txns.max_timeout_ms, 900000);
+	assert_int_equal(bo.txns.id_expiration_ms, 604800000);
+	assert_int_equal(bo.txns.abort_interval_ms, 10000);
+	assert_int_equal(bo.txns.cleanup_interval_ms, 3600000);
+	assert_int_equal(bo.txns.check_interval_ms, 60000);
+	assert_int_equal(bo.txns.ids_max, 100000);
+	assert_false(bo.txns.no_connection_defence);
+	assert_int_equal(so.replicas_accepted, 1);
 	assert_null(settings_data_dir(*state));
+}
+
+static void the_keys_of_transactions_reach_the_broker(void **state)
+{
+	struct server_options so;
+	struct broker_options bo;
+
+	set(*state, "transaction.max.timeout.ms", "1000");
+	set(*state, "transactional.id.expiration.ms", "2000");
+	set(*state, "transaction.abort.timed.out.transaction.cleanup.interval.ms", "3000");
+	set(*state, "transaction.remove.expired.transaction.cleanup.interval.ms", "4000");
+	set(*state, "transaction.hanging.check.interval.ms", "5000");
+	set(*state, "transactional.ids.max", "6");
+	set(*state, "transaction.connection.fencing.enable", "false");
+	set(*state, "accepted.replication.factor", "3");
+	apply(*state, &so, &bo);
+	assert_int_equal(bo.txns.max_timeout_ms, 1000);
+	assert_int_equal(bo.txns.id_expiration_ms, 2000);
+	assert_int_equal(bo.txns.abort_interval_ms, 3000);
+	assert_int_equal(bo.txns.cleanup_interval_ms, 4000);
+	assert_int_equal(bo.txns.check_interval_ms, 5000);
+	assert_int_equal(bo.txns.ids_max, 6);
+	assert_true(bo.txns.no_connection_defence);
+	assert_int_equal(so.replicas_accepted, 3);
 }
 
 static void values_are_held_against_their_ranges(void **state)
@@ -321,6 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SETTINGS_TEST(without_a_word_everything_is_kafkas_default),
+		SETTINGS_TEST(the_keys_of_transactions_reach_the_broker),
 		SETTINGS_TEST(values_are_held_against_their_ranges),
 		SETTINGS_TEST(an_unknown_key_is_refused_with_what_was_probably_meant),
 		SETTINGS_TEST(what_would_weaken_the_broker_by_its_absence_is_refused),

@@ -343,6 +343,31 @@ static void test_a1_the_end_of_an_earlier_transaction_that_comes_late_ends_nothi
 	assert_reads(&p, "a", COMMITTED, "1 2 3 ");
 }
 
+static void without_the_fence_an_older_connection_is_heard(void **state)
+{
+	struct rig *r = *state;
+	struct producer p;
+	int older;
+
+	rig_topic(r, "a", 1);
+	p = producer(r, "p", 1);
+	older = p.fd;
+	p.fd = rig_connect(r);
+	assert_int_equal(send_one(&p, "a", "1"), 0);
+	p.fd = older;
+	assert_int_equal(end_with(&p, true), 0);
+}
+
+static int setup_without_a_fence(void **state)
+{
+	struct rig *r = rig_new();
+
+	r->bo.txns.no_connection_defence = true;
+	rig_start(r);
+	*state = r;
+	return 0;
+}
+
 static void a_transactional_batch_needs_a_request_with_a_transactional_id(void **state)
 {
 	struct rig *r = *state;
@@ -527,6 +552,7 @@ int main(void)
 		TEST(test_a3_a_partition_that_was_not_added_takes_nothing),
 		TEST(test_a5_a_producer_that_was_replaced_writes_nothing_more),
 		TEST(test_a1_the_end_of_an_earlier_transaction_that_comes_late_ends_nothing),
+		TEST_WITH(without_the_fence_an_older_connection_is_heard, setup_without_a_fence),
 		TEST(a_transactional_batch_needs_a_request_with_a_transactional_id),
 		TEST(test_d1_offsets_are_seen_when_the_transaction_is_committed),
 		TEST(open_transactions_are_listed_and_described),

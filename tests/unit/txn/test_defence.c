@@ -73,6 +73,14 @@ static void test_a1_requests_of_zombies_and_of_version_2_do_not_count(void **sta
 	assert_int_equal(check(&d, DEFENCE_COORDINATOR, 3, 2, 9), ERR_NONE);
 	assert_int_equal(check(&d, DEFENCE_COORDINATOR, 3, 1, 5), ERR_NONE);
 	assert_int_equal(check(&d, DEFENCE_COORDINATOR, 3, 2, 1), ERR_NONE);
+
+	struct transaction t = producer();
+	struct transaction_claim claim = {101, 3, 1};
+	assert_int_equal(defence_check(&d, DEFENCE_COORDINATOR, &t, &claim, 9), ERR_NONE);
+	claim.producer_id = 100;
+	t.is_fenced = true;
+	assert_int_equal(defence_check(&d, DEFENCE_COORDINATOR, &t, &claim, 9), ERR_NONE);
+	assert_int_equal(check(&d, DEFENCE_COORDINATOR, 3, 1, 5), ERR_NONE);
 }
 
 static void test_a1_a_new_instance_may_have_an_old_connection(void **state)

@@ -405,6 +405,60 @@ static void init_refuses_what_it_cannot_do(void **state)
 	assert_int_equal(init_with(w, -1, -1, TIMEOUT_MAX_MS), ERR_NONE);
 }
 
+static void an_unknown_id_takes_whoever_comes_with_a_pair(void **state)
+{
+	struct world *w = *state;
+
+	/* It was known once, for so long ago that nothing is left. */
+	assert_int_equal(resume(w, 50, 7), ERR_NONE);
+	assert_answer(w, 100, 0);
+	assert_int_equal(resume(w, 50, 7), ERR_NONE);
+	assert_answer(w, 100, 0);
+	assert_nothing_written(w);
+	assert_int_equal(resume(w, 50, 6), ERR_PRODUCER_FENCED);
+}
+
+static void to_add_nothing_begins_nothing(void **state)
+{
+	struct world *w = *state;
+	struct transaction_claim claim = claim_of(100, 0, 1);
+
+	assert_int_equal(transaction_add_partitions(&w->t, &claim, NULL, 0, 1, &w->fx), ERR_NONE);
+	assert_nothing_written(w);
+	assert_state(w, TRANSACTION_EMPTY);
+}
+
+static void a_copy_shares_nothing_with_the_original(void **state)
+{
+	struct world *w = *state;
+	struct transaction copy;
+
+	assert_int_equal(add(w, 100, 0, 7), ERR_NONE);
+	assert_int_equal(add_group(w, 1, "g"), ERR_NONE);
+	transaction_copy(&copy, &w->t);
+	assert_int_equal(add(w, 100, 0, 8), ERR_NONE);
+	assert_int_equal(add_group(w, 1, "h"), ERR_NONE);
+	assert_int_equal(end(w, 1, 100, 0, COMMIT), ERR_NONE);
+	assert_int_equal(copy.state, TRANSACTION_ONGOING);
+	assert_int_equal(copy.parts.partition_count, 1);
+	assert_true(transaction_parts_has_partition(&copy.parts, 7));
+	assert_int_equal(copy.parts.group_count, 1);
+	assert_true(transaction_parts_has_group(&copy.parts, slice_str("g")));
+	transaction_fini(&copy);
+	assert_int_equal(copy.producer_id, -1);
+}
+
+static void states_have_kafkas_names(void **state)
+{
+	(void)state;
+	assert_string_equal(transaction_state_name(TRANSACTION_EMPTY), "Empty");
+	assert_string_equal(transaction_state_name(TRANSACTION_ONGOING), "Ongoing");
+	assert_string_equal(transaction_state_name(TRANSACTION_COMPLETE_COMMIT), "CompleteCommit");
+	assert_string_equal(transaction_state_name(TRANSACTION_COMPLETE_ABORT), "CompleteAbort");
+	assert_string_equal(transaction_state_name(TRANSACTION_DEAD), "Dead");
+	assert_string_equal(transaction_state_name((enum transaction_state)2), "Unknown");
+}
+
 /* --- A: coordinator and producer sessions --- */
 
 static void test_a1_a_late_end_of_version_2_does_not_end_the_next_transaction(void **state)
@@ -539,6 +593,24 @@ static void test_a5_a_new_instance_aborts_what_the_old_one_had_open(void **state
 	assert_answer(w, 100, 1);
 	assert_state(w, TRANSACTION_EMPTY);
 	assert_is_a_zombie(w, 100, 0, ERR_PRODUCER_FENCED);
+}
+
+static void test_a5_a_replaced_instance_commits_no_offsets(void **state)
+{
+	struct world *w = *state;
+	struct transaction_claim zombie = claim_of(100, 0, 2);
+	bool is_new = false;
+
+	assert_int_equal(add_group(w, 2, "g"), ERR_NONE);
+	assert_int_equal(init(w), ERR_NONE);
+	assert_ended(w, ABORT, 100, 1);
+	assert_int_equal(w->fx.ended.group_count, 1);
+	assert_int_equal(transaction_check_group(&w->t, &zombie, slice_str("g"), &is_new),
+			 ERR_PRODUCER_FENCED);
+	assert_int_equal(add_group(w, 2, "g"), ERR_PRODUCER_FENCED);
+	zombie.version = 1;
+	assert_int_equal(transaction_check_group(&w->t, &zombie, slice_str("g"), &is_new),
+			 ERR_PRODUCER_FENCED);
 }
 
 static void test_a7_a_repeated_end_is_answered_as_the_first_time(void **state)
@@ -748,6 +820,7 @@ static void test_a12_an_id_with_an_open_transaction_never_expires(void **state)
 	struct world *w = *state;
 
 	assert_int_equal(transaction_expiry(&w->t, EXPIRATION_MS), w->now_ms + EXPIRATION_MS);
+	assert_int_equal(transaction_expiry(&w->t, INT64_MAX), INT64_MAX);
 	assert_int_equal(produce(w, 2, 100, 0, 7), ERR_NONE);
 	assert_int_equal(transaction_expiry(&w->t, EXPIRATION_MS), INT64_MAX);
 	w->now_ms += 5000;
@@ -772,6 +845,18 @@ static void test_a12_the_older_of_two_instances_does_not_outlive_expiry(void **s
 	assert_int_equal(resume(w, 100, 1), ERR_NONE);
 	assert_answer(w, 101, 0);
 	assert_int_equal(resume(w, 100, 0), ERR_PRODUCER_FENCED);
+}
+
+static void test_a12_who_did_not_learn_of_its_newest_pair_may_come_back_too(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(produce(w, 2, 100, 0, 7), ERR_NONE);
+	assert_int_equal(end(w, 2, 100, 0, COMMIT), ERR_NONE);
+	expire(w);
+	assert_int_equal(end(w, 2, 100, 0, COMMIT), ERR_INVALID_PRODUCER_ID_MAPPING);
+	assert_int_equal(resume(w, 100, 0), ERR_NONE);
+	assert_answer(w, 101, 0);
 }
 
 static void test_a12_an_id_that_comes_back_has_another_producer_id(void **state)
@@ -1029,6 +1114,14 @@ static void a_key_holds_the_transactional_id(void **state)
 	assert_true(slice_equal(id, slice_str("my-app-0")));
 	assert_false(key_transaction_decode(slice_str("t"), &id));
 	assert_false(key_transaction_decode(slice_str("p123"), &id));
+	buf_clear(&key);
+	buf_append_u8(&key, 't');
+	for (int i = 0; i < TRANSACTIONAL_ID_MAX; i++)
+		buf_append_u8(&key, 'x');
+	assert_true(key_transaction_decode(buf_slice(&key), &id));
+	assert_int_equal(id.len, TRANSACTIONAL_ID_MAX);
+	buf_append_u8(&key, 'x');
+	assert_false(key_transaction_decode(buf_slice(&key), &id));
 	buf_fini(&key);
 }
 
@@ -1114,6 +1207,31 @@ static void a_damaged_value_is_refused(void **state)
 			fail_msg("byte %zu = %u was accepted", damages[i].at, damages[i].byte);
 		*byte = before;
 	}
+	/* Ongoing, with the epoch that no client has. */
+	put_u16be(value.data + 12, 32767);
+	assert_false(value_transaction_decode(buf_slice(&value), &t));
+	buf_fini(&value);
+}
+
+static void groups_that_are_stored_out_of_order_are_refused(void **state)
+{
+	struct world *w = *state;
+	struct transaction t = TRANSACTION_NONE;
+	struct buf value = {0};
+
+	assert_int_equal(add_group(w, 1, "a"), ERR_NONE);
+	assert_int_equal(add_group(w, 1, "b"), ERR_NONE);
+	value_transaction(&w->t, &value);
+	uint8_t *a = &value.data[value.len - 4], *b = &value.data[value.len - 1];
+	assert_int_equal(*a, 'a');
+	assert_int_equal(*b, 'b');
+	*a = 'c';
+	assert_false(value_transaction_decode(buf_slice(&value), &t));
+	*a = 'b';
+	assert_false(value_transaction_decode(buf_slice(&value), &t));
+	*a = 'a';
+	assert_true(value_transaction_decode(buf_slice(&value), &t));
+	transaction_fini(&t);
 	buf_fini(&value);
 }
 
@@ -1134,6 +1252,10 @@ int main(void)
 		PRODUCER(groups_are_bounded_in_number_and_length),
 		FRESH(an_unknown_id_answers_nothing_but_init),
 		FRESH(init_refuses_what_it_cannot_do),
+		FRESH(an_unknown_id_takes_whoever_comes_with_a_pair),
+		PRODUCER(to_add_nothing_begins_nothing),
+		PRODUCER(a_copy_shares_nothing_with_the_original),
+		FRESH(states_have_kafkas_names),
 		PRODUCER(test_a1_a_late_end_of_version_2_does_not_end_the_next_transaction),
 		PRODUCER(test_a2_a_late_batch_joins_no_later_transaction),
 		PRODUCER(test_a2_a_late_batch_of_version_1_begins_nothing),
@@ -1142,6 +1264,7 @@ int main(void)
 		PRODUCER(test_a4_an_end_names_every_partition_and_group_at_once),
 		PRODUCER(test_a5_a_replaced_instance_can_do_nothing),
 		PRODUCER(test_a5_a_new_instance_aborts_what_the_old_one_had_open),
+		PRODUCER(test_a5_a_replaced_instance_commits_no_offsets),
 		PRODUCER(test_a7_a_repeated_end_is_answered_as_the_first_time),
 		PRODUCER(test_a8_a_commit_of_nothing_is_no_commit),
 		PRODUCER(test_a9_the_next_transaction_begins_at_once_and_has_nothing_of_the_last),
@@ -1152,6 +1275,7 @@ int main(void)
 		PRODUCER(test_a11_a_timeout_counts_from_the_first_partition),
 		PRODUCER(test_a12_an_id_with_an_open_transaction_never_expires),
 		PRODUCER(test_a12_the_older_of_two_instances_does_not_outlive_expiry),
+		PRODUCER(test_a12_who_did_not_learn_of_its_newest_pair_may_come_back_too),
 		PRODUCER(test_a12_an_id_that_comes_back_has_another_producer_id),
 		PRODUCER(test_a12_what_an_expired_id_left_behind_goes_in_the_end),
 		PRODUCER(test_a13_a_repeated_init_gets_the_first_answer),
@@ -1173,6 +1297,7 @@ int main(void)
 		FRESH(a_key_holds_the_transactional_id),
 		FRESH(a_value_has_the_bytes_that_the_documentation_says),
 		PRODUCER(a_damaged_value_is_refused),
+		PRODUCER(groups_that_are_stored_out_of_order_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

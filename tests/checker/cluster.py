@@ -44,12 +44,15 @@ class Ours:
                 sys.exit("the broker does not answer after 60 s")
             time.sleep(0.005)
 
+    def check_alive(self):
+        if self.process.poll() is not None:
+            sys.exit(f"the broker ended by itself with {self.process.returncode}:\n{self.said()}")
+
     def said(self):
         return self.log.read_text(errors="replace")[-8000:]
 
     def kill(self):
-        if self.process.poll() is not None:
-            sys.exit(f"the broker ended by itself with {self.process.returncode}:\n{self.said()}")
+        self.check_alive()
         self.process.kill()
         self.process.wait()
 
@@ -99,6 +102,9 @@ class Kafka:
         self.has_data = True
         words = dict(w.split("=", 1) for w in self.peer("status").split())
         self.pid = int(words["pid"])
+
+    def check_alive(self):
+        """As far as we can see it is."""
 
     def kill(self):
         os.kill(self.pid, signal.SIGKILL)

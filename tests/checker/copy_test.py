@@ -117,6 +117,7 @@ class Copy:
         bounces = ["broker_kill", "copier_kill", "broker_clean", "copier_clean", "cut"]
         total, given, best, moved = self.each * PARTITIONS, 0, 0, time.monotonic()
         while True:
+            self.broker.check_alive()
             copied, is_done = self.committed()
             if is_done:
                 return

@@ -179,6 +179,7 @@ class Run:
         end = time.monotonic() + PROGRESS_LIMIT_S
         for worker in workers:
             while worker.commits() <= before[worker]:
+                self.broker.check_alive()
                 if worker.program.process.poll() is not None:
                     said = (self.folder / f"{worker.name}.err").read_text(errors="replace")[-4000:]
                     sys.exit(f"{worker.name} ended with {worker.program.process.returncode}:\n{said}")

@@ -108,6 +108,119 @@ static void test_a4_the_end_of_a_transaction_is_one_write(void **state)
 	assert_committed(partition_at(r, "t", 5), 0, 5, 105);
 }
 
+/* --- at once --- */
+
+#define WRITERS 3
+#define ROUNDS  120
+
+/* Numbers are 1000 * writer + 2 * round, one more when they will be aborted. */
+struct writing {
+	struct rig *r;
+	int writer;
+};
+
+static void *write_many(void *arg)
+{
+	const struct writing *w = arg;
+	struct txn_client *c =
+		txn_client_new(w->r, (char[]){(char)('a' + w->writer), 0}, w->writer % 2);
+	unsigned seed = (unsigned)w->writer + 1;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		bool is_commit = rand_r(&seed) % 3;
+		int number = 1000 * w->writer + 2 * i + !is_commit;
+		for (int k = rand_r(&seed) % 3; k >= 0; k--)
+			txn_write(c, partition_at(w->r, "t", 0), 1, number);
+		assert_code(txn_finish(c, is_commit), ERR_NONE);
+	}
+	free(c);
+	return NULL;
+}
+
+struct reading {
+	struct partition *p;
+	struct view *view;
+	struct waiter *waiter;
+	_Atomic(bool) writers_are_done;
+};
+
+/* What there is below the last stable offset. */
+static void read_some(struct reading *x)
+{
+	struct aborted_transaction *rows;
+	struct chunk chunks[4];
+	size_t count, row_count;
+	int64_t end = partition_last_stable_offset(x->p);
+
+	assert_true(end <= partition_high_watermark(x->p));
+	while (partition_read_now(x->p, x->view->next, end, 2000, false, chunks, 4, &count) == 0) {
+		assert_ok(partition_aborted(x->p, chunks, count, true, &rows, &row_count, why));
+		struct buf answer = {0};
+		for (size_t i = 0; i < count; i++) {
+			buf_append(&answer, chunks[i].bytes.data, chunks[i].bytes.len);
+			chunk_fini(&chunks[i]);
+		}
+		view_chunk(x->view, &(struct chunk){.bytes = buf_slice(&answer)}, rows, row_count);
+		buf_fini(&answer);
+		assert_true(x->view->next <= end);
+		free(rows);
+	}
+}
+
+static void *read_all_of_it(void *arg)
+{
+	struct reading *x = arg;
+
+	for (;;) {
+		uint64_t ticket = waiter_ticket(x->waiter);
+		bool is_last = atomic_load(&x->writers_are_done);
+		read_some(x);
+		if (is_last)
+			return NULL;
+		waiter_wait(x->waiter, ticket, 10000);
+	}
+}
+
+static void
+test_b1_readers_at_the_end_see_what_was_committed_all_of_it_and_nothing_else(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct reading readings[2] = {{.p = p}, {.p = p}};
+	struct writing writings[WRITERS];
+	pthread_t writers[WRITERS], readers[2];
+
+	for (int i = 0; i < 2; i++) {
+		readings[i].view = calloc(1, sizeof *readings[i].view);
+		readings[i].waiter = waiter_new();
+		waiter_watch(readings[i].waiter, p);
+		pthread_create(&readers[i], NULL, read_all_of_it, &readings[i]);
+	}
+	for (int i = 0; i < WRITERS; i++) {
+		writings[i] = (struct writing){r, i};
+		pthread_create(&writers[i], NULL, write_many, &writings[i]);
+	}
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(writers[i], NULL);
+	struct view *all = read_committed(p, 0, 1 << 20);
+	assert_int_equal(partition_last_stable_offset(p), partition_high_watermark(p));
+	assert_true(all->count > 0);
+	for (int i = 0; i < 2; i++) {
+		struct view *v = readings[i].view;
+		atomic_store(&readings[i].writers_are_done, true);
+		waiter_wake(readings[i].waiter);
+		pthread_join(readers[i], NULL);
+		assert_int_equal(v->count, all->count);
+		for (size_t k = 0; k < v->count; k++) {
+			assert_int_equal(v->numbers[k], all->numbers[k]);
+			assert_int_equal(v->numbers[k] % 2, 0);
+		}
+		waiter_free(readings[i].waiter);
+		free(v);
+	}
+	free(all);
+}
+
 /* --- clients that ask again, late, or what they may not --- */
 
 static void test_a7_a_repeated_end_is_answered_as_the_first_time(void **state)
@@ -1070,6 +1183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_b1_a_committed_transaction_is_read_and_an_aborted_one_is_not),
 		BOTH(test_a4_the_end_of_a_transaction_is_one_write),
+		BOTH(test_b1_readers_at_the_end_see_what_was_committed_all_of_it_and_nothing_else),
 		BOTH(test_a7_a_repeated_end_is_answered_as_the_first_time),
 		MEMORY(test_a1_a_late_end_of_version_2_does_not_end_the_next_transaction),
 		MEMORY(test_a1_a_late_end_of_version_1_is_refused_by_its_older_connection),

@@ -207,6 +207,33 @@ class Stories(Told):
         self.lost(proxy.END_TXN, "begin", "send 0 1", "flush", "abort", "begin", "send 0 2", "flush", "commit")
         self.assertEqual(self.read(), {0: [2]})
 
+    def lost_in_a_kill(self, d, command):
+        """The broker has acted and is killed; nobody was answered, and nobody can ask again before it is back."""
+        order = self.proxy.order("lose", [proxy.END_TXN])
+        self.proxy.refuse(True)
+        try:
+            d.ask(command)
+            order.done.result(LIMIT_S)
+            self.broker.kill()
+            self.broker.start()
+        finally:
+            self.proxy.refuse(False)
+        self.assertEqual(d.answer(), "ok")
+
+    def test_a7_a_commit_whose_answer_is_lost_in_a_kill_is_a_commit(self):
+        d = self.driver()
+        self.ok(d, "init", "begin", "send 0 1", "flush")
+        self.lost_in_a_kill(d, "commit")
+        self.ok(d, "begin", "send 0 2", "flush", "commit")
+        self.assertEqual(self.read(), {0: [1, 2]})
+
+    def test_a7_an_abort_whose_answer_is_lost_in_a_kill_is_an_abort(self):
+        d = self.driver()
+        self.ok(d, "init", "begin", "send 0 1", "flush")
+        self.lost_in_a_kill(d, "abort")
+        self.ok(d, "begin", "send 0 2", "flush", "commit")
+        self.assertEqual(self.read(), {0: [2]})
+
     def test_a7_a_commit_that_comes_twice_is_one_commit(self):
         d = self.driver()
         self.ok(d, "init", "begin", "send 0 1", "flush")
@@ -264,6 +291,14 @@ class Stories(Told):
         again = self.driver("again")
         self.ok(again, "init", "begin", "send 0 2", "flush", "commit")
         self.assertEqual(self.read(), {0: [2]})
+
+    def test_a11_records_sent_after_the_timeout_do_not_make_half_a_transaction(self):
+        d = self.driver(timeout_ms=5000)
+        self.ok(d, "init", "begin", "send 0 1", "flush")
+        self.assert_stable()
+        self.assertNotEqual(d.do("send 1 2", "flush", "commit"), "ok")
+        self.assertEqual(self.read(), {})
+        self.assert_stable()
 
     def test_a9_transactions_that_follow_at_once_are_all_there(self):
         d = self.driver()

@@ -282,6 +282,43 @@ class Stories(Told):
         self.assert_stable()
         self.assertEqual(self.read(), {})
 
+    def copier(self, name):
+        program = programs.Program(
+            [*programs.command(ARGS.kind, ARGS), "copy", "-b", self.bootstrap, "-t", self.topic, "-T", self.topic + ".copy", "-p", PARTITIONS,
+             "-n", f"{self.topic}-{name}", "-i", f"{self.topic}-{name}", "-g", self.topic, "-c", 750, "-x", 60_000],
+            self.folder / f"{name}.out", self.folder / f"{name}.err")
+        self.addCleanup(program.kill)
+        return program
+
+    def client(self, mode, topic):
+        done = subprocess.run([ARGS.client, mode, "-b", self.bootstrap, "-t", topic, "-p", str(PARTITIONS), "-c", "50"],
+                              stdout=subprocess.PIPE, text=True, timeout=LIMIT_S)
+        return done.returncode, done.stdout
+
+    def wait_copied(self):
+        """Until the group has committed the end of every partition."""
+        end = time.monotonic() + LIMIT_S
+        while probe.committed(probe.load.Client(self.broker.port), self.topic, self.topic, PARTITIONS) != [50] * PARTITIONS:
+            self.assertLess(time.monotonic(), end, "the second copier does not come to the end")
+            time.sleep(0.1)
+
+    def test_a6_a_member_that_was_replaced_commits_nothing(self):
+        probe.load.Client(self.broker.port).create([self.topic + ".copy"], PARTITIONS)
+        self.assertEqual(self.client("seed", self.topic)[0], 0)
+        late = self.proxy.order("hold", [proxy.TXN_OFFSET_COMMIT], 120)
+        first = self.copier("first")
+        self.met(late)
+        first.signal(signal.SIGSTOP)
+        second = self.copier("second")
+        self.wait_copied()
+        self.release(late)
+        first.signal(signal.SIGCONT)
+        for copier in (first, second):
+            copier.ask_to_end()
+            self.assertEqual(copier.wait(LIMIT_S), 0)
+        self.assertEqual(self.client("verify", self.topic + ".copy"),
+                         (0, "messages=150 missing=0 doubled=0 disordered=0 strange=0\n"))
+
     def test_a11_a_commit_after_the_timeout_fails_and_nothing_of_it_is_seen(self):
         d = self.driver(timeout_ms=5000)
         self.ok(d, "init", "begin", "send 0 1", "flush")

@@ -133,7 +133,7 @@ static bool count_batches(struct slice value, struct log_end *end)
 			continue;
 		end->offset_next = batch_last_offset(&b) + 1;
 		end->position += b.bytes.len;
-		if (b.max_timestamp > end->max_timestamp)
+		if (b.max_timestamp > end->max_timestamp && !batch_is_control(&b))
 			end->max_timestamp = b.max_timestamp;
 	}
 	return true;

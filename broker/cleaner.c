@@ -384,7 +384,7 @@ static void count_kept(struct leftover *v, const struct cleaning *x, const struc
 	if (!kept.len || batch_peek(kept, &k))
 		return;
 	v->last_offset = batch_last_offset(b);
-	if (k.max_timestamp > v->max_timestamp)
+	if (k.max_timestamp > v->max_timestamp && !batch_is_control(&k))
 		v->max_timestamp = k.max_timestamp;
 }
 
@@ -540,7 +540,7 @@ enum ks_err cleaner_run(struct cleaner *c, struct partition *p, struct cleaning_
 	x.limits.stable = partition_last_stable_offset(p);
 	enum ks_err err = is_due(&x, &due, why);
 	if (!err && due) {
-		err = cleaner_txn_init(&x.txn, p, x.log_start, why);
+		err = cleaner_txn_init(&x.txn, p, x.log_start, x.from.offset, why);
 		x.limits.stable = x.txn.stable;
 	}
 	if (!err && due)

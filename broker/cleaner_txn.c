@@ -11,14 +11,13 @@
 
 /* The offset first: what is aborted below it is in the store by then. */
 enum ks_err cleaner_txn_init(struct cleaner_txn *t, struct partition *p, int64_t from,
-			     struct ks_why *why)
+			     int64_t clean, struct ks_why *why)
 {
 	int64_t stable = INT64_MAX;
 
-	*t = (struct cleaner_txn){.stable = partition_last_stable_offset(p)};
+	*t = (struct cleaner_txn){.stable = partition_last_stable_offset(p), .clean = clean};
 	if (KS_SEEDED_BUG(1041))
 		t->stable = partition_high_watermark(p);
-	t->tail_start = partition_tail_start(p);
 	if (atomic_load(&p->aborted_below) <= from)
 		return ERR_NONE;
 	enum ks_err err = aborted_list(p, from, t->stable, ABORTED_MAX, &t->aborted,
@@ -104,8 +103,8 @@ enum marker_fate cleaner_txn_pass_marker(struct cleaner_txn *t, const struct bat
 		return KS_SEEDED_BUG(1043) ? MARKER_GOES : MARKER_STAYS;
 	if (batch_delete_horizon(b) < 0)
 		return MARKER_GETS_HORIZON;
-	if (now_ms < batch_delete_horizon(b) ||
-	    (b->base_offset >= t->tail_start && !KS_SEEDED_BUG(1044)))
+	if (b->base_offset >= t->clean)
 		return MARKER_STAYS;
-	return MARKER_GOES;
+	return now_ms < batch_delete_horizon(b) && !KS_SEEDED_BUG(1044) ? MARKER_STAYS
+									: MARKER_GOES;
 }

@@ -2,8 +2,8 @@
  *
  * Nothing at or above the last stable offset is cleaned: whether it counts is not decided. Below, records that were
  * aborted supersede nothing and go, whatever their keys. A marker stays as long as a batch of its transaction does, and then
- * until its delete horizon: a reader that got the batch from the log as it was must come upon the marker, too (KIP-534). For the
- * same reason it stays while the tail may still give out its batches.
+ * until its delete horizon: a reader that got the batch from the log as it was must come upon the marker, too (KIP-534). The
+ * tail gives out nothing of what was cleaned, which here means: by a cleaning that came to its end before this one began.
  *
  * Belongs to one cleaning; its thread walks the log from its start.
  */
@@ -23,15 +23,15 @@ struct cleaner_txn {
 	int64_t stable;          /* nothing at or above may be cleaned */
 	struct aborted *aborted; /* in aborted_sort's order */
 	size_t aborted_count;
-	int64_t tail_start;
 	struct walked *slots; /* a hash; cap is a power of two */
 	size_t count, cap;
 	bool has_overflown; /* too many producers to remember: all markers stay */
+	int64_t clean;      /* below it the log was clean when this began */
 };
 
-/* What is known of the log from offset on, at this moment. Release with cleaner_txn_fini, after an error too. */
+/* What is known of the log from an offset on, at this moment; up to another it is clean. Release with cleaner_txn_fini, after an error too. */
 enum ks_err cleaner_txn_init(struct cleaner_txn *t, struct partition *p, int64_t from,
-			     struct ks_why *why);
+			     int64_t clean, struct ks_why *why);
 void cleaner_txn_fini(struct cleaner_txn *t);
 
 bool cleaner_txn_is_aborted(const struct cleaner_txn *t, const struct batch *b);

@@ -122,32 +122,41 @@ static void owned_of(struct broker *b, const struct consumer_group_heartbeat_req
 	parts_settle(owned);
 }
 
-/* The stretch of partitions of one topic that begins at i; returns where it ends. */
-static size_t end_of_topic(const struct parts *p, size_t i)
-{
-	size_t end = i;
+/* The partitions of one topic that is known by name and uuid, in a sorted list; begin with zeroes. */
+struct stretch {
+	const struct topic *t;
+	size_t from, end;
+};
 
-	while (end < p->count && part_topic(p->v[end]) == part_topic(p->v[i]))
-		end++;
-	return end;
+static bool next_stretch(struct broker *b, const struct parts *p, struct stretch *s)
+{
+	do {
+		if (s->end >= p->count)
+			return false;
+		s->from = s->end;
+		while (s->end < p->count && part_topic(p->v[s->end]) == part_topic(p->v[s->from]))
+			s->end++;
+		s->t = topic_of_number(b, part_topic(p->v[s->from]));
+	} while (!s->t);
+	return true;
 }
 
-/* Of the topics that are known by name and uuid. */
 static size_t count_topics(struct broker *b, const struct parts *p)
 {
+	struct stretch s = {NULL, 0, 0};
 	size_t count = 0;
 
-	for (size_t i = 0; i < p->count; i = end_of_topic(p, i))
-		count += topic_of_number(b, part_topic(p->v[i])) != NULL;
+	while (next_stretch(b, p, &s))
+		count++;
 	return count;
 }
 
-static int32_t *indexes(struct group_call *call, const struct parts *p, size_t from, size_t to)
+static int32_t *indexes(struct group_call *call, const struct parts *p, const struct stretch *s)
 {
-	int32_t *v = coordinator_alloc(call, to - from, sizeof *v);
+	int32_t *v = coordinator_alloc(call, s->end - s->from, sizeof *v);
 
-	for (size_t i = from; i < to; i++)
-		v[i - from] = part_index(p->v[i]);
+	for (size_t i = s->from; i < s->end; i++)
+		v[i - s->from] = part_index(p->v[i]);
 	return v;
 }
 
@@ -164,20 +173,14 @@ assignment_of(struct broker *b, struct group_call *call, const struct parts *p)
 {
 	struct consumer_group_heartbeat_response_assignment *a =
 		coordinator_alloc(call, 1, sizeof *a);
-	size_t n = 0;
+	struct stretch s = {NULL, 0, 0};
 
 	COORDINATOR_MAKE(call, a->topic_partitions, count_topics(b, p));
-	for (size_t i = 0, end; i < p->count; i = end) {
-		const struct topic *t = topic_of_number(b, part_topic(p->v[i]));
-		end = end_of_topic(p, i);
-		if (!t)
-			continue;
-		struct consumer_group_heartbeat_response_topic_partition *to =
-			&a->topic_partitions.v[n++];
-		to->topic_id = uuid_of(t);
-		to->partitions.n = (int32_t)(end - i);
-		to->partitions.v = indexes(call, p, i, end);
-	}
+	for (size_t n = 0; next_stretch(b, p, &s); n++)
+		a->topic_partitions.v[n] =
+			(struct consumer_group_heartbeat_response_topic_partition){
+				.topic_id = uuid_of(s.t),
+				.partitions = {indexes(call, p, &s), (int32_t)(s.end - s.from)}};
 	return a;
 }
 
@@ -332,21 +335,16 @@ described_assignment(struct broker *b, struct group_call *call, const struct par
 {
 	struct consumer_group_describe_response_assignment *a =
 		coordinator_alloc(call, 1, sizeof *a);
-	size_t n = 0;
+	struct stretch s = {NULL, 0, 0};
 
 	COORDINATOR_MAKE(call, a->topic_partitions, count_topics(b, p));
-	for (size_t i = 0, end; i < p->count; i = end) {
-		const struct topic *t = topic_of_number(b, part_topic(p->v[i]));
-		end = end_of_topic(p, i);
-		if (!t)
-			continue;
-		struct consumer_group_describe_response_topic_partition *to =
-			&a->topic_partitions.v[n++];
-		to->topic_id = uuid_of(t);
-		to->topic_name = slice_str(t->name); /* lives as long as the broker */
-		to->partitions.n = (int32_t)(end - i);
-		to->partitions.v = indexes(call, p, i, end);
-	}
+	for (size_t n = 0; next_stretch(b, p, &s); n++)
+		a->topic_partitions.v[n] =
+			(struct consumer_group_describe_response_topic_partition){
+				.topic_id = uuid_of(s.t),
+				.topic_name =
+					slice_str(s.t->name), /* lives as long as the broker */
+				.partitions = {indexes(call, p, &s), (int32_t)(s.end - s.from)}};
 	return a;
 }
 

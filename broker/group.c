@@ -176,7 +176,8 @@ static void stamp_all(struct group *g, struct pending *d, uint8_t *at, const uin
 			batch_stamp_append_time(at, b.bytes.len, g->now_ms);
 			b.max_timestamp = g->now_ms;
 		}
-		if (b.max_timestamp > d->end.max_timestamp)
+		/* A marker is no record: nobody looks it up by time, and it does not keep older records. */
+		if (b.max_timestamp > d->end.max_timestamp && !batch_is_control(&b))
 			d->end.max_timestamp = b.max_timestamp;
 		d->end.offset_next += b.last_offset_delta + 1;
 	}

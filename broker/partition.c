@@ -250,15 +250,6 @@ size_t partition_tail_find(const struct partition *p, int64_t offset)
 	return low;
 }
 
-int64_t partition_tail_start(struct partition *p)
-{
-	pthread_mutex_lock(&p->mtx);
-	int64_t start = p->tail_count ? p->tail[p->tail_first].base_offset
-				      : atomic_load(&p->high_watermark);
-	pthread_mutex_unlock(&p->mtx);
-	return start;
-}
-
 /* References to the entries from the one that holds offset on: one, or more while they are small. Only the first
  * may reach end. */
 static size_t tail_take(struct partition *p, int64_t offset, int64_t end, size_t max_bytes,

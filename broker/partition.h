@@ -135,8 +135,6 @@ void partition_wake(struct partition *p);
  * offset; ERR_EMPTY: there is nothing below end. */
 enum ks_err partition_read_tail(struct partition *p, int64_t offset, int64_t end, size_t max_bytes,
 				struct chunk *out);
-/* Where the tail begins; the high watermark when it is empty. Only grows. */
-int64_t partition_tail_start(struct partition *p);
 
 /* Under mtx. The first tail entry that ends at offset or above; tail_count when offset lies before
  * the tail, or where compaction has been. */

@@ -119,12 +119,53 @@ static struct client_question to_controller(int16_t api_key, const void *request
 		.where = CLIENT_CONTROLLER};
 }
 
-static bool create_is_transient(const struct client_reply *r)
-{
-	const struct create_topics_response *m = r->message;
+/* What the controller says of the one topic that it was asked about. */
+struct outcome {
+	enum ks_err err;
+	struct slice message;
+};
 
-	return m->topics.n == 1 && m->topics.v[0].error_code == ERR_NOT_CONTROLLER;
+static const struct outcome no_outcome = {ERR_UNKNOWN_SERVER_ERROR, {NULL, 0}};
+
+/* q's answer is read by outcome_of. */
+static enum ks_err change_topic(struct target *t, const char *name, const struct client_question *q,
+				struct outcome (*outcome_of)(const struct client_reply *r),
+				struct ks_why *why)
+{
+	struct client_reply r;
+	enum ks_err err = client_cluster_ask(wire_of(t)->cluster, q, &r, why);
+
+	if (err)
+		return err;
+	struct outcome o = outcome_of(&r);
+	if (o.err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
+		unknown_topic(t, name, why);
+	else if (o.err == ERR_TOPIC_ALREADY_EXISTS)
+		ks_fail(why, o.err, "topic \"%s\" exists already", name);
+	else if (o.err)
+		wire_refused("topic", name, o.err, o.message, why);
+	client_reply_fini(&r);
+	return o.err;
 }
+
+/* The outcome of one kind of answer, whose rows stand in list, and whether to ask again. */
+#define OUTCOME(name, response, list)                                                              \
+	static struct outcome name##_outcome(const struct client_reply *r)                         \
+	{                                                                                          \
+		const struct response *m = r->message;                                             \
+		if (m->list.n != 1)                                                                \
+			return no_outcome;                                                         \
+		return (struct outcome){(enum ks_err)m->list.v[0].error_code,                      \
+					m->list.v[0].error_message};                               \
+	}                                                                                          \
+	static bool name##_is_transient(const struct client_reply *r)                              \
+	{                                                                                          \
+		return name##_outcome(r).err == ERR_NOT_CONTROLLER;                                \
+	}
+
+OUTCOME(create, create_topics_response, topics)
+OUTCOME(grow, create_partitions_response, results)
+OUTCOME(delete, delete_topics_response, responses)
 
 enum ks_err wire_topic_create(struct target *t, const struct topic_spec *spec, int32_t replicas,
 			      bool is_dry_run, struct ks_why *why)
@@ -139,7 +180,6 @@ enum ks_err wire_topic_create(struct target *t, const struct topic_spec *spec, i
 	struct create_topics_request request = {
 		.topics = {&topic, 1}, .timeout_ms = CHANGE_MS, .validate_only = is_dry_run};
 	struct client_question q = to_controller(API_create_topics, &request);
-	struct client_reply r;
 
 	q.is_transient = create_is_transient;
 	q.call.version_min = 4; /* "as the broker likes it" for partitions and replicas */
@@ -147,26 +187,9 @@ enum ks_err wire_topic_create(struct target *t, const struct topic_spec *spec, i
 		configs[i].name = slice_str(spec->configs[i].key);
 		configs[i].value = slice_str(spec->configs[i].value);
 	}
-	enum ks_err err = client_cluster_ask(wire_of(t)->cluster, &q, &r, why);
+	enum ks_err err = change_topic(t, spec->name, &q, create_outcome, why);
 	free(configs);
-	if (err)
-		return err;
-	const struct create_topics_response *m = r.message;
-	struct slice message = m->topics.n == 1 ? m->topics.v[0].error_message : SLICE_NULL;
-	err = m->topics.n == 1 ? (enum ks_err)m->topics.v[0].error_code : ERR_UNKNOWN_SERVER_ERROR;
-	if (err == ERR_TOPIC_ALREADY_EXISTS)
-		ks_fail(why, err, "topic \"%s\" exists already", spec->name);
-	else if (err)
-		wire_refused("topic", spec->name, err, message, why);
-	client_reply_fini(&r);
 	return err;
-}
-
-static bool grow_is_transient(const struct client_reply *r)
-{
-	const struct create_partitions_response *m = r->message;
-
-	return m->results.n == 1 && m->results.v[0].error_code == ERR_NOT_CONTROLLER;
 }
 
 enum ks_err wire_topic_add_partitions(struct target *t, const char *name, int32_t new_count,
@@ -176,29 +199,9 @@ enum ks_err wire_topic_add_partitions(struct target *t, const char *name, int32_
 		.name = slice_str(name), .count = new_count, .assignments = {NULL, -1}};
 	struct create_partitions_request request = {.topics = {&topic, 1}, .timeout_ms = CHANGE_MS};
 	struct client_question q = to_controller(API_create_partitions, &request);
-	struct client_reply r;
 
 	q.is_transient = grow_is_transient;
-	enum ks_err err = client_cluster_ask(wire_of(t)->cluster, &q, &r, why);
-	if (err)
-		return err;
-	const struct create_partitions_response *m = r.message;
-	struct slice message = m->results.n == 1 ? m->results.v[0].error_message : SLICE_NULL;
-	err = m->results.n == 1 ? (enum ks_err)m->results.v[0].error_code
-				: ERR_UNKNOWN_SERVER_ERROR;
-	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
-		unknown_topic(t, name, why);
-	else if (err)
-		wire_refused("topic", name, err, message, why);
-	client_reply_fini(&r);
-	return err;
-}
-
-static bool delete_is_transient(const struct client_reply *r)
-{
-	const struct delete_topics_response *m = r->message;
-
-	return m->responses.n == 1 && m->responses.v[0].error_code == ERR_NOT_CONTROLLER;
+	return change_topic(t, name, &q, grow_outcome, why);
 }
 
 enum ks_err wire_topic_delete(struct target *t, const char *name, struct ks_why *why)
@@ -208,22 +211,9 @@ enum ks_err wire_topic_delete(struct target *t, const char *name, struct ks_why 
 	struct delete_topics_request request = {
 		.topics = {&topic, 1}, .topic_names = {&text, 1}, .timeout_ms = CHANGE_MS};
 	struct client_question q = to_controller(API_delete_topics, &request);
-	struct client_reply r;
 
 	q.is_transient = delete_is_transient;
-	enum ks_err err = client_cluster_ask(wire_of(t)->cluster, &q, &r, why);
-	if (err)
-		return err;
-	const struct delete_topics_response *m = r.message;
-	struct slice message = m->responses.n == 1 ? m->responses.v[0].error_message : SLICE_NULL;
-	err = m->responses.n == 1 ? (enum ks_err)m->responses.v[0].error_code
-				  : ERR_UNKNOWN_SERVER_ERROR;
-	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
-		unknown_topic(t, name, why);
-	else if (err)
-		wire_refused("topic", name, err, message, why);
-	client_reply_fini(&r);
-	return err;
+	return change_topic(t, name, &q, delete_outcome, why);
 }
 
 /* --- where partitions live --- */

@@ -56,13 +56,14 @@ static int compare_places(const void *a, const void *b)
 	return order ? order : (p->at > q->at) - (p->at < q->at);
 }
 
-bool *admin_repeated(struct exchange *x, const struct slice *names, int32_t n)
+bool *admin_repeated(struct exchange *x, int32_t n,
+		     struct slice (*name)(struct exchange *x, int32_t i))
 {
 	bool *repeated = exchange_alloc(x, (size_t)n + 1, sizeof *repeated);
 	struct place *places = xcalloc((size_t)n + 1, sizeof *places);
 
 	for (int32_t i = 0; i < n; i++)
-		places[i] = (struct place){names[i], i};
+		places[i] = (struct place){name(x, i), i};
 	qsort(places, (size_t)n, sizeof *places, compare_places);
 	for (int32_t i = 1; i < n; i++)
 		repeated[places[i].at] =

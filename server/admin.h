@@ -26,9 +26,10 @@ void admin_reply(struct exchange *x);
 bool admin_is_full(const struct exchange *x);
 #define ADMIN_FULL "this is more than one answer can hold; ask for fewer at once"
 
-/* For each of n names whether an earlier one is the same; in the exchange's memory. Null names are
- * never the same. */
-bool *admin_repeated(struct exchange *x, const struct slice *names, int32_t n);
+/* For each of n names whether an earlier one is the same; in the exchange's memory. name(x, i) is that of the i-th in the
+ * request. Null names are never the same. */
+bool *admin_repeated(struct exchange *x, int32_t n,
+		     struct slice (*name)(struct exchange *x, int32_t i));
 
 /* Where every partition lives: {v, n} with this node alone. One array per exchange is enough. */
 int32_t *admin_node(struct exchange *x);

@@ -177,17 +177,20 @@ static enum ks_err describe(const struct describe *d, struct ks_why *why)
 	}
 }
 
+static struct slice described_key(struct exchange *x, int32_t i)
+{
+	const struct describe_configs_request *request = x->request;
+	return resource_key(x, request->resources.v[i].resource_type,
+			    request->resources.v[i].resource_name);
+}
+
 static void describe_configs(struct exchange *x)
 {
 	const struct describe_configs_request *request = x->request;
 	struct describe_configs_response *response = x->response;
 	int32_t n = request->resources.n;
-	struct slice *keys = exchange_alloc(x, (size_t)n, sizeof *keys);
+	bool *repeated = admin_repeated(x, n, described_key);
 
-	for (int32_t i = 0; i < n; i++)
-		keys[i] = resource_key(x, request->resources.v[i].resource_type,
-				       request->resources.v[i].resource_name);
-	bool *repeated = admin_repeated(x, keys, n);
 	response->results.v = exchange_alloc(x, (size_t)n, sizeof *response->results.v);
 	response->results.n = n;
 	for (int32_t i = 0; i < n; i++) {
@@ -311,17 +314,20 @@ static enum ks_err alter(const struct alter *a, struct ks_why *why)
 	}
 }
 
+static struct slice altered_key(struct exchange *x, int32_t i)
+{
+	const struct alter_configs_request *request = x->request;
+	return resource_key(x, request->resources.v[i].resource_type,
+			    request->resources.v[i].resource_name);
+}
+
 static void alter_configs(struct exchange *x)
 {
 	const struct alter_configs_request *request = x->request;
 	struct alter_configs_response *response = x->response;
 	int32_t n = request->resources.n;
-	struct slice *keys = exchange_alloc(x, (size_t)n, sizeof *keys);
+	bool *repeated = admin_repeated(x, n, altered_key);
 
-	for (int32_t i = 0; i < n; i++)
-		keys[i] = resource_key(x, request->resources.v[i].resource_type,
-				       request->resources.v[i].resource_name);
-	bool *repeated = admin_repeated(x, keys, n);
 	response->responses.v = exchange_alloc(x, (size_t)n, sizeof *response->responses.v);
 	response->responses.n = n;
 	for (int32_t i = 0; i < n; i++) {
@@ -356,17 +362,20 @@ void handle_alter_configs(struct exchange *x, const struct alter_configs_request
 	exchange_offload(x, alter_configs);
 }
 
+static struct slice incrementally_altered_key(struct exchange *x, int32_t i)
+{
+	const struct incremental_alter_configs_request *request = x->request;
+	return resource_key(x, request->resources.v[i].resource_type,
+			    request->resources.v[i].resource_name);
+}
+
 static void incremental_alter_configs(struct exchange *x)
 {
 	const struct incremental_alter_configs_request *request = x->request;
 	struct incremental_alter_configs_response *response = x->response;
 	int32_t n = request->resources.n;
-	struct slice *keys = exchange_alloc(x, (size_t)n, sizeof *keys);
+	bool *repeated = admin_repeated(x, n, incrementally_altered_key);
 
-	for (int32_t i = 0; i < n; i++)
-		keys[i] = resource_key(x, request->resources.v[i].resource_type,
-				       request->resources.v[i].resource_name);
-	bool *repeated = admin_repeated(x, keys, n);
 	response->responses.v = exchange_alloc(x, (size_t)n, sizeof *response->responses.v);
 	response->responses.n = n;
 	for (int32_t i = 0; i < n; i++) {

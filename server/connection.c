@@ -93,6 +93,7 @@ void connection_open(struct loop *l, int fd, const struct endpoint *e, const str
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	connection_read_init(c);
+	connection_room_init(c);
 	int failed = uv_poll_init(&l->uv, &c->poll, fd);
 	assert(!failed && "the socket is new and not blocking");
 	c->poll.data = c;
@@ -108,7 +109,7 @@ void connection_open(struct loop *l, int fd, const struct endpoint *e, const str
 
 static bool is_finished(const struct connection *c)
 {
-	return c->is_closed && !c->first && !c->is_short_of_memory;
+	return c->is_closed && !c->first && !c->is_short_of_memory && !c->is_short_of_room;
 }
 
 static void free_if_finished(struct connection *c)
@@ -144,7 +145,10 @@ static void unlink_exchange(struct connection *c, struct exchange **at)
 	if (c->unstarted == x)
 		c->unstarted = x->next;
 	c->count--;
-	c->answer_bytes -= x->is_answered ? x->out.total - x->sent_bytes : 0;
+	if (x->is_answered) {
+		c->answer_bytes -= x->out.total - x->sent_bytes;
+		connection_forgets_answer(c, x);
+	}
 	exchange_free(x);
 }
 
@@ -197,6 +201,7 @@ void connection_kill(struct connection *c)
 	uv_close((uv_handle_t *)&c->poll, on_closed);
 	close(c->fd);
 	connection_read_stop(c);
+	connection_leave_room(c);
 	cancel_all(c);
 	sweep(c);
 	server_connection_closed(l->server, &c->ip);
@@ -255,6 +260,8 @@ void connection_drain(struct connection *c)
 		return;
 	c->is_ending = true;
 	connection_read_stop(c);
+	if (atomic_load(&c->loop->server->is_stopping))
+		connection_leave_room(c); /* what has come is answered */
 	cancel_all(c);
 	connection_flush(c);
 }
@@ -273,7 +280,8 @@ void connection_alive(struct connection *c, size_t bytes)
 
 static void start_next(struct connection *c)
 {
-	while (c->unstarted && !c->offloaded && !c->is_dead && connection_may_start(c)) {
+	while (c->unstarted && !c->offloaded && !c->is_dead && connection_may_start(c) &&
+	       connection_takes_room(c, c->unstarted)) {
 		struct exchange *x = c->unstarted;
 		c->unstarted = x->next;
 		exchange_start(x);
@@ -315,6 +323,7 @@ void connection_answered(struct connection *c, struct exchange *x)
 {
 	x->is_answered = true;
 	c->answer_bytes += x->out.total;
+	connection_counts_answer(c, x);
 	if (!c->is_dead) {
 		make_dirty(c);
 		return;

@@ -45,6 +45,13 @@ struct connection {
 	uint8_t *stash;          /* was read and could not be used yet */
 	size_t stash_len;
 
+	/* connection_room.c */
+	size_t own_bytes; /* of answers that are not wholly sent, without the batches of Fetch */
+	size_t counted_bytes;    /* of those, in the answer memory */
+	struct pool_waiter room; /* what unstarted needs to begin */
+	struct letter room_letter;
+	bool is_short_of_room; /* the letter has not come */
+
 	/* Requests in the order in which they came; unstarted: the first whose handler has not begun. */
 	struct exchange *first, **last, *unstarted;
 	int count, offloaded;
@@ -100,6 +107,16 @@ bool connection_wants_more(const struct connection *c);
 void connection_read_init(struct connection *c);
 /* Forgets the frame under way. */
 void connection_read_stop(struct connection *c);
+
+/* --- connection_room.c --- */
+
+/* Whether x, the next to begin, has what room its answer needs; else it stands in line. */
+bool connection_takes_room(struct connection *c, struct exchange *x);
+void connection_counts_answer(struct connection *c, struct exchange *x);
+void connection_forgets_answer(struct connection *c, const struct exchange *x);
+void connection_room_init(struct connection *c);
+/* It stands in line no longer. */
+void connection_leave_room(struct connection *c);
 
 /* --- for exchange.c --- */
 

@@ -70,6 +70,8 @@ static void release_request(struct exchange *x)
 	pool_give(&x->server->request_memory, x->charged_bytes);
 	x->connection->request_bytes -= x->charged_bytes;
 	x->charged_bytes = 0;
+	if (x->memory_pool)
+		exchange_keep_memory(x, 0);
 	if (x->arena.total_bytes > SPARE_ARENA_BYTES)
 		arena_fini(&x->arena);
 	else
@@ -86,12 +88,20 @@ static void run_after(struct exchange *x)
 		after(x);
 }
 
+void exchange_give_room(struct exchange *x)
+{
+	if (x->room_bytes)
+		pool_give(&x->server->answer_memory, x->room_bytes);
+	x->room_bytes = 0;
+}
+
 void exchange_free(struct exchange *x)
 {
 	struct loop *l = loop_of(x);
 
 	run_after(x);
 	release_request(x);
+	exchange_give_room(x);
 	if (x->lent_bytes)
 		pool_give(&x->server->answer_memory, x->lent_bytes);
 	free(x->complaint);

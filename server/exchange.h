@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "server/letter.h"
+#include "server/pool.h"
 #include "server/workers.h"
 #include "wire/api.h"
 
@@ -52,6 +53,7 @@ struct exchange {
 	size_t sent_bytes;    /* of out */
 	size_t charged_bytes; /* of the request memory */
 	size_t lent_bytes; /* of the answer memory, until the answer has been sent; the handler's doing */
+	size_t room_bytes; /* of the answer memory, until the answer is there; connection_room.c */
 	bool is_started, is_answered, is_offloaded;
 
 	/* set by whoever replies, before the loop hears of it */
@@ -59,7 +61,12 @@ struct exchange {
 	char *complaint;
 	const char *refusal; /* static: it is no request, and this is why */
 
-	struct letter reply_letter, offload_letter, post_letter;
+	/* exchange_memory.c */
+	struct pool *memory_pool;
+	struct pool_waiter memory;
+	size_t memory_bytes; /* taken from the pool */
+
+	struct letter reply_letter, offload_letter, post_letter, memory_letter;
 	void (*posted)(struct exchange *x);
 	struct job job;
 	void (*work)(struct exchange *x);
@@ -81,6 +88,12 @@ void exchange_offload_and_return(struct exchange *x, void (*work)(struct exchang
 				 void (*back)(struct exchange *x));
 /* As exchange_offload, for work that only computes: it never waits behind a slow disk. */
 void exchange_offload_compute(struct exchange *x, void (*work)(struct exchange *x));
+/* The same, once it has so many bytes of the pool; until then it stands in line, and the later requests of its connection wait as
+ * if the work had begun. They are given back when x is answered. On the loop's thread; x->cancel is taken. */
+void exchange_offload_with(struct exchange *x, struct pool *pool, size_t bytes,
+			   void (*work)(struct exchange *x));
+/* Of those it needs so many, fewer or more. Within work. */
+void exchange_keep_memory(struct exchange *x, size_t bytes);
 /* Carries on with posted(x) on the loop's thread. From any thread; one at a time. */
 void exchange_post(struct exchange *x, void (*posted)(struct exchange *x));
 

@@ -14,6 +14,8 @@ struct exchange *exchange_new_refusal(struct connection *c, const char *why);
 /* Decodes the request and runs its handler. */
 void exchange_start(struct exchange *x);
 void exchange_free(struct exchange *x);
+/* What was taken for its answer beforehand. */
+void exchange_give_room(struct exchange *x);
 void exchange_free_spares(struct loop *l);
 
 /* --- dispatch.c --- */

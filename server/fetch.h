@@ -32,6 +32,7 @@ struct fetch_part {
 	struct wire_ref *refs; /* each holds a reference */
 	int32_t ref_count;
 	size_t bytes;
+	bool is_cut_short; /* the log went on behind what was read */
 	struct fetch_response_aborted_transaction
 		*aborted; /* that have something to do with refs */
 	int32_t aborted_count;

@@ -151,6 +151,9 @@ static bool read_part(struct fetch *f, struct fetch_part *part, bool may_block)
 		limit = left;
 	/* Before the records, and they before the list of what was aborted: then nothing is missed. */
 	part->last_stable_offset = partition_last_stable_offset(part->partition);
+	/* What is written while we read did not fail to fit. */
+	int64_t end = f->is_committed ? part->last_stable_offset
+				      : partition_high_watermark(part->partition);
 	enum ks_err err = read_pieces(f, part, limit, may_block, &p);
 	if (err == ERR_NOT_FOUND)
 		return false;
@@ -162,6 +165,7 @@ static bool read_part(struct fetch *f, struct fetch_part *part, bool may_block)
 		f->has_failed = true;
 		return true;
 	}
+	part->is_cut_short = p.count && batches_end_offset(p.chunks[p.count - 1].bytes) < end;
 	if (p.count)
 		keep(f, part, &p);
 	return true;
@@ -177,19 +181,11 @@ bool fetch_read(struct fetch *f, bool may_block)
 	return true;
 }
 
-static int64_t readable_end(const struct fetch *f, const struct fetch_part *part)
-{
-	return f->is_committed ? part->last_stable_offset : part->high_watermark;
-}
-
 bool fetch_is_cut_short(const struct fetch *f)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		const struct fetch_part *part = &f->parts[i];
-		if (part->ref_count && batches_end_offset(part->refs[part->ref_count - 1].bytes) <
-					       readable_end(f, part))
+	for (size_t i = 0; i < f->count; i++)
+		if (f->parts[i].is_cut_short)
 			return true;
-	}
 	return false;
 }
 
@@ -201,6 +197,7 @@ void fetch_unread(struct fetch *f)
 			frame_unref(part->refs[j].frame);
 		part->ref_count = part->aborted_count = 0;
 		part->bytes = 0;
+		part->is_cut_short = false;
 		if (part->partition)
 			part->err = ERR_NONE;
 	}
@@ -212,6 +209,11 @@ void fetch_unread(struct fetch *f)
 static uint64_t position_of(const struct fetch *f, const struct partition *p)
 {
 	return f->is_committed ? partition_stable_position(p) : partition_end_position(p);
+}
+
+static int64_t readable_end(const struct fetch *f, const struct fetch_part *part)
+{
+	return f->is_committed ? part->last_stable_offset : part->high_watermark;
 }
 
 /* An offset out of range is something, too: an error. */

@@ -113,6 +113,15 @@ static void answer_topic(struct exchange *x, const struct metadata_request_topic
 		out->name = slice_str("");
 }
 
+static struct slice asked_name(struct exchange *x, int32_t i)
+{
+	const struct metadata_request *request = x->request;
+	const struct metadata_request_topic *q = &request->topics.v[i];
+
+	return is_zero(q->topic_id) ? q->name
+				    : slice_of(q->topic_id.bytes, sizeof q->topic_id.bytes);
+}
+
 /* A topic that is asked for twice is answered once: what is asked is short, what is answered is
  * not. */
 static void named_topics(struct exchange *x, bool creates)
@@ -120,15 +129,8 @@ static void named_topics(struct exchange *x, bool creates)
 	const struct metadata_request *request = x->request;
 	struct metadata_response *response = x->response;
 	int32_t *node = admin_node(x), n = request->topics.n, kept = 0;
-	struct slice *keys = exchange_alloc(x, (size_t)n, sizeof *keys);
+	bool *repeated = admin_repeated(x, n, asked_name);
 
-	for (int32_t i = 0; i < n; i++) {
-		const struct metadata_request_topic *q = &request->topics.v[i];
-		keys[i] = is_zero(q->topic_id)
-				  ? q->name
-				  : slice_of(q->topic_id.bytes, sizeof q->topic_id.bytes);
-	}
-	bool *repeated = admin_repeated(x, keys, n);
 	response->topics.v = exchange_alloc(x, (size_t)n, sizeof *response->topics.v);
 	for (int32_t i = 0; i < n; i++)
 		if (!repeated[i])

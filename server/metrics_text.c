@@ -143,6 +143,12 @@ static void put_connections(struct server *s, struct buf *out)
 	prom_one(out, "ks_broker_request_memory_limit_bytes", PROM_GAUGE,
 		 "Its bound, queued.max.request.bytes: then sockets are not read.",
 		 (double)s->request_memory.bytes_max);
+	prom_one(out, "ks_broker_answer_memory_bytes", PROM_GAUGE,
+		 "Memory of answers that clients have not read yet.",
+		 (double)pool_used_bytes(&s->answer_memory));
+	prom_one(out, "ks_broker_answer_memory_limit_bytes", PROM_GAUGE,
+		 "Its bound: then requests for more of them wait.",
+		 (double)s->answer_memory.bytes_max);
 }
 
 /* --- shard and store --- */

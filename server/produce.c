@@ -36,7 +36,8 @@ struct produce {
 	struct exchange *x;
 	struct produce_part *parts;
 	size_t count;
-	size_t sent; /* parts, from the first on */
+	size_t sent;       /* parts, from the first on */
+	size_t made_bytes; /* of recompressed batches */
 	enum acks acks;
 	_Atomic(size_t)
 		left; /* appends that the shard has not answered, and one until all were sent */
@@ -129,6 +130,19 @@ static void report(struct produce_part *part, const struct produce_check *c)
 			c->rejected[i], slice_str(c->rejected_why)};
 }
 
+/* One request may not become larger than what all of them may hold. */
+static enum ks_err count_made(struct produce *p, struct produce_check *c)
+{
+	size_t left = p->x->server->options.recompress_memory_bytes - p->made_bytes;
+
+	if (c->frame->cap > left) {
+		c->message = "with compression.type the batches of the request are too large";
+		return ERR_MESSAGE_TOO_LARGE;
+	}
+	p->made_bytes += c->frame->cap;
+	return ERR_NONE;
+}
+
 static struct slice transactional_id_of(const struct exchange *x)
 {
 	return ((const struct produce_request *)x->request)->transactional_id;
@@ -145,6 +159,8 @@ static void check_part(struct produce_part *part, int64_t now_ms, struct buf *sc
 				  .scratch = scratch};
 
 	enum ks_err err = produce_check(&c);
+	if (!err && c.frame)
+		err = count_made(part->produce, &c);
 	part->err = err ? (enum ks_err)wire_code(err) : ERR_NONE;
 	if (err) {
 		frame_unref(c.frame);
@@ -204,6 +220,8 @@ static void check_and_send(struct exchange *x)
 		if (!p->parts[i].err)
 			check_part(&p->parts[i], now_ms, &scratch);
 	buf_fini(&scratch);
+	if (x->memory_pool)
+		exchange_keep_memory(x, p->made_bytes);
 	/* From the first append on the shard may answer: errors of ours are all told before. */
 	if (send_parts(p, workers_is_current()))
 		one_less(p);
@@ -274,6 +292,18 @@ static bool is_long(const struct produce *p)
 	return cost_us > PRODUCE_LONG_US;
 }
 
+/* How much memory recompressed batches may take. */
+static size_t makes_bytes(const struct produce *p)
+{
+	size_t bytes = 0, max = p->x->server->options.recompress_memory_bytes;
+
+	for (size_t i = 0; i < p->count && bytes < max; i++)
+		if (!p->parts[i].err)
+			bytes += produce_check_makes_bytes(p->parts[i].partition,
+							   p->parts[i].records);
+	return bytes < max ? bytes : max;
+}
+
 void handle_produce(struct exchange *x, const struct produce_request *request,
 		    struct produce_response *response)
 {
@@ -292,7 +322,10 @@ void handle_produce(struct exchange *x, const struct produce_request *request,
 		exchange_alloc(x, (size_t)request->topic_data.n, sizeof *response->responses.v);
 	for (int32_t i = 0; i < request->topic_data.n; i++)
 		add_topic(p, &request->topic_data.v[i], &response->responses.v[i], err);
-	if (is_long(p))
+	size_t bytes = makes_bytes(p);
+	if (bytes)
+		exchange_offload_with(x, &x->server->recompress_memory, bytes, check_and_send);
+	else if (is_long(p))
 		exchange_offload_compute(x, check_and_send);
 	else
 		check_and_send(x);

@@ -171,14 +171,32 @@ static const unsigned bytes_per_us[CODEC_COUNT] = {
 	[CODEC_LZ4] = 3200,   [CODEC_ZSTD] = 800,
 };
 
-unsigned produce_check_cost_us(const struct partition *p, struct slice records)
+/* The codec that a batch says it has, if it is one. */
+static unsigned claimed_codec(struct slice records)
+{
+	return records.data[ATTRIBUTES_AT + 1] & 7;
+}
+
+size_t produce_check_makes_bytes(const struct partition *p, struct slice records)
 {
 	enum codec wanted;
 
+	if (records.len <= ATTRIBUTES_AT + 1 || !topic_codec(partition_topic(p), &wanted) ||
+	    (unsigned)wanted == claimed_codec(records))
+		return 0;
+	/* What does not become smaller stays as it is. */
+	if (claimed_codec(records) == CODEC_NONE)
+		return records.len;
+	size_t most = (size_t)topic_max_message_bytes(partition_topic(p));
+	return most < unpacked_max(records) ? most : unpacked_max(records);
+}
+
+unsigned produce_check_cost_us(const struct partition *p, struct slice records)
+{
 	if (records.len <= ATTRIBUTES_AT + 1)
 		return 0;
-	unsigned codec = records.data[ATTRIBUTES_AT + 1] & 7;
-	if (topic_codec(partition_topic(p), &wanted) && (unsigned)wanted != codec)
+	unsigned codec = claimed_codec(records);
+	if (produce_check_makes_bytes(p, records))
 		return PRODUCE_LONG_US + 1;
 	/* Some data packs a hundred times better than what was measured. */
 	if (codec != CODEC_NONE && records.len > PACKED_SHORT_BYTES)

@@ -36,6 +36,8 @@ enum ks_err produce_check(struct produce_check *c);
 
 /* About how long checking takes, in microseconds. What is to be recompressed takes long whatever its size. */
 unsigned produce_check_cost_us(const struct partition *p, struct slice records);
+/* How large the batch may be that takes its place when it is recompressed; 0: it will not be. */
+size_t produce_check_makes_bytes(const struct partition *p, struct slice records);
 #define PRODUCE_LONG_US 100 /* more than this is a worker's */
 
 #endif

@@ -47,6 +47,7 @@ static struct server_options fill_in(const struct server_options *o)
 	all.request_bytes_max = DEFAULT(o->request_bytes_max, 100 * 1024 * 1024);
 	all.request_memory_bytes = DEFAULT(o->request_memory_bytes, 256 * 1024 * 1024);
 	all.answer_memory_bytes = DEFAULT(o->answer_memory_bytes, 256 * 1024 * 1024);
+	all.recompress_memory_bytes = DEFAULT(o->recompress_memory_bytes, 128 * 1024 * 1024);
 	all.fetch_bytes_max = DEFAULT(o->fetch_bytes_max, 55 * 1024 * 1024);
 	all.connections_max = most_connections(DEFAULT(o->connections_max, 16384));
 	all.connections_per_ip_max = DEFAULT(o->connections_per_ip_max, INT_MAX);
@@ -64,6 +65,7 @@ static void free_server(struct server *s)
 	fetch_sessions_free(s->sessions);
 	pool_fini(&s->request_memory);
 	pool_fini(&s->answer_memory);
+	pool_fini(&s->recompress_memory);
 	ip_counts_fini(&s->ips);
 	pthread_cond_destroy(&s->emptied);
 	pthread_mutex_destroy(&s->mtx);
@@ -143,6 +145,7 @@ static struct server *new_server(const struct server_options *options)
 	pthread_mutex_init(&s->mtx, NULL);
 	pool_init(&s->request_memory, s->options.request_memory_bytes);
 	pool_init(&s->answer_memory, s->options.answer_memory_bytes);
+	pool_init(&s->recompress_memory, s->options.recompress_memory_bytes);
 	s->sessions = fetch_sessions_new(s->options.fetch_sessions_max);
 	server_init_upkeep(s);
 	s->workers = workers_new(WORKERS_MAX);

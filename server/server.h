@@ -38,12 +38,13 @@ struct server_options {
 	int loops;                   /* network threads; 0: one per core */
 	size_t request_bytes_max;    /* socket.request.max.bytes; 100 MiB */
 	size_t request_memory_bytes; /* queued.max.request.bytes: of all requests under way; 256 MiB */
-	size_t answer_memory_bytes; /* of record batches on their way to consumers; 256 MiB */
-	size_t fetch_bytes_max;     /* fetch.max.bytes; 55 MiB */
-	int connections_max;        /* max.connections; 16384 */
-	int connections_per_ip_max; /* max.connections.per.ip; no limit */
-	int64_t idle_ms;            /* connections.max.idle.ms; 600000 */
-	int64_t first_request_ms;   /* a peer has this long to send its first request; 10000 */
+	size_t answer_memory_bytes;     /* of record batches on their way to consumers; 256 MiB */
+	size_t recompress_memory_bytes; /* of batches with a topic's compression.type; 128 MiB */
+	size_t fetch_bytes_max;         /* fetch.max.bytes; 55 MiB */
+	int connections_max;            /* max.connections; 16384 */
+	int connections_per_ip_max;     /* max.connections.per.ip; no limit */
+	int64_t idle_ms;                /* connections.max.idle.ms; 600000 */
+	int64_t first_request_ms;       /* a peer has this long to send its first request; 10000 */
 	int64_t slow_ms; /* who holds memory that others wait for moves 64 KiB in this time; 10000 */
 	int fetch_sessions_max; /* max.incremental.fetch.session.cache.slots; 1000 */
 	bool has_no_sessions;   /* fetch_sessions_max is 0, and that is meant */

@@ -38,7 +38,7 @@ struct server {
 	struct workers *compute_workers; /* never block */
 	char cluster_id[24];
 
-	struct pool request_memory, answer_memory;
+	struct pool request_memory, answer_memory, recompress_memory;
 	struct fetch_sessions *sessions;
 	struct readers *readers;
 

@@ -153,16 +153,18 @@ static void create_topic(struct exchange *x, const struct create_topics_request_
 		tell_topic(x, &spec, out);
 }
 
+static struct slice name_to_create(struct exchange *x, int32_t i)
+{
+	return ((const struct create_topics_request *)x->request)->topics.v[i].name;
+}
+
 static void create_topics(struct exchange *x)
 {
 	const struct create_topics_request *request = x->request;
 	struct create_topics_response *response = x->response;
 	int32_t n = request->topics.n;
-	struct slice *names = exchange_alloc(x, (size_t)n, sizeof *names);
+	bool *repeated = admin_repeated(x, n, name_to_create);
 
-	for (int32_t i = 0; i < n; i++)
-		names[i] = request->topics.v[i].name;
-	bool *repeated = admin_repeated(x, names, n);
 	response->topics.v = exchange_alloc(x, (size_t)n, sizeof *response->topics.v);
 	response->topics.n = n;
 	for (int32_t i = 0; i < n; i++)
@@ -279,16 +281,18 @@ static void grow_topic(struct exchange *x, const struct create_partitions_reques
 		out->error_message = admin_message(x, &why);
 }
 
+static struct slice name_to_grow(struct exchange *x, int32_t i)
+{
+	return ((const struct create_partitions_request *)x->request)->topics.v[i].name;
+}
+
 static void create_partitions(struct exchange *x)
 {
 	const struct create_partitions_request *request = x->request;
 	struct create_partitions_response *response = x->response;
 	int32_t n = request->topics.n;
-	struct slice *names = exchange_alloc(x, (size_t)n, sizeof *names);
+	bool *repeated = admin_repeated(x, n, name_to_grow);
 
-	for (int32_t i = 0; i < n; i++)
-		names[i] = request->topics.v[i].name;
-	bool *repeated = admin_repeated(x, names, n);
 	response->results.v = exchange_alloc(x, (size_t)n, sizeof *response->results.v);
 	response->results.n = n;
 	for (int32_t i = 0; i < n; i++)

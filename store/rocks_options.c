@@ -44,6 +44,8 @@ static const char db_options[] =
 	/* Hand dirty pages to the disk steadily instead of all at the next sync. */
 	"bytes_per_sync=1048576;"
 	"wal_bytes_per_sync=0;"
+	/* Whoever catches up reads blob files from front to end: the kernel may read ahead. */
+	"advise_random_on_open=false;"
 	/* What a restart after a crash has to read again, at most. */
 	"max_total_wal_size=134217728;"
 	/* Descriptors are shared with sockets. */

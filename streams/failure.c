@@ -259,15 +259,14 @@ static enum ks_err attempt(struct task *t, struct input *in, struct feed *f, con
 	struct thread *th = t->thread;
 	struct pipeline *p = f->pipe;
 	struct ks_why why;
-	struct rec rec = {
-		.timestamp = r->timestamp,
-		.headers = r->headers,
-		.header_count = r->header_count,
-		.topic = in->topic->name,
-		.partition = in->partition,
-		.offset = r->offset,
-	};
+	struct rec rec; /* key and value come from datum_decode */
 
+	rec.timestamp = r->timestamp;
+	rec.headers = r->headers;
+	rec.header_count = r->header_count;
+	rec.topic = in->topic->name;
+	rec.partition = in->partition;
+	rec.offset = r->offset;
 	arena_reset(&th->arena);
 	sinks_begin_attempt(&th->sinks);
 	undo_begin_attempt(&th->undo);

@@ -28,13 +28,14 @@ static inline enum ks_err encode(struct thread *th, enum serde s, struct datum *
 static enum ks_err pick_topic(struct task *t, struct node *n, struct rec *r, struct sink **sink)
 {
 	struct thread *th = t->thread;
-	struct ks_why why = {""};
+	struct ks_why why;
 	struct datum name;
 	enum ks_err err =
 		th->script->ops->pick(th->script, n->step->fn, r, &name, &th->script_error);
 
 	if (err)
 		return fail_script(t, n, err);
+	why.text[0] = '\0'; /* clearing all of it would cost as much as finding the topic */
 	if (name.kind != DATUM_STRING)
 		return fail(t, n, ERR_SCRIPT, "the function of `to` must give a topic, it gave %s",
 			    datum_describe(&th->ctx, &name));
@@ -78,13 +79,14 @@ static enum ks_err put(struct task *t, struct node *n, struct sink *sink, struct
 		       enum serde key_serde, enum serde value_serde)
 {
 	struct thread *th = t->thread;
-	struct ks_why why = {""};
+	struct ks_why why;
 	struct sink_record out = {
 		.timestamp = r->timestamp,
 		.headers = r->headers,
 		.header_count = r->header_count,
 	};
 	int32_t count = sink->topic->partitions, partition = 0;
+	why.text[0] = '\0';
 	enum ks_err err = encode(th, key_serde, &r->key, &out.key, &why);
 
 	if (err)

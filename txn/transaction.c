@@ -90,7 +90,7 @@ static void set_last(struct transaction *t, int64_t producer_id, int16_t epoch)
 	t->last_producer_epoch = epoch;
 }
 
-/* A pair that nobody ever had. */
+/* A pair that nobody ever had: the epoch of the markers that fenced its producer, the next one, or epoch 0 of a new id. */
 static void give_next_pair(struct transaction *t, int64_t new_producer_id,
 			   struct transaction_effects *fx)
 {

@@ -12,6 +12,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+PLAIN = ["topics", *CODECS, "group", "delete"]
 CLASSIC = ["topics", *CODECS, "group", "transaction", "delete"]
 NEXT = ["topics", *CODECS, "group", "group-consumer", "transaction", "delete"]
 
@@ -142,12 +143,16 @@ class Node(Client):
 
 
 class Python(Client):
-    def __init__(self, name, steps=CLASSIC):
+    """below: the first version of Python that it does not run under."""
+
+    def __init__(self, name, steps=CLASSIC, below=(4, 0)):
         super().__init__(name)
-        self.sources, self.steps = [f"{name}/requirements.txt"], steps
+        self.sources, self.steps, self.below = [f"{name}/requirements.txt"], steps, below
 
     def check(self):
         at_least("Python", (3, 10), sys.executable, "--version")
+        if sys.version_info[:2] >= self.below:
+            raise Missing(f"it does not run under Python {'.'.join(map(str, self.below))} or newer")
         if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True).returncode:
             raise Missing("Python cannot make environments (Debian: python3-venv)")
 
@@ -179,11 +184,17 @@ class Go(Client):
 
 
 class Rust(Client):
-    steps, sources = ["topics", *CODECS, "offsets", "delete"], ["rskafka"]
+    def __init__(self, name, steps, is_over_librdkafka):
+        super().__init__(name)
+        self.sources, self.steps, self.is_over_librdkafka = [name], steps, is_over_librdkafka
 
     def check(self):
         tool("cargo", "Debian: cargo-web")
         tool("cc", "Debian: gcc")
+        if self.is_over_librdkafka:
+            tool("pkg-config", "Debian: pkg-config")
+            if subprocess.run(["pkg-config", "--exists", "rdkafka"]).returncode:
+                raise Missing("librdkafka's headers are not installed (Debian: librdkafka-dev)")
         at_least("Rust", (1, 85), "cargo", "--version")
 
     def install(self, into, run):
@@ -235,10 +246,12 @@ ALL = [
          {"CKJS_LINKING": "dynamic", "npm_config_build_from_source": "true"}),
     Python("confluent_python", NEXT),
     Python("kafka_python"),
+    Python("kafka_python_2", PLAIN, below=(3, 12)),
     Python("aiokafka"),
     Go("franz_go", "franz", NEXT),
     Go("sarama", "sarama", CLASSIC),
-    Rust("rskafka"),
+    Rust("rskafka", ["topics", *CODECS, "offsets", "delete"], False),
+    Rust("rdkafka", CLASSIC, True),
     CheckerJava("checker_java"),
     CheckerGo("checker_go"),
 ]

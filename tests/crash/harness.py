@@ -31,6 +31,7 @@ FAILPOINTS = [
     "commit-submit", "shard-collect", "shard-write", "shard-written", "shard-mark", "shard-reply",
     "commit-done", "state-merge", "state-merged",
 ]
+OWED_S = 600  # for what it must pass; a job that hangs does not
 TYPES = ["order"] * 60 + ["refund"] * 5 + ["click"] * 25 + ["view"] * 10
 COUNTRIES = "de fr it es pt nl be at ch pl cz dk se no fi ie gb us jp br".split()
 
@@ -105,36 +106,47 @@ def prepare(ksrun, data, topics, records, seed):
 
 
 class Killer:
-    """Deals out kills: every failpoint in turn, then random moments, in equal parts."""
+    """Deals out kills. First every failpoint once, the first time that it is passed, however long that takes: so what is
+    demanded of a run does not depend on the machine. Then failpoints in turn and random moments, in equal parts."""
 
-    def __init__(self, rng, names, longest):
+    def __init__(self, rng, names, longest, kills):
         self.rng, self.names, self.longest = rng, names, longest
+        self.owed = names[:kills]
         self.count = 0
         self.by_kind = {}
 
     def next_failpoint(self):
-        if self.count % 2 or not self.names:
-            return None
+        """Its name, which time, and how many seconds the job may live; no name: a kill at that moment."""
+        if self.owed:
+            return self.owed[0], 1, OWED_S
+        if self.count % 2:
+            return None, 0, self.rng.uniform(0.005, self.longest)
         name = self.names[self.count // 2 % len(self.names)]
-        return f"{name}:{self.rng.choice([1, 1, 2, 3, 5, 8, 13, 30])}"
+        return name, self.rng.choice([1, 1, 2, 3, 5, 8, 13, 30]), self.longest * 2
 
     def run(self, job):
         """Starts the job and kills it. True: it was killed; False: it had come to its end."""
-        failpoint = self.next_failpoint()
-        process = job.start(failpoint)
+        name, times, seconds = self.next_failpoint()
+        process = job.start(name and f"{name}:{times}")
+        kind = name
         try:
-            # A failpoint that is not reached in time is answered with a kill at that moment.
-            process.wait(self.longest * 2 if failpoint else self.rng.uniform(0.005, self.longest))
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
+            # A failpoint that is not reached in time is answered with a kill at that moment.
             process.kill()
+            kind = None
         _, err = process.communicate()
         if process.returncode == 0:
-            self.count += 1 if failpoint else 0  # not to meet the same unreachable failpoint for ever
-            return False
-        if process.returncode != -signal.SIGKILL:
+            self.count += 1 if name else 0  # not to meet the same unreachable failpoint for ever
+        elif process.returncode != -signal.SIGKILL:
             sys.exit(f"the job ended with {process.returncode} after kill {self.count}:\n{err.decode(errors='replace')}")
-        kind = failpoint.split(":")[0] if failpoint else "random"
-        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        if self.owed and (process.returncode == 0 or not kind):
+            sys.exit(f"the job never passes {name} on its way through what is left of the input: give more --records")
+        if process.returncode == 0:
+            return False
+        if self.owed:
+            self.owed = self.owed[1:]
+        self.by_kind[kind or "random"] = self.by_kind.get(kind or "random", 0) + 1
         self.count += 1
         return True
 
@@ -188,7 +200,7 @@ def main():
     print(f"seed {args.seed}, {args.records} records, {args.kills} kills, {args.guarantee}", flush=True)
 
     names = FAILPOINTS if args.guarantee == "exactly_once" else ["half-commit"]
-    killer = Killer(random.Random(args.seed), names, args.longest)
+    killer = Killer(random.Random(args.seed), names, args.longest, args.kills)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ks-crash-"))
     try:
         base = folder / "base"
@@ -213,12 +225,9 @@ def main():
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print("kills: " + ", ".join(f"{kind} {n}" for kind, n in sorted(killer.by_kind.items())))
-    unreached = [n for n in names if n not in killer.by_kind]
-    if unreached:
-        print(f"never killed at: {', '.join(unreached)}")
     code = verdict(args, differences, rounds)
-    print(f"{kills} kills in {rounds} rounds: {'passed' if code == 0 and not unreached else 'FAILED'}")
-    return code or (1 if unreached else 0)
+    print(f"{kills} kills in {rounds} rounds: {'passed' if code == 0 else 'FAILED'}")
+    return code
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 /* enospc.c - for LD_PRELOAD: a disk that is full, or whose syncs fail, below one directory.
  *
- *     KS_ENOSPC_DIR          the directory; without it nothing happens. An absolute path without
- * links KS_ENOSPC_AFTER_BYTES  so many bytes can still be written below it in all, then ENOSPC. As
- * on a real disk, the write that crosses the limit is cut short first KS_EIO_SYNC_AT         the
- * k-th fsync or fdatasync of a file below it fails with EIO, and so do all later ones KS_EIO_ONCE
- * set: only that one
+ * KS_ENOSPC_DIR: the directory, an absolute path without links; without it nothing happens.
+ *
+ * KS_ENOSPC_AFTER_BYTES: so many bytes can still be written below it in all, then ENOSPC. As on a real disk, the write
+ * that crosses the limit is cut short first.
+ *
+ * KS_EIO_SYNC_AT: the k-th fsync or fdatasync of a file below it fails with EIO, and so do all later ones; with
+ * KS_EIO_ONCE only that one.
  *
  * Space that is freed does not count again. Reads, and files elsewhere, are not touched.
  */
@@ -134,6 +136,28 @@ EXPORT ssize_t writev(int fd, const struct iovec *parts, int count)
 	}
 	return real_writev(fd, parts, count);
 }
+
+EXPORT ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+	size_t len = 0, written = 0;
+
+	for (int i = 0; i < count; i++)
+		len += parts[i].iov_len;
+	size_t n = take(fd, len);
+	if (!n && len)
+		return -1;
+	for (int i = 0; i < count && written < n; i++) {
+		size_t more = parts[i].iov_len < n - written ? parts[i].iov_len : n - written;
+		ssize_t done = real_pwrite(fd, parts[i].iov_base, more, at + (off_t)written);
+		if (done < 0)
+			return written ? (ssize_t)written : -1;
+		written += (size_t)done;
+		if ((size_t)done < more)
+			break;
+	}
+	return (ssize_t)written;
+}
+ALIAS(pwritev) ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at);
 
 static bool is_full(int fd)
 {

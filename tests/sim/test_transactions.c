@@ -65,7 +65,7 @@ struct client {
 	uint8_t number, attempt; /* of the request under way */
 	uint8_t id, incarnation;
 	uint8_t connection;
-	uint8_t must_resume, is_resuming, is_misusing;
+	uint8_t must_resume, is_resuming, is_misusing, has_misused;
 	uint8_t sequences[PARTS_MAX];
 	int16_t epoch;
 	/* What it wanted and what it was told, of each transaction. */
@@ -661,12 +661,13 @@ static void end_with(struct state *s, int instance, int outcome)
 	begin(s, instance, END);
 }
 
-/* The answer to the request that it waits for is an error. One who has the newest pair did nothing wrong. */
+/* The answer to the request that it waits for is an error. One who has the newest pair did nothing wrong, unless it forgot its
+ * transaction: then nobody may have told it, when that had timed out, but its commit is refused. */
 static void failed(struct state *s, int instance, const struct message *m)
 {
 	struct client *c = &s->clients[instance];
 
-	rule(!is_in(s, m->incarnation) || s->has_expired || run.model->has_errors,
+	rule(!is_in(s, m->incarnation) || s->has_expired || c->has_misused || run.model->has_errors,
 	     "the newest instance gets no errors");
 	rule(s->holder != m->incarnation || s->has_expired || m->request != END ||
 		     m->outcome != ABORT || m->version == 1 || run.model->has_errors,
@@ -844,7 +845,7 @@ static void idle_steps(const struct state *s, int instance)
 		if (run.broken || !run.model->has_misuse)
 			return;
 		next = *s;
-		c->is_misusing = 1;
+		c->is_misusing = c->has_misused = 1;
 		begin(&next, instance, INIT);
 		step(&next, instance ? "B forgets its transaction" : "A forgets its transaction",
 		     NULL);

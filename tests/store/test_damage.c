@@ -307,8 +307,8 @@ static void a_log_over_an_older_one_ends_where_it_ends(void **state)
 	assert_false(open_refuses(f, wal));
 	free(wal);
 	scratch_empty(f->copy);
-	flip_everywhere(f, ".log", positions() / 4);
-	truncate_everywhere(f, ".log", positions() / 4);
+	flip_everywhere(f, ".log", positions() / 8);
+	truncate_everywhere(f, ".log", positions() / 8);
 }
 
 static int count_logs(const struct fixture *f)
@@ -330,8 +330,8 @@ static void a_log_that_others_follow_leaves_no_gap(void **state)
 	struct fixture *f = *state;
 
 	assert_true(count_logs(f) >= 2);
-	flip_everywhere(f, ".log", positions() / 4);
-	truncate_everywhere(f, ".log", positions() / 4);
+	flip_everywhere(f, ".log", positions() / 8);
+	truncate_everywhere(f, ".log", positions() / 8);
 }
 
 static void a_log_that_is_gone_is_refused(void **state)

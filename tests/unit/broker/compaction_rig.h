@@ -153,6 +153,37 @@ static inline size_t compact(struct rig *r)
 	return cleaned;
 }
 
+/* One log is cleaned; as after a restart it reads so. Returns the partition, which is a new one. */
+static inline struct partition *compact_to(struct rig *r, const char *expected)
+{
+	assert_int_equal(compact(r), 1);
+	struct partition *p = without_tail(r);
+	assert_log(p, expected);
+	return p;
+}
+
+/* Batches of one record each: a0, b1, c2, ..., over so many keys from first on, then from first again. */
+static inline void put_many(struct rig *r, struct partition *p, int count, char first, int keys,
+			    size_t pad)
+{
+	char record[16];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(record, sizeof record, "%c%d", first + i % keys, i);
+		put_padded(r, p, record, pad);
+	}
+}
+
+/* The first batch that is read, checked; chunk_fini. */
+static inline void read_first(struct partition *p, struct chunk *c, struct batch *b)
+{
+	struct reader *reader = reader_new(p);
+
+	assert_ok(reader_read(reader, 0, 1, c, why));
+	reader_free(reader);
+	assert_int_equal(batch_verify(c->bytes, b), 0);
+}
+
 static inline size_t keys_of(struct rig *r, enum store_cf cf)
 {
 	struct store_iter *it = store_iter_new(broker_store(r->b), cf, SLICE_NULL, SLICE_NULL);

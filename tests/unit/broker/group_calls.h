@@ -451,4 +451,54 @@ static inline int16_t consumer_leaves(struct rig *r, struct consumer *c, int32_t
 	return code;
 }
 
+/* The names that a filter lets through, as one text. */
+static inline void list_groups(struct rig *r, const char *state_filter, const char *type_filter,
+			       char *out)
+{
+	struct slice state = slice_str(state_filter ? state_filter : "");
+	struct slice type = slice_str(type_filter ? type_filter : "");
+	struct list_groups_request q = {{&state, state_filter != NULL},
+					{&type, type_filter != NULL}};
+	struct sent *s = sent_new(r, API_list_groups, 5, &q);
+	const struct list_groups_response *a = sent_wait(s);
+
+	*out = 0;
+	for (int32_t i = 0; i < a->groups.n; i++) {
+		const struct list_groups_response_group *g = &a->groups.v[i];
+		sprintf(out + strlen(out), "%.*s/%.*s/%.*s/%.*s ", (int)g->group_id.len,
+			g->group_id.data, (int)g->protocol_type.len, g->protocol_type.data,
+			(int)g->group_state.len, g->group_state.data, (int)g->group_type.len,
+			g->group_type.data);
+	}
+	sent_free(s);
+}
+
+static inline int16_t delete_offset(struct rig *r, const char *group, const char *topic,
+				    int32_t partition, int16_t *of_group)
+{
+	struct offset_delete_request_partition p = {partition};
+	struct offset_delete_request_topic t = {slice_str(topic), {&p, 1}};
+	struct offset_delete_request q = {slice_str(group), {&t, 1}};
+	struct sent *s = sent_new(r, API_offset_delete, 0, &q);
+	const struct offset_delete_response *a = sent_wait(s);
+	int16_t code = a->topics.n ? a->topics.v[0].partitions.v[0].error_code : 0;
+
+	*of_group = a->error_code;
+	sent_free(s);
+	return code;
+}
+
+static inline int16_t delete_group(struct rig *r, const char *name)
+{
+	struct slice names[] = {slice_str(name)};
+	struct delete_groups_request q = {{names, 1}};
+	struct sent *s = sent_new(r, API_delete_groups, 2, &q);
+	const struct delete_groups_response *a = sent_wait(s);
+
+	assert_slice(a->results.v[0].group_id, name);
+	int16_t code = a->results.v[0].error_code;
+	sent_free(s);
+	return code;
+}
+
 #endif

@@ -27,11 +27,7 @@ static void batches_that_are_whole_and_alone_stay_as_they_are(void **state)
 	struct buf before = {0}, after = {0};
 	struct broker_stats stats;
 
-	for (int i = 0; i < 8; i++) {
-		char record[16];
-		snprintf(record, sizeof record, "%c1", 'a' + i);
-		put_padded(r, p, record, 70000);
-	}
+	put_many(r, p, 8, 'a', 8, 70000);
 	put(r, p, "x1");
 	rig_read_all(p, 0, 1 << 16, &before);
 	broker_stats(r->b, &stats);
@@ -54,14 +50,10 @@ static void the_last_batch_is_never_touched(void **state)
 	put(r, p, "a1 a2");
 	assert_int_equal(compact(r), 0);
 	put(r, p, "a3 a4");
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a2@1 a3@2 a4@3");
+	p = compact_to(r, "a2@1 a3@2 a4@3");
 	assert_int_equal(compact(r), 0);
 	put(r, p, "b1");
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a4@3 b1@4");
+	compact_to(r, "a4@3 b1@4");
 }
 
 static void an_active_segment_is_left_alone(void **state)
@@ -76,13 +68,9 @@ static void an_active_segment_is_left_alone(void **state)
 	r->now_ms = START_MS + 9999;
 	assert_int_equal(compact(r), 0);
 	r->now_ms = START_MS + 10001; /* the first two are old enough */
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a2@1 a3@2 b1@3");
+	p = compact_to(r, "a2@1 a3@2 b1@3");
 	r->now_ms = START_MS + 20000;
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a3@2 b1@3");
+	compact_to(r, "a3@2 b1@3");
 }
 
 static void a_full_segment_is_no_longer_active(void **state)
@@ -90,16 +78,10 @@ static void a_full_segment_is_no_longer_active(void **state)
 	struct rig *r = *state;
 	struct partition *p = make_compacted(r, "segment.ms=604800000 segment.bytes=10000");
 
-	for (int i = 0; i < 9; i++) {
-		char record[16];
-		snprintf(record, sizeof record, "a%d", i);
-		put_padded(r, p, record, 1000); /* 1071 bytes */
-	}
+	put_many(r, p, 9, 'a', 1, 1000); /* 1071 bytes each */
 	assert_int_equal(compact(r), 0);
 	put_padded(r, p, "a9", 1000);
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a8@8 a9@9"); /* 9 batches are below 10,000 bytes */
+	p = compact_to(r, "a8@8 a9@9"); /* 9 batches are below 10,000 bytes */
 	assert_int_equal(compact(r), 0);
 }
 
@@ -116,9 +98,7 @@ static void a_dirty_log_waits_for_its_share(void **state)
 	assert_int_equal(compact(r), 0); /* a third of it */
 	put_padded(r, p, "a3 b3 c3", 1000);
 	put(r, p, "x3");
-	assert_int_equal(compact(r), 1); /* 5 of 9 */
-	p = without_tail(r);
-	assert_log(p, "d1@3 x2@7 a3@8 b3@9 c3@10 x3@11");
+	compact_to(r, "d1@3 x2@7 a3@8 b3@9 c3@10 x3@11"); /* 5 of 9 */
 }
 
 static void a_record_waits_for_min_compaction_lag(void **state)
@@ -134,13 +114,9 @@ static void a_record_waits_for_min_compaction_lag(void **state)
 	r->now_ms = START_MS + 4999;
 	assert_int_equal(compact(r), 0);
 	r->now_ms = START_MS + 5001;
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a2@1 a3@2 b1@3");
+	p = compact_to(r, "a2@1 a3@2 b1@3");
 	r->now_ms = START_MS + 8000;
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a3@2 b1@3");
+	compact_to(r, "a3@2 b1@3");
 }
 
 static void max_compaction_lag_overrides_share_and_segment(void **state)
@@ -155,9 +131,7 @@ static void max_compaction_lag_overrides_share_and_segment(void **state)
 	r->now_ms = START_MS + 999;
 	assert_int_equal(compact(r), 0);
 	r->now_ms = START_MS + 1002;
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a2@1 b1@2");
+	compact_to(r, "a2@1 b1@2");
 }
 
 static void tombstones_stay_until_readers_had_time(void **state)
@@ -178,15 +152,11 @@ static void tombstones_stay_until_readers_had_time(void **state)
 	put(r, p, "c2");
 	put(r, p, "x2");
 	r->now_ms = cleaned_ms + 59999;
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "b1@1 a-@3 x1@5 c2@6 x2@7");
+	p = compact_to(r, "b1@1 a-@3 x1@5 c2@6 x2@7");
 
 	put(r, p, "d1");
 	r->now_ms = cleaned_ms + 60002;
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "b1@1 c2@6 x2@7 d1@8");
+	p = compact_to(r, "b1@1 c2@6 x2@7 d1@8");
 	assert_about_stored(r, p);
 }
 
@@ -198,9 +168,7 @@ static void a_tombstone_that_is_superseded_goes_at_once(void **state)
 	put(r, p, "a1 a- b- b-");
 	put(r, p, "a2");
 	put(r, p, "x1");
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "b-@3 a2@4 x1@5");
+	compact_to(r, "b-@3 a2@4 x1@5");
 }
 
 static void records_without_a_key_go(void **state)
@@ -214,9 +182,7 @@ static void records_without_a_key_go(void **state)
 	assert_int_equal(compact(r), 0);
 	assert_ok(broker_topic_alter(r->b, "t", &(struct config_entry){"cleanup.policy", "compact"},
 				     1, why));
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a1@1 x1@4");
+	p = compact_to(r, "a1@1 x1@4");
 	assert_stored(r, p);
 }
 
@@ -231,19 +197,14 @@ static void codecs_and_timestamps_stay(void **state)
 		r->b, p, keyed_frame("a1 b1 c1 a2 a3 a4 a5", 100, START_MS - 77, CODEC_ZSTD),
 		ACKS_LEADER, NULL, why));
 	put(r, p, "x1");
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "b1@1 c1@2 a5@6 x1@7");
-	struct reader *reader = reader_new(p);
-	assert_ok(reader_read(reader, 0, 1, &c, why));
-	assert_int_equal(batch_verify(c.bytes, &b), 0);
+	p = compact_to(r, "b1@1 c1@2 a5@6 x1@7");
+	read_first(p, &c, &b);
 	assert_int_equal(b.base_offset, 0);
 	assert_int_equal(batch_last_offset(&b), 6);
 	assert_int_equal(b.record_count, 3);
 	assert_int_equal(b.max_timestamp, START_MS - 77);
 	assert_int_equal(batch_codec(&b), CODEC_ZSTD);
 	chunk_fini(&c);
-	reader_free(reader);
 }
 
 static void a_read_in_a_hole_goes_on_behind_it(void **state)
@@ -271,12 +232,8 @@ static void many_small_values_become_a_few(void **state)
 {
 	struct rig *r = *state;
 	struct partition *p = make_compacted(r, "");
-	char record[16];
 
-	for (int i = 0; i < 300; i++) {
-		snprintf(record, sizeof record, "%c%d", 'a' + i % 20, i);
-		put_padded(r, p, record, 2000);
-	}
+	put_many(r, p, 300, 'a', 20, 2000);
 	put(r, p, "x1");
 	assert_int_equal(keys_of(r, CF_LOG), 301);
 	size_t indexed = keys_of(r, CF_INDEX);
@@ -287,15 +244,30 @@ static void many_small_values_become_a_few(void **state)
 	assert_stored(r, p);
 }
 
+/* For 1024 keys all the same. */
+static void reopen_with_small_map(struct rig *r)
+{
+	broker_close(r->b);
+	r->options.compaction_map_bytes = 1;
+	rig_open(r);
+}
+
+static void assert_log_begins(struct partition *p, const char *expected)
+{
+	struct buf shown = {0};
+
+	show_log(p, 0, &shown, NULL);
+	assert_int_equal(strncmp(buf_cstr(&shown), expected, strlen(expected)), 0);
+	buf_fini(&shown);
+}
+
 static void what_does_not_fit_is_cleaned_next(void **state)
 {
 	struct rig *r = *state;
 	char records[40000] = "";
 	size_t cleaned;
 
-	broker_close(r->b);
-	r->options.compaction_map_bytes = 1; /* 1024 keys all the same */
-	rig_open(r);
+	reopen_with_small_map(r);
 	struct partition *p = make_compacted(r, "");
 	for (int round = 0; round < 3; round++)
 		for (int i = 0; i < 4; i++) {
@@ -310,10 +282,7 @@ static void what_does_not_fit_is_cleaned_next(void **state)
 	assert_ok(compaction_run(r->b, &cleaned, why));
 	assert_int_equal(cleaned, 6);
 	p = without_tail(r);
-	struct buf shown = {0};
-	show_log(p, 0, &shown, NULL);
-	assert_int_equal(strncmp(buf_cstr(&shown), "aaa2@4000 ", 10), 0);
-	buf_fini(&shown);
+	assert_log_begins(p, "aaa2@4000 ");
 	assert_stored(r, p);
 }
 
@@ -323,9 +292,7 @@ static void a_batch_with_more_keys_than_fit_stays_as_far_as_it_must(void **state
 	char records[40000] = "";
 	size_t len = 0;
 
-	broker_close(r->b);
-	r->options.compaction_map_bytes = 1;
-	rig_open(r);
+	reopen_with_small_map(r);
 	struct partition *p = make_compacted(r, "");
 	for (int j = 0; j < 2000; j++)
 		len += (size_t)snprintf(records + len, sizeof records - len, "%c%c%d ",
@@ -335,10 +302,7 @@ static void a_batch_with_more_keys_than_fit_stays_as_far_as_it_must(void **state
 	put(r, p, "x1");
 	assert_int_equal(compact(r), 2);
 	p = without_tail(r);
-	struct buf shown = {0};
-	show_log(p, 0, &shown, NULL);
-	assert_int_equal(strncmp(buf_cstr(&shown), "aa1@2001 ba3@2003 ", 18), 0);
-	buf_fini(&shown);
+	assert_log_begins(p, "aa1@2001 ba3@2003 ");
 	assert_stored(r, p);
 }
 
@@ -365,9 +329,7 @@ static void a_producers_last_batch_keeps_its_sequence(void **state)
 	put_of_producer(r, p, "a2 b2", 1000, 2);
 	put(r, p, "a3 b3");
 	put(r, p, "x1");
-	assert_int_equal(compact(r), 1);
-	p = without_tail(r);
-	assert_log(p, "a3@4 b3@5 x1@6");
+	p = compact_to(r, "a3@4 b3@5 x1@6");
 	struct reader *reader = reader_new(p);
 	for (int i = 0; i < 2; i++) {
 		assert_ok(reader_read(reader, 0, 1, &c, why));
@@ -402,19 +364,12 @@ static void retention_trims_what_compaction_left(void **state)
 {
 	struct rig *r = *state;
 	struct partition *p = make_compacted(r, "cleanup.policy=compact,delete retention.ms=60000");
-	char record[16];
 
-	for (int i = 0; i < 100; i++) {
-		snprintf(record, sizeof record, "%c%d", 'a' + i % 20, i);
-		put_padded(r, p, record, 10000);
-	}
+	put_many(r, p, 100, 'a', 20, 10000);
 	put(r, p, "x1");
 	assert_int_equal(compact(r), 1);
 	r->now_ms = START_MS + 30000;
-	for (int i = 0; i < 20; i++) {
-		snprintf(record, sizeof record, "%c%d", 'A' + i, i);
-		put_padded(r, p, record, 10000);
-	}
+	put_many(r, p, 20, 'A', 20, 10000);
 	put(r, p, "x2");
 	assert_int_equal(compact(r), 1);
 	assert_stored(r, p);
@@ -442,10 +397,7 @@ static void retention_by_size_counts_what_is_left(void **state)
 	char record[16];
 
 	/* 1 MB is written; 200 KB are left. */
-	for (int i = 0; i < 100; i++) {
-		snprintf(record, sizeof record, "%c%d", 'a' + i % 20, i);
-		put_padded(r, p, record, 10000);
-	}
+	put_many(r, p, 100, 'a', 20, 10000);
 	put(r, p, "x1");
 	assert_int_equal(compact(r), 1);
 	assert_true(partition_size_bytes(p) < 210000);
@@ -532,13 +484,9 @@ static void a_trim_into_what_is_clean_keeps_the_sizes_right(void **state)
 {
 	struct rig *r = *state;
 	struct partition *p = make_compacted(r, "cleanup.policy=compact,delete");
-	char record[16];
 	int64_t start;
 
-	for (int i = 0; i < 200; i++) {
-		snprintf(record, sizeof record, "%c%d", 'a' + i % 40, i);
-		put_padded(r, p, record, 10000);
-	}
+	put_many(r, p, 200, 'a', 40, 10000);
 	put(r, p, "x1");
 	assert_int_equal(compact(r), 1);
 	assert_int_equal(partition_size_bytes(p) / 10000, 40);

@@ -478,6 +478,30 @@ static void test_c8_a_deleted_topic_leaves_nothing_of_its_transactions(void **st
 	assert_committed(p, 0, 2);
 }
 
+static void test_b5_markers_have_no_part_in_the_times_of_records(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	int64_t offset, timestamp;
+
+	append(r, p, 7, 0, 2, 100);
+	r->now_ms += 5000;
+	end_one(r, p, 7, 0, true);
+	for (int turn = 0; turn < 2; turn++) {
+		assert_ok(partition_max_timestamp_offset(p, &offset, &timestamp));
+		assert_int_equal(offset, 0);
+		assert_int_equal(timestamp, START_MS);
+		assert_int_equal(
+			partition_offset_for_timestamp(p, START_MS + 1, &offset, &timestamp),
+			ERR_NOT_FOUND);
+		assert_int_equal(atomic_load(&p->max_timestamp), START_MS);
+		if (r->dir) {
+			rig_reopen(r);
+			p = rig_partition(r, "t");
+		}
+	}
+}
+
 /* --- one write --- */
 
 static void test_a4_an_end_is_one_write_over_all_partitions(void **state)
@@ -519,6 +543,7 @@ int main(void)
 		BOTH(test_b5_retention_takes_nothing_that_is_not_decided),
 		BOTH(test_b5_what_was_trimmed_since_it_was_read_is_not_given_out),
 		BOTH(test_c8_a_deleted_topic_leaves_nothing_of_its_transactions),
+		BOTH(test_b5_markers_have_no_part_in_the_times_of_records),
 		BOTH(test_a4_an_end_is_one_write_over_all_partitions),
 	};
 

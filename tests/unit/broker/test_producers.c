@@ -1,11 +1,9 @@
 /* Idempotent producers over a real broker: what is sent again is not appended again, through stops, crashes, failing
  * disks and deleted topics. */
-#include "rig.h"
+#include "kill.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 #include "base/failpoint.h"
 #include "broker/producers.h"
@@ -762,38 +760,21 @@ static void send_until_killed(char *dir, int pipe)
 	_exit(6); /* the failpoint was not reached */
 }
 
-/* Returns how many numbers were acknowledged. */
-static int64_t run_and_kill(struct rig *r, const char *failpoint, int64_t acknowledged,
-			    int64_t *id_last)
-{
-	int ends[2], status;
-	int64_t number;
+/* What the child told: numbers that were acknowledged, ids as negative ones. */
+struct told {
+	int64_t acknowledged, id_last;
+};
 
-	assert_int_equal(pipe(ends), 0);
-	fflush(NULL);
-	pid_t child = fork();
-	if (child == 0) {
-		/* A fresh image: RocksDB's threads do not survive a fork. */
-		char fd[16];
-		snprintf(fd, sizeof fd, "%d", ends[1]);
-		close(ends[0]);
-		setenv("KS_FAILPOINT", failpoint, 1);
-		execl("/proc/self/exe", "test_producers", r->dir, fd, (char *)NULL);
-		_exit(7);
+static void note_told(void *arg, int64_t number)
+{
+	struct told *told = arg;
+
+	if (number >= 0) {
+		told->acknowledged = number + 1;
+		return;
 	}
-	close(ends[1]);
-	while (read(ends[0], &number, sizeof number) == sizeof number)
-		if (number >= 0) {
-			acknowledged = number + 1;
-		} else {
-			assert_true(-1 - number > *id_last);
-			*id_last = -1 - number;
-		}
-	close(ends[0]);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-		fail_msg("%s: the process was not killed, status %x", failpoint, (unsigned)status);
-	return acknowledged;
+	assert_true(-1 - number > told->id_last);
+	told->id_last = -1 - number;
 }
 
 static void killed_at_any_step_each_number_is_there_once_and_no_id_comes_twice(void **state)
@@ -801,7 +782,7 @@ static void killed_at_any_step_each_number_is_there_once_and_no_id_comes_twice(v
 	static const char *const steps[] = {"shard-collect", "shard-write", "shard-written",
 					    "shard-mark", "shard-reply"};
 	struct rig *r = *state;
-	int64_t acknowledged = 0, id_last = -1;
+	struct told told = {.id_last = -1};
 	char failpoint[64];
 
 	rig_topic(r, "t", 1);
@@ -810,20 +791,20 @@ static void killed_at_any_step_each_number_is_there_once_and_no_id_comes_twice(v
 			snprintf(failpoint, sizeof failpoint, "%s:%d", steps[i], n);
 			broker_close(r->b);
 			r->b = NULL;
-			acknowledged = run_and_kill(r, failpoint, acknowledged, &id_last);
+			run_and_kill(r, failpoint, note_told, &told);
 			rig_open(r);
 			struct partition *p = rig_partition(r, "t");
 			int64_t end = partition_high_watermark(p);
-			assert_true(end == acknowledged || end == acknowledged + 1);
+			assert_true(end == told.acknowledged || end == told.acknowledged + 1);
 			/* The one without an answer is sent again, like a client would. */
-			int number = (int)acknowledged;
+			int number = (int)told.acknowledged;
 			assert_int_equal(send(r, p, 0, number, 1, number), number);
-			acknowledged++;
-			assert_int_equal(partition_high_watermark(p), acknowledged);
-			for (int64_t j = 0; j < acknowledged; j++)
+			told.acknowledged++;
+			assert_int_equal(partition_high_watermark(p), told.acknowledged);
+			for (int64_t j = 0; j < told.acknowledged; j++)
 				assert_int_equal(rig_number_at(p, j), j);
 		}
-	assert_true(acknowledged > 50);
+	assert_true(told.acknowledged > 50);
 }
 
 int main(int argc, char **argv)

@@ -1,10 +1,8 @@
 /* The shard as a machine: bounded queue, same commands same bytes, killed at every step. */
-#include "rig.h"
+#include "kill.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 #include "base/failpoint.h"
 
@@ -189,31 +187,9 @@ static void commit_until_killed(char *dir, int acknowledged)
 	_exit(5); /* the failpoint was not reached */
 }
 
-static int64_t run_and_kill(struct rig *r, const char *failpoint)
+static void note_last(void *arg, int64_t offset)
 {
-	int ends[2], status;
-	int64_t offset, acknowledged = 0;
-
-	assert_int_equal(pipe(ends), 0);
-	fflush(NULL);
-	pid_t child = fork();
-	if (child == 0) {
-		/* A fresh image: RocksDB's threads do not survive a fork. */
-		char fd[16];
-		snprintf(fd, sizeof fd, "%d", ends[1]);
-		close(ends[0]);
-		setenv("KS_FAILPOINT", failpoint, 1);
-		execl("/proc/self/exe", "test_shard", r->dir, fd, (char *)NULL);
-		_exit(6);
-	}
-	close(ends[1]);
-	while (read(ends[0], &offset, sizeof offset) == sizeof offset)
-		acknowledged = offset;
-	close(ends[0]);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-		fail_msg("%s: the process was not killed, status %x", failpoint, (unsigned)status);
-	return acknowledged;
+	*(int64_t *)arg = offset;
 }
 
 static void killed_at_any_step_it_keeps_what_it_acknowledged_and_no_half(void **state)
@@ -230,7 +206,8 @@ static void killed_at_any_step_it_keeps_what_it_acknowledged_and_no_half(void **
 			snprintf(failpoint, sizeof failpoint, "%s:%d", steps[i], n);
 			broker_close(r->b);
 			r->b = NULL;
-			int64_t acknowledged = run_and_kill(r, failpoint);
+			int64_t acknowledged = 0;
+			run_and_kill(r, failpoint, note_last, &acknowledged);
 			rig_open(r);
 			struct partition *out = rig_partition(r, "out");
 			int64_t records = partition_high_watermark(out), offset = 0;

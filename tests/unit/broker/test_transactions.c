@@ -938,18 +938,6 @@ static void test_a6_a_member_of_the_consumer_protocol_is_held_to_its_epoch(void 
 	free(c);
 }
 
-static int16_t delete_group(struct rig *r, const char *name)
-{
-	struct slice names = slice_str(name);
-	struct delete_groups_request q = {.groups_names = {&names, 1}};
-	struct sent *s = sent_new(r, API_delete_groups, 2, &q);
-	int16_t code =
-		((const struct delete_groups_response *)sent_wait(s))->results.v[0].error_code;
-
-	sent_free(s);
-	return code;
-}
-
 static void test_d5_what_is_pending_goes_with_its_group_and_with_its_topic(void **state)
 {
 	struct rig *r = *state;

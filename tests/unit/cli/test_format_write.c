@@ -26,73 +26,75 @@ static struct format_record record(struct buf *headers)
 				      .high_watermark = 30};
 }
 
+/* text NULL: no such layout. */
+static const struct {
+	const char *layout, *text;
+} printed[] = {
+	{"%t %p %o", "foo 3 258"},
+	{"%k|%K", "key|3"},
+	{"%T% t", NULL},
+	{"%T %t{hex}", "3 666f6f"},
+	{"%v{hex}", "0102ff"},
+	{"%v{base64}", "AQL/"},
+	{"%k{base64}", "a2V5"},
+	{"%t{base64}%t{base64raw}", "Zm9vZm9v"},
+	{"%k{json}", "\"key\""},
+	{"%v{json}", "{\"base64\":\"AQL/\"}"},
+	{"%e %x %y", "7 42 5"},
+	{"%[ %| %]", "10 20 30"},
+	{"%d", "1644796800123"},
+	{"%d{strftime[%F]}", "2022-02-14"},
+	{"%d{strftime### [%F %T] ###}", " [2022-02-14 00:00:00] "},
+	{"%d{strftime{{%Y}}}", "2022"},
+	{"%d{hex64}", "0000017ef5876c7b"},
+	{"%a{compression}", "zstd"},
+	{"%a{compression;number}", "4"},
+	{"%a{compression;hex8}", "04"},
+	{"%a{timestamp-type}", "1"},
+	{"%a{transactional-bit} %a{transactional-bit;bool}", "1 true"},
+	{"%a{control-bit} %a{control-bit;bool}", "0 false"},
+	{"%H:%h{ %k=%v}", "2: h1=one h2="},
+	{"%h{%K%k{hex}[%V]}", "26831[3]26832[0]"},
+	{"%h{<%k{base64}> %% %{x%}}", "<aDE=> % {x}<aDI=> % {x}"},
+	{"%o{hex}", "102"},
+	{"%o{hex64}", "0000000000000102"},
+	{"%o{hex32}", "00000102"},
+	{"%o{hex16}", "0102"},
+	{"%o{hex8}", "02"},
+	{"%o{hex4}", "2"},
+	{"%o{bool}%i{ascii}", "true1"},
+	{"%% %{ %}", "% { }"},
+	{"a\\tb\\n\\r\\\\\\x41\\x7a", "a\tb\n\r\\Az"},
+	{"%v{unpack[bB]}", "12"},
+	{"%v{unpack[>H]}", "258"},
+	{"%v{unpack[<Hb]}", "513-1"},
+	{"%v{unpack[xB<h]}", "1-254"},
+	{"%v{unpack[I]}", "%!I(have 3 bytes, need 4)"},
+	{"%v{unpack[B$]}", "1%!$(2 bytes left)"},
+	{"%k{unpack[c.s$]}", "key"},
+	{"%k{unpack[ccc.]}", "key%!.(no bytes left)"},
+	{"plain", "plain"},
+};
+
 static void layouts_print_what_rpk_prints(void **state)
 {
-	static const struct {
-		const char *layout, *text;
-	} rows[] = {
-		{"%t %p %o", "foo 3 258"},
-		{"%k|%K", "key|3"},
-		{"%T% t", NULL},
-		{"%T %t{hex}", "3 666f6f"},
-		{"%v{hex}", "0102ff"},
-		{"%v{base64}", "AQL/"},
-		{"%k{base64}", "a2V5"},
-		{"%t{base64}%t{base64raw}", "Zm9vZm9v"},
-		{"%k{json}", "\"key\""},
-		{"%v{json}", "{\"base64\":\"AQL/\"}"},
-		{"%e %x %y", "7 42 5"},
-		{"%[ %| %]", "10 20 30"},
-		{"%d", "1644796800123"},
-		{"%d{strftime[%F]}", "2022-02-14"},
-		{"%d{strftime### [%F %T] ###}", " [2022-02-14 00:00:00] "},
-		{"%d{strftime{{%Y}}}", "2022"},
-		{"%d{hex64}", "0000017ef5876c7b"},
-		{"%a{compression}", "zstd"},
-		{"%a{compression;number}", "4"},
-		{"%a{compression;hex8}", "04"},
-		{"%a{timestamp-type}", "1"},
-		{"%a{transactional-bit} %a{transactional-bit;bool}", "1 true"},
-		{"%a{control-bit} %a{control-bit;bool}", "0 false"},
-		{"%H:%h{ %k=%v}", "2: h1=one h2="},
-		{"%h{%K%k{hex}[%V]}", "26831[3]26832[0]"},
-		{"%h{<%k{base64}> %% %{x%}}", "<aDE=> % {x}<aDI=> % {x}"},
-		{"%o{hex}", "102"},
-		{"%o{hex64}", "0000000000000102"},
-		{"%o{hex32}", "00000102"},
-		{"%o{hex16}", "0102"},
-		{"%o{hex8}", "02"},
-		{"%o{hex4}", "2"},
-		{"%o{bool}%i{ascii}", "true1"},
-		{"%% %{ %}", "% { }"},
-		{"a\\tb\\n\\r\\\\\\x41\\x7a", "a\tb\n\r\\Az"},
-		{"%v{unpack[bB]}", "12"},
-		{"%v{unpack[>H]}", "258"},
-		{"%v{unpack[<Hb]}", "513-1"},
-		{"%v{unpack[xB<h]}", "1-254"},
-		{"%v{unpack[I]}", "%!I(have 3 bytes, need 4)"},
-		{"%v{unpack[B$]}", "1%!$(2 bytes left)"},
-		{"%k{unpack[c.s$]}", "key"},
-		{"%k{unpack[ccc.]}", "key%!.(no bytes left)"},
-		{"plain", "plain"},
-	};
 	struct buf headers = {0}, out = {0};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+	for (size_t i = 0; i < sizeof printed / sizeof *printed; i++) {
 		struct format_record r = record(&headers);
 		struct format_writer *w = NULL;
 		struct ks_why why;
-		enum ks_err err = format_writer_new(rows[i].layout, &w, &why);
-		if (!rows[i].text) {
+		enum ks_err err = format_writer_new(printed[i].layout, &w, &why);
+		if (!printed[i].text) {
 			assert_int_equal(err, ERR_INVALID_ARGUMENT);
 			continue;
 		}
 		if (err)
-			fail_msg("%s: %s", rows[i].layout, why.text);
+			fail_msg("%s: %s", printed[i].layout, why.text);
 		buf_clear(&out);
 		format_write(w, &r, &out);
-		assert_string_equal(buf_cstr(&out), rows[i].text);
+		assert_string_equal(buf_cstr(&out), printed[i].text);
 		format_writer_free(w);
 	}
 	buf_fini(&headers);

@@ -102,8 +102,13 @@ struct setup {
 	struct client_cluster *cluster;
 	struct client_fetcher *fetcher;
 	struct client_cursor *cursor;
+
+	/* what was read last */
+	struct frame *frame;
+	struct slice bytes;
 };
 
+/* The cluster is there from the first read on, so that a test may fill the log before. */
 static void begin(struct setup *s)
 {
 	struct client_options options = {0};
@@ -115,22 +120,46 @@ static void begin(struct setup *s)
 	s->cursor = client_cursor_open(s->fetcher, "in", 0);
 }
 
+static int setup(void **state)
+{
+	*state = calloc(1, sizeof(struct setup));
+	return 0;
+}
+
+/* From here on the broker's notes stand still. */
 static void end(struct setup *s)
 {
 	client_cursor_close(s->cursor);
 	client_fetcher_free(s->fetcher);
 	client_cluster_close(s->cluster);
 	fake_stop(s->fake);
-	buf_fini(&s->broker.log);
+	s->fake = NULL;
 }
 
-/* Reads at an offset, waiting for it. */
-static enum ks_err read_at(struct setup *s, int64_t offset, struct frame **frame,
-			   struct slice *bytes, struct ks_why *why)
+static int teardown(void **state)
+{
+	struct setup *s = *state;
+
+	if (s->fake)
+		end(s);
+	frame_unref(s->frame);
+	buf_fini(&s->broker.log);
+	free(s);
+	return 0;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+/* Reads at an offset, waiting for it; s->bytes is what came. */
+static enum ks_err read_at(struct setup *s, int64_t offset, struct ks_why *why)
 {
 	enum ks_err err;
 
-	while ((err = client_cursor_read(s->cursor, offset, 1 << 20, frame, bytes, why)) ==
+	if (!s->fake)
+		begin(s);
+	frame_unref(s->frame);
+	s->frame = NULL;
+	while ((err = client_cursor_read(s->cursor, offset, 1 << 20, &s->frame, &s->bytes, why)) ==
 	       ERR_EMPTY)
 		client_fetcher_wait(s->fetcher, 10000);
 	return err;
@@ -138,127 +167,96 @@ static enum ks_err read_at(struct setup *s, int64_t offset, struct frame **frame
 
 static void what_is_asked_for_comes_with_the_partitions_bounds(void **state)
 {
-	struct setup s = {0};
-	struct frame *frame;
-	struct slice bytes;
+	struct setup *s = *state;
 
-	(void)state;
-	add_batch(&s.broker, 5, -1);
-	add_batch(&s.broker, 6, -1);
-	begin(&s);
-	assert_ok(read_at(&s, 5, &frame, &bytes, why));
-	assert_int_equal(bytes.len, s.broker.log.len);
-	assert_memory_equal(bytes.data, s.broker.log.data, bytes.len);
-	struct client_bounds b = client_cursor_bounds(s.cursor);
+	add_batch(&s->broker, 5, -1);
+	add_batch(&s->broker, 6, -1);
+	assert_ok(read_at(s, 5, why));
+	assert_int_equal(s->bytes.len, s->broker.log.len);
+	assert_memory_equal(s->bytes.data, s->broker.log.data, s->bytes.len);
+	struct client_bounds b = client_cursor_bounds(s->cursor);
 	assert_int_equal(b.log_start_offset, 2);
 	assert_int_equal(b.last_stable_offset, 90);
 	assert_int_equal(b.high_watermark, 100);
-	frame_unref(frame);
-	end(&s);
-	assert_int_equal(s.broker.asked[0], 5);
-	assert_int_equal(s.broker.isolation_level, 1); /* read_committed */
+	end(s);
+	assert_int_equal(s->broker.asked[0], 5);
+	assert_int_equal(s->broker.isolation_level, 1); /* read_committed */
 }
 
 static void an_empty_answer_is_asked_for_again(void **state)
 {
-	struct setup s = {.broker = {.empty = 2}};
-	struct frame *frame;
-	struct slice bytes;
+	struct setup *s = *state;
 
-	(void)state;
-	add_batch(&s.broker, 0, -1);
-	begin(&s);
-	assert_ok(read_at(&s, 0, &frame, &bytes, why));
-	frame_unref(frame);
-	end(&s);
-	assert_int_equal(s.broker.fetches, 3);
+	s->broker.empty = 2;
+	add_batch(&s->broker, 0, -1);
+	assert_ok(read_at(s, 0, why));
+	end(s);
+	assert_int_equal(s->broker.fetches, 3);
 }
 
 static void a_batch_that_is_cut_off_is_left_out(void **state)
 {
-	struct setup s = {0};
-	struct frame *frame;
-	struct slice bytes;
+	struct setup *s = *state;
 
-	(void)state;
-	add_batch(&s.broker, 0, -1);
-	size_t one = s.broker.log.len;
-	add_batch(&s.broker, 1, -1);
-	s.broker.bytes_max = s.broker.log.len - 1;
-	begin(&s);
-	assert_ok(read_at(&s, 0, &frame, &bytes, why));
-	assert_int_equal(bytes.len, one);
-	frame_unref(frame);
-	end(&s);
+	add_batch(&s->broker, 0, -1);
+	size_t one = s->broker.log.len;
+	add_batch(&s->broker, 1, -1);
+	s->broker.bytes_max = s->broker.log.len - 1;
+	assert_ok(read_at(s, 0, why));
+	assert_int_equal(s->bytes.len, one);
 }
 
 static void bytes_that_are_no_batch_are_an_error(void **state)
 {
-	struct setup s = {0};
+	struct setup *s = *state;
 	struct ks_why told;
-	struct frame *frame;
-	struct slice bytes;
 
-	(void)state;
-	add_batch(&s.broker, 0, -1);
-	s.broker.log.data[16] = 1; /* magic */
-	begin(&s);
-	assert_int_equal(read_at(&s, 0, &frame, &bytes, &told), ERR_CORRUPT_MESSAGE);
-	end(&s);
+	add_batch(&s->broker, 0, -1);
+	s->broker.log.data[16] = 1; /* magic */
+	assert_int_equal(read_at(s, 0, &told), ERR_CORRUPT_MESSAGE);
 }
 
 static void an_offset_that_is_gone_is_told(void **state)
 {
-	struct setup s = {.broker = {.errors = {ERR_OFFSET_OUT_OF_RANGE}}};
+	struct setup *s = *state;
 	struct ks_why told;
-	struct frame *frame;
-	struct slice bytes;
 
-	(void)state;
-	add_batch(&s.broker, 2, -1);
-	begin(&s);
-	assert_int_equal(read_at(&s, 1, &frame, &bytes, &told), ERR_OFFSET_OUT_OF_RANGE);
+	s->broker.errors[0] = ERR_OFFSET_OUT_OF_RANGE;
+	add_batch(&s->broker, 2, -1);
+	assert_int_equal(read_at(s, 1, &told), ERR_OFFSET_OUT_OF_RANGE);
 	assert_string_equal(told.text,
 			    "in [0] at offset 1: the offset is outside of the partition's range");
-	assert_ok(read_at(&s, 2, &frame, &bytes, why));
-	frame_unref(frame);
-	end(&s);
+	assert_ok(read_at(s, 2, why));
 }
 
 static void a_leader_that_moved_is_found_again(void **state)
 {
-	struct setup s = {
-		.broker = {.errors = {ERR_NOT_LEADER_OR_FOLLOWER, ERR_FENCED_LEADER_EPOCH}}};
-	struct frame *frame;
-	struct slice bytes;
+	struct setup *s = *state;
 
-	(void)state;
-	add_batch(&s.broker, 0, -1);
-	begin(&s);
-	assert_ok(read_at(&s, 0, &frame, &bytes, why));
-	frame_unref(frame);
-	end(&s);
-	assert_int_equal(s.broker.fetches, 3);
+	s->broker.errors[0] = ERR_NOT_LEADER_OR_FOLLOWER;
+	s->broker.errors[1] = ERR_FENCED_LEADER_EPOCH;
+	add_batch(&s->broker, 0, -1);
+	assert_ok(read_at(s, 0, why));
+	end(s);
+	assert_int_equal(s->broker.fetches, 3);
 }
 
 static void another_offset_drops_what_came_for_the_last(void **state)
 {
-	struct setup s = {0};
-	struct frame *frame;
-	struct slice bytes;
+	struct setup *s = *state;
 	struct ks_why unused;
 
-	(void)state;
-	add_batch(&s.broker, 0, -1);
-	begin(&s);
-	assert_int_equal(client_cursor_read(s.cursor, 0, 4096, &frame, &bytes, &unused), ERR_EMPTY);
-	client_fetcher_wait(s.fetcher, 10000);
-	assert_int_equal(client_cursor_read(s.cursor, 7, 4096, &frame, &bytes, &unused), ERR_EMPTY);
-	assert_ok(read_at(&s, 7, &frame, &bytes, why));
-	frame_unref(frame);
-	end(&s);
-	assert_int_equal(s.broker.asked[0], 0);
-	assert_int_equal(s.broker.asked[1], 7);
+	add_batch(&s->broker, 0, -1);
+	begin(s);
+	assert_int_equal(client_cursor_read(s->cursor, 0, 4096, &s->frame, &s->bytes, &unused),
+			 ERR_EMPTY);
+	client_fetcher_wait(s->fetcher, 10000);
+	assert_int_equal(client_cursor_read(s->cursor, 7, 4096, &s->frame, &s->bytes, &unused),
+			 ERR_EMPTY);
+	assert_ok(read_at(s, 7, why));
+	end(s);
+	assert_int_equal(s->broker.asked[0], 0);
+	assert_int_equal(s->broker.asked[1], 7);
 }
 
 /* "A" where the batch was aborted, "." where it is to be shown. */
@@ -275,66 +273,54 @@ static void show(const struct setup *s, struct slice bytes, char *out)
 
 static void batches_of_aborted_transactions_are_marked(void **state)
 {
-	struct setup s = {0};
-	struct frame *frame;
-	struct slice bytes;
+	struct setup *s = *state;
 	char text[16];
 
-	(void)state;
-	add_batch(&s.broker, 0, 1);  /* aborted */
-	add_batch(&s.broker, 1, 2);  /* committed */
-	add_batch(&s.broker, 2, -1); /* of no transaction */
-	add_batch(&s.broker, 3, 1);  /* aborted */
-	add_marker(&s.broker, 4, 1, 0);
-	add_batch(&s.broker, 5, 1); /* its next transaction */
-	add_marker(&s.broker, 6, 2, 1);
-	add_marker(&s.broker, 7, 1, 1);
-	add_batch(&s.broker, 8, 2); /* aborted */
+	add_batch(&s->broker, 0, 1);  /* aborted */
+	add_batch(&s->broker, 1, 2);  /* committed */
+	add_batch(&s->broker, 2, -1); /* of no transaction */
+	add_batch(&s->broker, 3, 1);  /* aborted */
+	add_marker(&s->broker, 4, 1, 0);
+	add_batch(&s->broker, 5, 1); /* its next transaction */
+	add_marker(&s->broker, 6, 2, 1);
+	add_marker(&s->broker, 7, 1, 1);
+	add_batch(&s->broker, 8, 2); /* aborted */
 	/* In any order. */
-	s.broker.aborted[0] = (struct fetch_response_aborted_transaction){2, 8};
-	s.broker.aborted[1] = (struct fetch_response_aborted_transaction){1, 0};
-	s.broker.aborted_count = 2;
-	begin(&s);
-	assert_ok(read_at(&s, 0, &frame, &bytes, why));
-	show(&s, bytes, text);
+	s->broker.aborted[0] = (struct fetch_response_aborted_transaction){2, 8};
+	s->broker.aborted[1] = (struct fetch_response_aborted_transaction){1, 0};
+	s->broker.aborted_count = 2;
+	assert_ok(read_at(s, 0, why));
+	show(s, s->bytes, text);
 	assert_string_equal(text, "A..A....A");
-	frame_unref(frame);
-	end(&s);
 }
 
 static void a_transaction_that_began_before_the_answer_is_known_too(void **state)
 {
-	struct setup s = {0};
-	struct frame *frame;
-	struct slice bytes;
+	struct setup *s = *state;
 	char text[16];
 
-	(void)state;
-	add_batch(&s.broker, 50, 1);
-	add_marker(&s.broker, 51, 1, 0);
-	add_batch(&s.broker, 52, 1);
-	s.broker.aborted[0] = (struct fetch_response_aborted_transaction){1, 20};
-	s.broker.aborted_count = 1;
-	begin(&s);
-	assert_ok(read_at(&s, 50, &frame, &bytes, why));
-	show(&s, bytes, text);
+	add_batch(&s->broker, 50, 1);
+	add_marker(&s->broker, 51, 1, 0);
+	add_batch(&s->broker, 52, 1);
+	s->broker.aborted[0] = (struct fetch_response_aborted_transaction){1, 20};
+	s->broker.aborted_count = 1;
+	assert_ok(read_at(s, 50, why));
+	show(s, s->bytes, text);
 	assert_string_equal(text, "A..");
-	frame_unref(frame);
-	end(&s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_asked_for_comes_with_the_partitions_bounds),
-		cmocka_unit_test(an_empty_answer_is_asked_for_again),
-		cmocka_unit_test(a_batch_that_is_cut_off_is_left_out),
-		cmocka_unit_test(bytes_that_are_no_batch_are_an_error),
-		cmocka_unit_test(an_offset_that_is_gone_is_told),
-		cmocka_unit_test(a_leader_that_moved_is_found_again),
-		cmocka_unit_test(another_offset_drops_what_came_for_the_last),
-		cmocka_unit_test(batches_of_aborted_transactions_are_marked),
-		cmocka_unit_test(a_transaction_that_began_before_the_answer_is_known_too),
+		TEST(what_is_asked_for_comes_with_the_partitions_bounds),
+		TEST(an_empty_answer_is_asked_for_again),
+		TEST(a_batch_that_is_cut_off_is_left_out),
+		TEST(bytes_that_are_no_batch_are_an_error),
+		TEST(an_offset_that_is_gone_is_told),
+		TEST(a_leader_that_moved_is_found_again),
+		TEST(another_offset_drops_what_came_for_the_last),
+		TEST(batches_of_aborted_transactions_are_marked),
+		TEST(a_transaction_that_began_before_the_answer_is_known_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

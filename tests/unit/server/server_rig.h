@@ -7,6 +7,7 @@
 #define TESTS_UNIT_SERVER_SERVER_RIG_H
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "server/server.h"
+#include "server/server_impl.h"
 #include "wire/api.h"
 #include "wire/batch.h"
 
@@ -360,6 +361,21 @@ static inline void rig_produce_large(struct rig *r, int fd, const char *topic, s
 	batch_write_large(&records, bytes, CODEC_NONE);
 	assert_int_equal(rig_produce_bytes(r, fd, 9, topic, buf_slice(&records))->error_code, 0);
 	buf_fini(&records);
+}
+
+/* --- memory --- */
+
+/* Until all that was written so far has been taken, or given back. */
+static inline void await_used(struct pool *p, size_t bytes)
+{
+	while (pool_used_bytes(p) != bytes)
+		sched_yield();
+}
+
+static inline void await_shortage(struct pool *p)
+{
+	while (!pool_is_short(p))
+		sched_yield();
 }
 
 /* --- fetching --- */

@@ -1,4 +1,4 @@
-/* Fetch: what is read, how long is waited, sessions, limits. ListOffsets and OffsetForLeaderEpoch, which tell where. */
+/* Fetch: what is read, how long is waited, sessions, limits. */
 #include "server_rig.h"
 
 typedef const struct fetch_response_partition *part;
@@ -20,6 +20,21 @@ static part fetch_at(struct rig *r, int fd, int16_t version, const char *topic, 
 
 	fetch_fill(&f, topic, offset, 0);
 	return only(rig_ask(r, fd, API_fetch, version, &f.request));
+}
+
+static part ask(struct rig *r, int fd, const struct rig_fetch *f)
+{
+	return only(rig_ask(r, fd, API_fetch, 11, &f->request));
+}
+
+static part receive(struct rig *r, int fd, int32_t correlation_id)
+{
+	return only(rig_receive(r, fd, API_fetch, 11, correlation_id));
+}
+
+static int records_in(part p)
+{
+	return count_records(records_of(&p->records), NULL, 0);
 }
 
 static void every_version_reads_what_was_written(void **state)
@@ -59,11 +74,9 @@ static void aborted_transactions_are_listed_only_for_who_wants_them(void **state
 
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 0);
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->aborted_transactions.n,
-			 -1);
+	assert_int_equal(ask(r, fd, &f)->aborted_transactions.n, -1);
 	f.request.isolation_level = 1;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->aborted_transactions.n,
-			 0);
+	assert_int_equal(ask(r, fd, &f)->aborted_transactions.n, 0);
 }
 
 static void many_small_batches_come_together(void **state)
@@ -102,8 +115,7 @@ static void errors_are_each_partitions_own(void **state)
 	struct rig_fetch f;
 	fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
 	f.partition.partition = 1;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->error_code,
-			 ERR_UNKNOWN_TOPIC_OR_PARTITION);
+	assert_int_equal(ask(r, fd, &f)->error_code, ERR_UNKNOWN_TOPIC_OR_PARTITION);
 	fetch_fill(&f, "", 0, WAIT_FOR_EVER);
 	f.topic.topic_id.bytes[3] = 9;
 	assert_int_equal(only(rig_ask(r, fd, API_fetch, 13, &f.request))->error_code,
@@ -119,13 +131,11 @@ static void who_believes_in_another_leader_epoch_is_told(void **state)
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 0);
 	f.partition.current_leader_epoch = 0;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->error_code, 0);
+	assert_int_equal(ask(r, fd, &f)->error_code, 0);
 	f.partition.current_leader_epoch = 1;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->error_code,
-			 ERR_UNKNOWN_LEADER_EPOCH);
+	assert_int_equal(ask(r, fd, &f)->error_code, ERR_UNKNOWN_LEADER_EPOCH);
 	f.partition.current_leader_epoch = -2;
-	assert_int_equal(only(rig_ask(r, fd, API_fetch, 11, &f.request))->error_code,
-			 ERR_FENCED_LEADER_EPOCH);
+	assert_int_equal(ask(r, fd, &f)->error_code, ERR_FENCED_LEADER_EPOCH);
 }
 
 static void who_calls_itself_a_replica_reads_nothing(void **state)
@@ -254,16 +264,16 @@ static void the_first_batch_is_sent_whole_whatever_the_limits_say(void **state)
 	rig_produce(r, fd, "t", "two");
 	fetch_fill(&f, "t", 0, 0);
 	f.partition.partition_max_bytes = 0;
-	part p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+	part p = ask(r, fd, &f);
+	assert_int_equal(records_in(p), 1);
 	fetch_fill(&f, "t", 0, 0);
 	f.request.max_bytes = 1;
-	p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+	p = ask(r, fd, &f);
+	assert_int_equal(records_in(p), 1);
 	fetch_fill(&f, "t", 0, 0);
 	f.request.max_bytes = -1;
-	p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+	p = ask(r, fd, &f);
+	assert_int_equal(records_in(p), 1);
 }
 
 /* Three partitions with a batch each. */
@@ -364,8 +374,8 @@ static void a_fetch_waits_for_the_first_byte_and_no_longer(void **state)
 		fetch_fill(&f, "t", i, WAIT_FOR_EVER);
 		rig_send(consumer, API_fetch, 11, i, &f.request);
 		rig_produce(r, producer, "t", "x");
-		part p = only(rig_receive(r, consumer, API_fetch, 11, i));
-		assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+		part p = receive(r, consumer, i);
+		assert_int_equal(records_in(p), 1);
 		assert_int_equal(p->high_watermark, i + 1);
 	}
 }
@@ -378,7 +388,7 @@ static void when_nothing_comes_the_answer_is_empty(void **state)
 
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 20);
-	part p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
+	part p = ask(r, fd, &f);
 	assert_int_equal(p->error_code, 0);
 	assert_int_equal(p->records.n, 0);
 	assert_int_equal(p->high_watermark, 0);
@@ -398,8 +408,8 @@ static void min_bytes_is_waited_for(void **state)
 	rig_send(consumer, API_fetch, 11, 1, &f.request);
 	for (int i = 0; i < 4; i++)
 		rig_produce(r, producer, "t", "0123456789");
-	part p = only(rig_receive(r, consumer, API_fetch, 11, 1));
-	assert_true(count_records(records_of(&p->records), NULL, 0) >= 3);
+	part p = receive(r, consumer, 1);
+	assert_true(records_in(p) >= 3);
 }
 
 static void min_bytes_over_max_bytes_waits_for_no_more_than_that(void **state)
@@ -413,8 +423,8 @@ static void min_bytes_over_max_bytes_waits_for_no_more_than_that(void **state)
 	fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
 	f.request.min_bytes = INT32_MAX;
 	f.request.max_bytes = 10;
-	part p = only(rig_ask(r, fd, API_fetch, 11, &f.request));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+	part p = ask(r, fd, &f);
+	assert_int_equal(records_in(p), 1);
 }
 
 static void any_of_several_partitions_wakes_the_fetch(void **state)
@@ -433,7 +443,7 @@ static void any_of_several_partitions_wakes_the_fetch(void **state)
 		produce_to(r, producer, "t", i, "x");
 		const struct fetch_response *a = rig_receive(r, consumer, API_fetch, 11, i);
 		part p = &a->responses.v[0].partitions.v[i];
-		assert_int_equal(count_records(records_of(&p->records), NULL, 0), 1);
+		assert_int_equal(records_in(p), 1);
 	}
 }
 
@@ -447,7 +457,7 @@ static void the_end_of_a_topic_wakes_the_fetch(void **state)
 	fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
 	rig_send(fd, API_fetch, 11, 1, &f.request);
 	assert_ok(broker_topic_delete(r->b, "t", why));
-	part p = only(rig_receive(r, fd, API_fetch, 11, 1));
+	part p = receive(r, fd, 1);
 	assert_int_equal(p->error_code, ERR_UNKNOWN_TOPIC_OR_PARTITION);
 }
 
@@ -521,8 +531,8 @@ static void waiting_goes_on_behind_what_the_store_has(void **state)
 	f.request.min_bytes = (int32_t)(2 * one);
 	rig_send(consumer, API_fetch, 11, 1, &f.request);
 	rig_produce(r, producer, "t", "0123456789");
-	part p = only(rig_receive(r, consumer, API_fetch, 11, 1));
-	assert_int_equal(count_records(records_of(&p->records), NULL, 0), 2);
+	part p = receive(r, consumer, 1);
+	assert_int_equal(records_in(p), 2);
 }
 
 static void limits_hold_for_the_store_too(void **state)
@@ -691,11 +701,7 @@ static void a_session_waits_like_any_fetch(void **state)
 	f.request.max_wait_ms = WAIT_FOR_EVER;
 	rig_send(consumer, API_fetch, 11, 5, &f.request);
 	rig_produce(r, producer, "t", "x");
-	assert_int_equal(
-		count_records(
-			records_of(&only(rig_receive(r, consumer, API_fetch, 11, 5))->records),
-			NULL, 0),
-		1);
+	assert_int_equal(count_records(records_of(&receive(r, consumer, 5)->records), NULL, 0), 1);
 }
 
 static void a_request_that_was_overtaken_in_its_session_is_refused(void **state)
@@ -749,128 +755,6 @@ static void without_room_for_sessions_every_answer_is_full(void **state)
 	assert_int_equal(a->responses.n, 1);
 }
 
-/* --- where things are --- */
-
-struct rig_list {
-	struct list_offsets_request request;
-	struct list_offsets_request_topic topic;
-	struct list_offsets_request_partition partition;
-};
-
-static const struct list_offsets_response_partition *list(struct rig *r, int fd, int16_t version,
-							  const char *topic, int64_t timestamp)
-{
-	struct rig_list q = {.request = {.replica_id = -1}};
-
-	q.request.topics.v = &q.topic;
-	q.request.topics.n = 1;
-	q.topic.name = slice_str(topic);
-	q.topic.partitions.v = &q.partition;
-	q.topic.partitions.n = 1;
-	q.partition.current_leader_epoch = -1;
-	q.partition.timestamp = timestamp;
-	const struct list_offsets_response *a =
-		rig_ask(r, fd, API_list_offsets, version, &q.request);
-	return &a->topics.v[0].partitions.v[0];
-}
-
-static void expect_offset(const struct list_offsets_response_partition *p, int64_t offset,
-			  int64_t timestamp)
-{
-	assert_int_equal(p->error_code, 0);
-	assert_int_equal(p->offset, offset);
-	assert_int_equal(p->timestamp, timestamp);
-}
-
-static void list_offsets_finds_ends_and_times(void **state)
-{
-	struct rig *r = *state;
-	int fd = rig_connect(r);
-	const int64_t times[] = {1000, 3000, 2000};
-
-	struct topic *t = rig_topic(r, "t", 1);
-	expect_offset(list(r, fd, 7, "t", -3), -1, -1);
-	for (int i = 0; i < 3; i++) {
-		struct buf b = {0};
-		const char *value = "v";
-		batch_write(&b, "k", &value, 1, times[i], CODEC_NONE);
-		assert_int_equal(rig_produce_bytes(r, fd, 9, "t", buf_slice(&b))->error_code, 0);
-		buf_fini(&b);
-	}
-	for (int16_t version = 1; version <= 11; version++) {
-		expect_offset(list(r, fd, version, "t", -1), 3, -1);
-		expect_offset(list(r, fd, version, "t", -2), 0, -1);
-		expect_offset(list(r, fd, version, "t", 0), 0, 1000);
-		expect_offset(list(r, fd, version, "t", 1001), 1, 3000);
-		expect_offset(list(r, fd, version, "t", 3000), 1, 3000);
-		expect_offset(list(r, fd, version, "t", 3001), -1, -1);
-		if (version >= 4)
-			assert_int_equal(list(r, fd, version, "t", -1)->leader_epoch, 0);
-	}
-	expect_offset(list(r, fd, 7, "t", -3), 1, 3000);
-	expect_offset(list(r, fd, 8, "t", -4), 0, -1);
-	expect_offset(list(r, fd, 9, "t", -5), -1, -1);
-	expect_offset(list(r, fd, 11, "t", -6), -1, -1);
-	assert_int_equal(list(r, fd, 6, "t", -3)->error_code, ERR_UNSUPPORTED_VERSION);
-	assert_int_equal(list(r, fd, 10, "t", -6)->error_code, ERR_UNSUPPORTED_VERSION);
-	assert_int_equal(list(r, fd, 11, "t", -7)->error_code, ERR_UNSUPPORTED_VERSION);
-	assert_int_equal(list(r, fd, 11, "t", INT64_MIN)->error_code, ERR_UNSUPPORTED_VERSION);
-	assert_int_equal(list(r, fd, 7, "u", -1)->error_code, ERR_UNKNOWN_TOPIC_OR_PARTITION);
-	int64_t start;
-	assert_ok(broker_trim(r->b, topic_partition(t, 0), 2, &start, why));
-	expect_offset(list(r, fd, 7, "t", -2), 2, -1);
-}
-
-static void an_epoch_ends_at_the_high_watermark(void **state)
-{
-	struct rig *r = *state;
-	int fd = rig_connect(r);
-	struct offset_for_leader_epoch_request_partition q = {.current_leader_epoch = -1};
-	struct offset_for_leader_epoch_request_topic topic = {.topic = slice_str("t"),
-							      .partitions = {&q, 1}};
-	struct offset_for_leader_epoch_request request = {.replica_id = -1, .topics = {&topic, 1}};
-
-	rig_topic(r, "t", 1);
-	rig_produce(r, fd, "t", "x");
-	for (int16_t version = 2; version <= 4; version++) {
-		q.leader_epoch = 0;
-		const struct offset_for_leader_epoch_response *a =
-			rig_ask(r, fd, API_offset_for_leader_epoch, version, &request);
-		assert_int_equal(a->topics.v[0].partitions.v[0].error_code, 0);
-		assert_int_equal(a->topics.v[0].partitions.v[0].leader_epoch, 0);
-		assert_int_equal(a->topics.v[0].partitions.v[0].end_offset, 1);
-		q.leader_epoch = 1;
-		a = rig_ask(r, fd, API_offset_for_leader_epoch, version, &request);
-		assert_int_equal(a->topics.v[0].partitions.v[0].leader_epoch, -1);
-		assert_int_equal(a->topics.v[0].partitions.v[0].end_offset, -1);
-	}
-}
-
-static void the_coordinator_of_everything_is_this_broker(void **state)
-{
-	struct rig *r = *state;
-	int fd = rig_connect(r);
-	struct slice keys[2] = {slice_str("a"), slice_str("b")};
-	struct find_coordinator_request q = {.key = slice_str("g"), .coordinator_keys = {keys, 2}};
-
-	for (int8_t type = 0; type <= 3; type++) {
-		q.key_type = type;
-		const struct find_coordinator_response *a =
-			rig_ask(r, fd, API_find_coordinator, 2, &q);
-		assert_int_equal(a->error_code, type < 3 ? 0 : ERR_INVALID_REQUEST);
-		assert_int_equal(a->node_id, type < 3 ? 1 : -1);
-		a = rig_ask(r, fd, API_find_coordinator, 4, &q);
-		assert_int_equal(a->coordinators.n, 2);
-		assert_slice(a->coordinators.v[1].key, "b");
-		assert_int_equal(a->coordinators.v[1].error_code,
-				 type < 3 ? 0 : ERR_INVALID_REQUEST);
-		if (type < 3) {
-			assert_slice(a->coordinators.v[1].host, "127.0.0.1");
-			assert_int_equal(a->coordinators.v[1].port, server_port(r->s, 0));
-		}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -903,9 +787,6 @@ int main(void)
 		TEST(a_session_waits_like_any_fetch),
 		TEST(a_request_that_was_overtaken_in_its_session_is_refused),
 		TEST_WITH(without_room_for_sessions_every_answer_is_full, setup_no_sessions),
-		TEST(list_offsets_finds_ends_and_times),
-		TEST(an_epoch_ends_at_the_high_watermark),
-		TEST(the_coordinator_of_everything_is_this_broker),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,4 @@
 /* The memory that all connections of a server share: who waits for it, and who has to go when others wait. */
-#include <sched.h>
-
-#include "server/server_impl.h"
 #include "server_rig.h"
 
 #define WAIT_FOR_EVER INT32_MAX
@@ -28,13 +25,6 @@ static int fetch_answer(struct rig *r, int fd, int32_t correlation_id)
 static void fetch_is_answered(struct rig *r, int fd, int32_t correlation_id)
 {
 	assert_int_equal(fetch_answer(r, fd, correlation_id), 1);
-}
-
-/* Until all that was written so far has been taken. */
-static void await_used(struct pool *p, size_t bytes)
-{
-	while (pool_used_bytes(p) != bytes)
-		sched_yield();
 }
 
 /* Reads to the end. Returns how much came. */
@@ -187,6 +177,127 @@ static void who_sends_half_a_request_is_closed_when_others_wait_for_that_memory(
 	buf_fini(&b);
 }
 
+/* --- answers of other kinds --- */
+
+#define PEERS      12
+#define ASKED      16
+#define PARTITIONS 5000
+#define ROOM       (4 * 1024 * 1024)
+
+static int setup_many_partitions(void **state)
+{
+	struct rig *r = *state = rig_new();
+
+	r->so.loops = 2;
+	r->so.answer_memory_bytes = ROOM;
+	r->so.slow_ms = 3600000; /* nobody is closed */
+	rig_start(r);
+	rig_topic(r, "many", PARTITIONS);
+	rig_topic(r, "t", 1);
+	return 0;
+}
+
+/* Asks for the same again and again. Each answer is some 130 KB. */
+static void ask_for_much(int fd, int32_t times)
+{
+	struct metadata_request_topic topic = {.name = slice_str("many")};
+	struct metadata_request q = {.topics = {&topic, 1}};
+	struct buf b = {0};
+
+	for (int32_t i = 0; i < times; i++)
+		request_write(&b, API_metadata, 1, i, &q);
+	rig_write(fd, b.data, b.len);
+	buf_fini(&b);
+}
+
+static void read_much(struct rig *r, int fd, int32_t correlation_id)
+{
+	const struct metadata_response *a = rig_receive(r, fd, API_metadata, 1, correlation_id);
+
+	assert_int_equal(a->topics.v[0].partitions.n, PARTITIONS);
+	arena_reset(&r->arena);
+}
+
+static void peers_that_ask_for_much_and_read_nothing_share_the_memory_of_answers(void **state)
+{
+	struct rig *r = *state;
+	struct pool *pool = &r->s->answer_memory;
+	int fds[PEERS], other = rig_connect(r);
+
+	for (int i = 0; i < PEERS; i++)
+		ask_for_much(fds[i] = rig_connect(r), ASKED);
+	await_shortage(pool);
+	assert_in_range(pool_used_bytes(pool), 1, ROOM);
+	/* Who makes no large answers is not held up. */
+	assert_int_equal(rig_produce(r, other, "t", "x"), 0);
+	rig_ping(r, other);
+	for (int32_t k = 0; k < ASKED; k++)
+		for (int i = 0; i < PEERS; i++) {
+			read_much(r, fds[i], k);
+			assert_in_range(pool_used_bytes(pool), 0, ROOM);
+		}
+	await_used(pool, 0);
+}
+
+static void peers_that_go_while_they_wait_for_that_memory_leave_nothing_behind(void **state)
+{
+	struct rig *r = *state;
+	struct pool *pool = &r->s->answer_memory;
+	int fds[PEERS], last;
+
+	for (int i = 0; i < PEERS; i++)
+		ask_for_much(fds[i] = rig_connect(r), ASKED);
+	await_shortage(pool);
+	ask_for_much(last = rig_connect(r), 1);
+	for (int i = 0; i < PEERS; i++)
+		rig_disconnect(r, fds[i]);
+	read_much(r, last, 0);
+	await_used(pool, 0);
+}
+
+static int setup_many_partitions_impatient(void **state)
+{
+	struct rig *r = *state = rig_new();
+
+	r->so.loops = 1;
+	r->so.answer_memory_bytes = ROOM;
+	r->so.slow_ms = 20;
+	rig_start(r);
+	rig_topic(r, "many", PARTITIONS);
+	return 0;
+}
+
+/* Whether every answer comes, late as it is. */
+static bool reads_all(int fd)
+{
+	static uint8_t some[1 << 20];
+
+	for (int i = 0; i < ASKED; i++) {
+		if (recv(fd, some, 4, MSG_WAITALL) != 4)
+			return false;
+		ssize_t len = get_u32be(some);
+		if (recv(fd, some, (size_t)len, MSG_WAITALL) != len)
+			return false;
+	}
+	return true;
+}
+
+static void who_reads_none_of_much_is_closed_when_others_wait_for_that_memory(void **state)
+{
+	struct rig *r = *state;
+	int fds[PEERS], last;
+
+	for (int i = 0; i < PEERS; i++)
+		ask_for_much(fds[i] = rig_connect(r), ASKED);
+	await_shortage(&r->s->answer_memory);
+	ask_for_much(last = rig_connect(r), 1);
+	read_much(r, last, 0);
+	int hung_up = 0;
+	for (int i = 0; i < PEERS; i++)
+		hung_up += !reads_all(fds[i]);
+	assert_in_range(hung_up, 1, PEERS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +308,12 @@ int main(void)
 		TEST_WITH(who_reads_no_answer_is_let_be_while_nobody_waits, setup_large),
 		TEST_WITH(who_sends_half_a_request_is_closed_when_others_wait_for_that_memory,
 			  setup_large),
+		TEST_WITH(peers_that_ask_for_much_and_read_nothing_share_the_memory_of_answers,
+			  setup_many_partitions),
+		TEST_WITH(peers_that_go_while_they_wait_for_that_memory_leave_nothing_behind,
+			  setup_many_partitions),
+		TEST_WITH(who_reads_none_of_much_is_closed_when_others_wait_for_that_memory,
+			  setup_many_partitions_impatient),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,7 +150,7 @@ static int setup_little_memory(void **state)
 {
 	struct rig *r = *state = rig_new();
 
-	r->so.answer_memory_bytes = LARGE_BYTES + LARGE_BYTES / 2;
+	r->so.answer_memory_bytes = LARGE_BYTES + LARGE_BYTES / 9;
 	start(r);
 	return 0;
 }
@@ -184,6 +184,27 @@ static void a_fetch_that_waits_for_memory_is_answered(void **state)
 	struct stopping s;
 	stop_begin(&s, r, LONG_MS);
 	fetch_is_answered_with(r, other, 0);
+	assert_true(rig_is_closed(other));
+	fetch_is_answered_with(r, deaf, 1);
+	stop_end(&s);
+}
+
+static void a_request_that_waits_for_memory_of_its_answer_is_answered(void **state)
+{
+	struct rig *r = *state;
+	int other = rig_connect(r), deaf = deaf_consumer(r, other);
+	struct metadata_request q = {.topics = {NULL, -1}};
+	struct buf b = {0};
+
+	request_write(&b, API_metadata, 8, 2, &q);
+	request_write(&b, API_api_versions, 0, 3, &rig_nothing);
+	send_and_see_it_read(r, other, &b, b.len);
+	buf_fini(&b);
+	struct stopping s;
+	stop_begin(&s, r, LONG_MS);
+	const struct metadata_response *a = rig_receive(r, other, API_metadata, 8, 2);
+	assert_int_equal(a->topics.n, 1);
+	rig_receive(r, other, API_api_versions, 0, 3);
 	assert_true(rig_is_closed(other));
 	fetch_is_answered_with(r, deaf, 1);
 	stop_end(&s);
@@ -254,6 +275,44 @@ static void what_a_worker_does_is_answered_and_what_waits_behind_it(void **state
 	assert_true(rig_is_closed(fd));
 	stop_end(&s);
 	assert_non_null(broker_topic_find(r->b, "u"));
+}
+
+static int setup_recompressing(void **state)
+{
+	struct rig *r = *state = rig_new();
+
+	r->so.recompress_memory_bytes = 1000;
+	start(r);
+	rig_topic_with(r, "packed", 1, "compression.type", "lz4");
+	return 0;
+}
+
+/* The first holds the memory as long as it is being written. */
+static void a_batch_that_waits_for_memory_to_be_recompressed_is_acknowledged(void **state)
+{
+	struct rig *r = *state;
+	int fds[2];
+	struct buf b = {0};
+	struct stopping s;
+
+	request_write_large(&b, 2, "packed", 5000);
+	gate_shut(&commit_gate);
+	for (int i = 0; i < 2; i++) {
+		fds[i] = rig_connect(r);
+		rig_write(fds[i], b.data, b.len);
+		if (i == 0)
+			gate_wait(&commit_gate);
+	}
+	buf_fini(&b);
+	await_shortage(&r->s->recompress_memory);
+	stop_until_told(&s, r);
+	gate_open(&commit_gate);
+	for (int i = 0; i < 2; i++) {
+		const struct produce_response *a = rig_receive(r, fds[i], API_produce, 9, 2);
+		assert_int_equal(a->responses.v[0].partition_responses.v[0].error_code, 0);
+		assert_int_equal(a->responses.v[0].partition_responses.v[0].base_offset, i);
+	}
+	stop_end(&s);
 }
 
 static int setup_short_tail(void **state)
@@ -347,9 +406,13 @@ int main(void)
 		STOP_TEST(a_fetch_that_waits_for_records_is_answered),
 		TEST_WITH(a_join_that_waits_for_its_group_is_answered, setup_patient),
 		TEST_WITH(a_fetch_that_waits_for_memory_is_answered, setup_little_memory),
+		TEST_WITH(a_request_that_waits_for_memory_of_its_answer_is_answered,
+			  setup_little_memory),
 		STOP_TEST(half_a_request_is_forgotten),
 		STOP_TEST(a_batch_that_is_being_written_is_acknowledged),
 		STOP_TEST(what_a_worker_does_is_answered_and_what_waits_behind_it),
+		TEST_WITH(a_batch_that_waits_for_memory_to_be_recompressed_is_acknowledged,
+			  setup_recompressing),
 		TEST_WITH(when_the_time_is_up_a_worker_is_waited_for_and_its_answer_dropped,
 			  setup_short_tail),
 		STOP_TEST(answers_that_are_read_late_are_read_whole),

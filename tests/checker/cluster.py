@@ -22,7 +22,8 @@ class Ours:
     def __init__(self, ksrun, folder, proxy_port, settings=()):
         self.port, self.log = crash.free_port(), folder / "broker.log"
         config = folder / "server.properties"
-        told = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}", "advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy_port or self.port}"}
+        told = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+                "advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy_port or self.port}"}
         config.write_text("".join(f"{k}={v}\n" for k, v in {**told, **SETTINGS, **dict(settings)}.items()))
         self.command = [ksrun, "broker", "--config", str(config), "--data", str(folder / "data"), "--http", "off"]
 

@@ -190,7 +190,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="ks-copy-") as folder:
         is_right = Copy(args, pathlib.Path(folder)).work()
     if args.apart:
-        print("the copy was not exact, and that was noticed" if not is_right else "records must have been doubled and nobody noticed")
+        print("the copy was not exact, and that was noticed" if not is_right else "nobody noticed what must have been doubled")
         return 0 if not is_right else 1
     return 0 if is_right else 1
 

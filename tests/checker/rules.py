@@ -148,7 +148,8 @@ def walk(facts):
                 offsets = shown.get(at, [])
                 next_at = bisect.bisect_right(offsets, before)
                 if next_at < len(offsets) and offsets[next_at] < offset:
-                    yield prefix + "poll-skip", f"{process} read partition {at} offset {offset} after {before}, not {offsets[next_at]}"
+                    yield (prefix + "poll-skip",
+                           f"{process} read partition {at} offset {offset} after {before}, not {offsets[next_at]}")
 
 
 def walked(facts, name):

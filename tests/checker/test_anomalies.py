@@ -284,8 +284,8 @@ class Stories(Told):
 
     def copier(self, name):
         program = programs.Program(
-            [*programs.command(ARGS.kind, ARGS), "copy", "-b", self.bootstrap, "-t", self.topic, "-T", self.topic + ".copy", "-p", PARTITIONS,
-             "-n", f"{self.topic}-{name}", "-i", f"{self.topic}-{name}", "-g", self.topic, "-c", 750, "-x", 60_000],
+            [*programs.command(ARGS.kind, ARGS), "copy", "-b", self.bootstrap, "-t", self.topic, "-T", self.topic + ".copy",
+             "-p", PARTITIONS, "-n", f"{self.topic}-{name}", "-i", f"{self.topic}-{name}", "-g", self.topic, "-c", 750, "-x", 60_000],
             self.folder / f"{name}.out", self.folder / f"{name}.err")
         self.addCleanup(program.kill)
         return program

@@ -118,8 +118,8 @@ class Rules(unittest.TestCase):
         self.only(s, "unseen")
 
     def test_b6_a_read_uncommitted_reader_that_misses_an_aborted_record_is_told(self):
-        s = Script().start("u", isolation="read_uncommitted").txn("a", 1, (0, 1, 5), outcome="fail", wanted="abort").line("u", "final")
-        self.only(s, "unseen")
+        s = Script().start("u", isolation="read_uncommitted").txn("a", 1, (0, 1, 5), outcome="fail", wanted="abort")
+        self.only(s.line("u", "final"), "unseen")
 
     def test_b6_a_read_uncommitted_reader_that_sees_an_aborted_record_is_right(self):
         s = Script().start("u", isolation="read_uncommitted").txn("a", 1, (0, 1, 5), outcome="fail", wanted="abort")
@@ -230,7 +230,8 @@ class Rules(unittest.TestCase):
         self.passes(self.circle((2, 0, 3)))
 
     def test_b9_a_circle_that_needs_the_order_of_writes_is_counted_and_allowed(self):
-        s = Script().begin("a", 1).begin("b", 1).send("a", 1, 0, 1, 5).send("b", 1, 0, 2, 6).send("b", 1, 1, 3, 5).send("a", 1, 1, 4, 6)
+        s = Script().begin("a", 1).begin("b", 1).send("a", 1, 0, 1, 5).send("b", 1, 0, 2, 6)
+        s.send("b", 1, 1, 3, 5).send("a", 1, 1, 4, 6)
         s.end("a", 1).end("b", 1)
         self.passes(s)
         self.assertEqual(rules.check(history.build(s.lines))[1]["ww-cycles"], 1)

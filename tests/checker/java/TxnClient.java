@@ -361,8 +361,8 @@ public final class TxnClient implements ConsumerRebalanceListener {
 	}
 
 	void work() {
-		line("start", ",\"isolation\":\"read_committed\",\"consume\":\"" + (subscribes ? "subscribe" : "assign") + "\",\"group\":\"" + group
-			+ "\",\"id\":\"" + options.getOrDefault('i', name) + "\"");
+		line("start", ",\"isolation\":\"read_committed\",\"consume\":\"" + (subscribes ? "subscribe" : "assign") + "\",\"group\":\""
+			+ group + "\",\"id\":\"" + options.getOrDefault('i', name) + "\"");
 		startConsumer();
 		while (!isStopping()) {
 			if (producer == null)

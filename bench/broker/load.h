@@ -17,11 +17,14 @@
 
 struct options {
 	const char *mode, *bootstrap, *topic, *acks, *codec, *linger_ms;
+	const char *target;                     /* of a copy */
+	const char *transactional_id;           /* of a producer; NULL: none */
+	const char *isolation;                  /* of a consumer; NULL: the library's */
 	const char *properties[PROPERTIES_MAX]; /* key=value for every client */
 	size_t property_count;
 	int partitions, writers;
 	bool is_idempotent;
-	long messages, size, rounds, rate, seconds;
+	long messages, size, rounds, rate, seconds, commit_ms;
 	long pid; /* of the server, whose CPU time is told; 0: none */
 };
 
@@ -60,5 +63,8 @@ void run_produce(const struct options *o);
 void run_consume(const struct options *o);
 void run_round_trip(const struct options *o);
 void run_rate(const struct options *o);
+void run_transactions(const struct options *o);
+void run_transactional_produce(const struct options *o);
+void run_transactional_copy(const struct options *o);
 
 #endif

@@ -1,4 +1,4 @@
-/* main.c - kload: options, clients, clocks. The modes are in bulk.c and latency.c. */
+/* main.c - kload: options, clients, clocks. The modes are in bulk.c, latency.c and txn.c. */
 #include "load.h"
 
 #include <errno.h>
@@ -19,10 +19,15 @@ static const char usage[] =
 	"  consume     -n messages from the beginning of all partitions\n"
 	"  rtt         -R times one message there and back\n"
 	"  rate        -f messages a second for -d seconds, end-to-end latency\n"
+	"  txn         -R transactions of one message per partition, -w producers, commit latency\n"
+	"  txn-produce as produce, by one producer, in transactions of -c milliseconds\n"
+	"  txn-copy    -n messages to the topic -T, exactly once, in transactions of -c "
+	"milliseconds\n"
 	"\n"
 	"  -b HOST:PORT  -t TOPIC  -p PARTITIONS (4)  -n MESSAGES  -s BYTES (100)  -a ACKS (all)\n"
 	"  -i            idempotent      -z CODEC    -l LINGER_MS (5; rtt: 0)    -w PRODUCERS (1)\n"
 	"  -R ROUNDS (5000)   -f RATE (5000)   -d SECONDS (12; the first 2 are not counted)\n"
+	"  -T TOPIC      -c COMMIT_MS (100)\n"
 	"  -P PID        also the CPU time of that process\n"
 	"  -X KEY=VALUE  any property of librdkafka\n";
 
@@ -90,6 +95,12 @@ static void parse_option(struct options *o, int c)
 	case 'd':
 		o->seconds = number(optarg, 3, 3600);
 		break;
+	case 'c':
+		o->commit_ms = number(optarg, 1, 60000);
+		break;
+	case 'T':
+		o->target = optarg;
+		break;
 	case 'P':
 		o->pid = number(optarg, 1, 1L << 22);
 		break;
@@ -120,13 +131,14 @@ void options_parse(struct options *o, int argc, char **argv)
 		.rounds = 5000,
 		.rate = 5000,
 		.seconds = 12,
+		.commit_ms = 100,
 	};
 	if (argc < 2 || argv[1][0] == '-') {
 		fputs(usage, stderr);
 		exit(2);
 	}
 	o->mode = argv[1];
-	while ((c = getopt(argc - 1, argv + 1, "b:t:a:z:il:p:w:n:s:R:f:d:P:X:")) != -1)
+	while ((c = getopt(argc - 1, argv + 1, "b:t:T:a:z:il:p:w:n:s:R:f:d:c:P:X:")) != -1)
 		parse_option(o, c);
 }
 
@@ -169,6 +181,8 @@ rd_kafka_t *producer_new(const struct options *o, void *opaque,
 	if (o->linger_ms)
 		set(conf, "linger.ms", o->linger_ms);
 	set(conf, "enable.idempotence", o->is_idempotent ? "true" : "false");
+	if (o->transactional_id)
+		set(conf, "transactional.id", o->transactional_id);
 	rd_kafka_conf_set_opaque(conf, opaque);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	return client_new(o, RD_KAFKA_PRODUCER, conf);
@@ -181,6 +195,8 @@ rd_kafka_t *consumer_new(const struct options *o)
 	set(conf, "group.id", "kload");
 	set(conf, "enable.auto.commit", "false");
 	set(conf, "auto.offset.reset", "error");
+	if (o->isolation)
+		set(conf, "isolation.level", o->isolation);
 	return client_new(o, RD_KAFKA_CONSUMER, conf);
 }
 
@@ -298,12 +314,20 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(const struct options *);
 	} modes[] = {
-		{"create", run_create},  {"produce", run_produce}, {"consume", run_consume},
-		{"rtt", run_round_trip}, {"rate", run_rate},
+		{"create", run_create},
+		{"produce", run_produce},
+		{"consume", run_consume},
+		{"rtt", run_round_trip},
+		{"rate", run_rate},
+		{"txn", run_transactions},
+		{"txn-produce", run_transactional_produce},
+		{"txn-copy", run_transactional_copy},
 	};
 	struct options o;
 
 	options_parse(&o, argc, argv);
+	if (!strcmp(o.mode, "txn-copy") && !o.target)
+		die("txn-copy needs -T");
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
 		if (strcmp(modes[i].name, o.mode))
 			continue;

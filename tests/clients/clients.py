@@ -205,6 +205,38 @@ class Rust(Client):
         return [str(into / "target" / "debug" / "client")]
 
 
+class CheckerJava(Client):
+    """A program of tests/checker; it takes the jars of the client java, which is installed before it."""
+
+    steps, sources = [], ["../checker/java", "java/pom.xml"]
+
+    def check(self):
+        BY_NAME["java"].check()
+
+    def install(self, into, run):
+        jars = into.parent / "java" / "jars"
+        if not jars.exists():
+            raise Missing("the client java is not installed")
+        run(["javac", "-Xlint:all", "-Werror", "-cp", f"{jars}/*", "-d", str(into / "classes"),
+             str(HERE.parent / "checker" / "java" / "TxnClient.java")])
+
+    def command(self, into):
+        return ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
+                f"{into / 'classes'}:{into.parent / 'java' / 'jars'}/*", "TxnClient"]
+
+
+class CheckerGo(Go):
+    """A program of tests/checker."""
+
+    def __init__(self, name):
+        super().__init__(name, ".", [])
+        self.sources = ["../checker/go"]
+
+    def install(self, into, run):
+        run(["go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-o", str(into / "client"), "."],
+            cwd=HERE.parent / "checker" / "go", env={**os.environ, "CGO_ENABLED": "0"})
+
+
 ALL = [
     Kcat("kcat"),
     Librdkafka("librdkafka"),
@@ -220,5 +252,7 @@ ALL = [
     Go("sarama", "sarama", CLASSIC),
     Rust("rskafka", ["topics", *CODECS, "offsets", "delete"], False),
     Rust("rdkafka", CLASSIC, True),
+    CheckerJava("checker_java"),
+    CheckerGo("checker_go"),
 ]
 BY_NAME = {client.name: client for client in ALL}

@@ -214,8 +214,8 @@ void *arena_alloc(struct arena *a, size_t size)
 	assert(size <= SIZE_MAX / 4);
 	size = (size + 15) & ~(size_t)15;
 	if (!a->head || a->used + size > a->head->cap) {
-		size_t block = a->head || !a->first_block_bytes ? ARENA_BLOCK_BYTES
-								: a->first_block_bytes;
+		size_t block =
+			a->head || !a->first_block_bytes ? ARENA_BLOCK_BYTES : a->first_block_bytes;
 		struct arena_block *b = block_new(size > block ? size : block);
 		b->next = a->head;
 		a->head = b;

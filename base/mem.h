@@ -57,7 +57,7 @@ struct buf {
 };
 
 void buf_fini(struct buf *b);
-void buf_reserve(struct buf *b, size_t more);                  /* room for more bytes */
+void buf_reserve(struct buf *b, size_t more); /* room for more bytes */
 static inline void buf_append(struct buf *b, const void *data, size_t len)
 {
 	if (b->cap - b->len < len || !b->data)
@@ -98,7 +98,7 @@ struct frame {
 	uint8_t *data;          /* cap + PAD_BYTES: behind this struct, or what a buf had */
 };
 
-struct frame *frame_new(size_t cap);                /* len 0, one reference */
+struct frame *frame_new(size_t cap); /* len 0, one reference */
 struct frame *frame_copy(struct slice bytes);
 /* Takes the contents of b, without a copy, as a frame; b is empty afterwards and may be used again. */
 struct frame *frame_take_buf(struct buf *b);
@@ -106,7 +106,7 @@ struct frame *frame_take_buf(struct buf *b);
  * moved. */
 struct frame *frame_resize(struct frame *f, size_t cap);
 struct frame *frame_ref(struct frame *f);
-void frame_unref(struct frame *f);                  /* f may be NULL */
+void frame_unref(struct frame *f); /* f may be NULL */
 
 /* Memory that is released all at once. Zero-initialise; arena_reset keeps the first block. */
 struct arena {
@@ -116,7 +116,8 @@ struct arena {
 	size_t first_block_bytes; /* 0: 64 KiB, as all others have */
 };
 
-void *arena_alloc(struct arena *a, size_t size); /* 16-byte aligned, not zeroed, PAD_BYTES readable behind */
+void *arena_alloc(struct arena *a,
+		  size_t size); /* 16-byte aligned, not zeroed, PAD_BYTES readable behind */
 void *arena_copy(struct arena *a, const void *data, size_t len);
 char *arena_strdup(struct arena *a, const char *s);
 void arena_reset(struct arena *a);

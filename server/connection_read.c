@@ -40,8 +40,8 @@ bool connection_has_room(const struct connection *c)
 
 bool connection_may_start(const struct connection *c)
 {
-	return c->first == c->unstarted || (c->answer_bytes < ANSWER_BYTES_MAX &&
-					    c->request_bytes < 2 * REQUEST_BYTES_MAX);
+	return c->first == c->unstarted ||
+	       (c->answer_bytes < ANSWER_BYTES_MAX && c->request_bytes < 2 * REQUEST_BYTES_MAX);
 }
 
 /* In the middle of a frame it goes on: what is begun is held anyway. */

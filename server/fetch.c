@@ -273,6 +273,6 @@ void handle_fetch(struct exchange *x, const struct fetch_request *request,
 	set_bounds(f, request);
 	if (!f->is_late)
 		loop_timer_set(timers_of(f), &f->timer,
-			  loop_timers_now_ms(timers_of(f)) + request->max_wait_ms);
+			       loop_timers_now_ms(timers_of(f)) + request->max_wait_ms);
 	run(f, false);
 }

@@ -40,13 +40,16 @@ static void pass(struct wal_stream *s, size_t n)
 static void pass_header(struct wal_stream *s, uint32_t salt, struct slice data, uint8_t *out,
 			size_t *len)
 {
-	*len = least(WAL_HEADER_BYTES - s->head, data.len);
-	memcpy(s->header + s->head, data.data, *len);
-	for (size_t i = 0; i < *len; i++) {
+	size_t n = least(WAL_HEADER_BYTES - s->head, data.len);
+
+	*len = n;
+	memcpy(s->header + s->head, data.data, n);
+	for (size_t i = 0; i < n && i < WAL_HEADER_BYTES;
+	     i++) { /* the second is for the compiler */
 		size_t at = s->head + i;
 		out[i] = (uint8_t)(data.data[i] ^ (at < 4 ? salt >> (8 * at) : 0));
 	}
-	s->head += *len;
+	s->head += n;
 	if (s->head < WAL_HEADER_BYTES)
 		return;
 	s->left = content_bytes(s->header);

@@ -148,9 +148,9 @@ struct thread {
 	/* the step under construction */
 	uint64_t step_records; /* read */
 	int64_t step_began_ns; /* 0: nothing yet */
-	int64_t turn_ends_ns;  /* then the loop looks at the flight, the interval and the stop again */
+	int64_t turn_ends_ns; /* then the loop looks at the flight, the interval and the stop again */
 	unsigned turn_records;
-	bool has_failed;       /* a record failed for good: nothing more is processed */
+	bool has_failed; /* a record failed for good: nothing more is processed */
 	enum ks_err err;
 	struct ks_why why;
 	int64_t patterns_checked_ms; /* 0: no topics were assigned yet */

@@ -280,7 +280,7 @@ static void judge(struct reading *r, const rd_kafka_message_t *m)
 	long *last = &r->last[producer][m->partition];
 	if (number <= *last)
 		fail("%" PRId32 "@%" PRId64 ": record %ld of producer %d stands behind its record "
-					    "%ld: doubled or out of order",
+		     "%ld: doubled or out of order",
 		     m->partition, m->offset, number, producer, *last);
 	if (number != *last + PARTITIONS && !(*last == -1 && number == m->partition))
 		fail("%" PRId32 "@%" PRId64

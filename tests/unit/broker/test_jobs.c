@@ -276,8 +276,8 @@ static void nobody_sees_half_a_commit(void **state)
 {
 	struct rig *r = *state;
 	struct watching w = {.r = r,
-			  .out = topic_partition(rig_topic(r, "out", 1), 0),
-			  .in = topic_partition(rig_topic(r, "in", 1), 0)};
+			     .out = topic_partition(rig_topic(r, "out", 1), 0),
+			     .in = topic_partition(rig_topic(r, "in", 1), 0)};
 	struct job_session *s;
 	pthread_t thread;
 

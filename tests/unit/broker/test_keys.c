@@ -95,7 +95,8 @@ static void values_are_decoded_whole_or_not_at_all(void **state)
 
 static void offsets_of_clients_keep_what_was_committed(void **state)
 {
-	struct stored_offset before = {INT64_MAX, 1700000000000, 1700000001000, 7, slice_str("where")};
+	struct stored_offset before = {INT64_MAX, 1700000000000, 1700000001000, 7,
+				       slice_str("where")};
 	struct stored_offset o;
 	struct value_offset of_job = value_offset(9, 10);
 	struct buf value = {0};
@@ -325,7 +326,8 @@ int main(void)
 		cmocka_unit_test(how_far_compaction_came_is_told_in_full),
 		cmocka_unit_test(extents_rise_and_are_not_empty),
 		cmocka_unit_test(offset_keys_keep_groups_apart),
-		cmocka_unit_test(test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_all),
+		cmocka_unit_test(
+			test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_all),
 		cmocka_unit_test(test_d1_keys_of_pending_offsets_name_producer_group_and_partition),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,8 +157,9 @@ class Python(Client):
             raise Missing("Python cannot make environments (Debian: python3-venv)")
 
     def install(self, into, run):
-        run([sys.executable, "-m", "venv", str(into / "venv")])
-        run([str(into / "venv" / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "--cache-dir",
+        # A clone that was moved has one whose programs name the old place.
+        run([sys.executable, "-m", "venv", "--clear", str(into / "venv")])
+        run([str(into / "venv" / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--cache-dir",
              str(into.parent / "pip-cache"), "--only-binary", ":all:", "-r", str(HERE / self.name / "requirements.txt")])
 
     def command(self, into):

@@ -39,6 +39,15 @@ function(ks_library name)
 	ks_flags(ks_${name})
 endfunction()
 
+# Without KS_UNIT_TESTS unit tests are not built unless asked for, and not run: on the release build linking them takes longer than
+# running them, and they run under sanitizers anyway.
+function(ks_leave_out target test)
+	if(NOT KS_UNIT_TESTS)
+		set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+		set_tests_properties(${test} PROPERTIES DISABLED TRUE)
+	endif()
+endfunction()
+
 # ks_test(test_x LINK ks_x LABELS unit): one cmocka binary from test_x.c; ctest knows it by its path below tests/.
 function(ks_test name)
 	cmake_parse_arguments(A "" "TIMEOUT" "LINK;LABELS;SOURCES" ${ARGN})
@@ -53,6 +62,7 @@ function(ks_test name)
 		set(A_TIMEOUT 300)
 	endif()
 	set_tests_properties(${path} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+	ks_leave_out(${target} ${path})
 endfunction()
 
 # ks_fuzz(name LINK ks_x): a libFuzzer target with -DKS_FUZZ=ON; otherwise the same driver replays the
@@ -73,5 +83,6 @@ function(ks_fuzz name)
 		target_sources(fuzz_${name} PRIVATE replay.c)
 		add_test(NAME fuzz/${name} COMMAND fuzz_${name} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
 		set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz TIMEOUT 300)
+		ks_leave_out(fuzz_${name} fuzz/${name})
 	endif()
 endfunction()

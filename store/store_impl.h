@@ -62,6 +62,7 @@ struct store_write {
 
 struct store_iter {
 	const struct store_ops *ops;
+	struct store *store;
 };
 
 #endif

@@ -423,19 +423,10 @@ static int seek_confirmed(const struct seek *s, const struct options *o)
 	if (options_flag(o, "yes"))
 		return EXIT_DONE;
 	seek_write(s, OUTPUT_TEXT, &shown);
-	fwrite(shown.data, 1, shown.len, stderr);
+	int code = confirm(&shown, "Move the group's offsets?",
+			   "--yes does it without asking, --dry-run shows it");
 	buf_fini(&shown);
-	switch (ask("Move the group's offsets?")) {
-	case ANSWER_YES:
-		return EXIT_DONE;
-	case ANSWER_NO:
-		say("Nothing was changed.");
-		return EXIT_FAILED;
-	default:
-		return say_usage(
-			"nobody is there to confirm; --yes does it without asking, --dry-run "
-			"shows it");
-	}
+	return code;
 }
 
 static int seek(struct seek *s, const struct options *o, int output)

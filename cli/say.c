@@ -126,15 +126,17 @@ int out_code(void)
 	return stdout_code;
 }
 
-enum answer ask(const char *question)
+int confirm(const struct buf *shown, const char *question, const char *without)
 {
 	char line[16];
 
+	fwrite(shown->data, 1, shown->len, stderr);
 	if (!isatty(STDIN_FILENO))
-		return ANSWER_NOBODY;
+		return say_usage("nobody is there to confirm; %s", without);
 	fprintf(stderr, "%s [y/N] ", question);
 	fflush(stderr);
-	if (!fgets(line, sizeof line, stdin))
-		return ANSWER_NO;
-	return line[0] == 'y' || line[0] == 'Y' ? ANSWER_YES : ANSWER_NO;
+	if (fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y'))
+		return EXIT_DONE;
+	say("Nothing was changed.");
+	return EXIT_FAILED;
 }

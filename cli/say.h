@@ -34,8 +34,8 @@ bool colour_wanted(int fd);
 bool out_write(struct buf *b);
 int out_code(void);
 
-enum answer { ANSWER_YES, ANSWER_NO, ANSWER_NOBODY };
-/* Asks on the terminal. ANSWER_NOBODY: stdin is none. */
-enum answer ask(const char *question);
+/* Shows what would happen and asks on the terminal. EXIT_DONE: yes; EXIT_FAILED: no, and that was said; EXIT_USAGE: stdin is
+ * no terminal, which was said with without, the options that do it without asking. */
+int confirm(const struct buf *shown, const char *question, const char *without);
 
 #endif

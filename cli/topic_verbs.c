@@ -645,16 +645,7 @@ static int trim_confirmed(const struct options *o, const struct buf *shown)
 {
 	if (options_flag(o, "yes"))
 		return EXIT_DONE;
-	fwrite(shown->data, 1, shown->len, stderr);
-	switch (ask("Delete these records?")) {
-	case ANSWER_YES:
-		return EXIT_DONE;
-	case ANSWER_NO:
-		say("Nothing was changed.");
-		return EXIT_FAILED;
-	default:
-		return say_usage("nobody is there to confirm; --yes does it without asking");
-	}
+	return confirm(shown, "Delete these records?", "--yes does it without asking");
 }
 
 static int trim(struct target *t, const struct target_topic *topic, struct trim_row *rows,

@@ -437,16 +437,9 @@ static int abort_confirmed(const struct options *o, const struct buf *shown)
 {
 	if (options_flag(o, "yes"))
 		return EXIT_DONE;
-	fwrite(shown->data, 1, shown->len, stderr);
-	switch (ask("Abort this transaction? Its records in this partition will not be read.")) {
-	case ANSWER_YES:
-		return EXIT_DONE;
-	case ANSWER_NO:
-		say("Nothing was changed.");
-		return EXIT_FAILED;
-	default:
-		return say_usage("nobody is there to confirm; --yes does it without asking");
-	}
+	return confirm(shown,
+		       "Abort this transaction? Its records in this partition will not be read.",
+		       "--yes does it without asking");
 }
 
 static int abort_in(struct target *t, const struct options *o, int output)

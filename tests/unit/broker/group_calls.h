@@ -28,9 +28,8 @@ static inline void sent_done(struct group_call *call)
 	pthread_mutex_unlock(&s->mtx);
 }
 
-/* The request stays alive until the answer is there. */
-static inline struct sent *sent_new(struct rig *r, int16_t key, int16_t version,
-				    const void *request)
+/* A call that is made with broker_group_call or broker_txn_call. The request stays alive until the answer is there. */
+static inline struct sent *sent_unsent(int16_t key, int16_t version, const void *request)
 {
 	const struct wire_api *api = wire_api_find(key);
 	struct sent *s = calloc(1, sizeof *s);
@@ -50,6 +49,14 @@ static inline struct sent *sent_new(struct rig *r, int16_t key, int16_t version,
 		.cookie = s,
 	};
 	wire_defaults(api->response(), s->call.response);
+	return s;
+}
+
+static inline struct sent *sent_new(struct rig *r, int16_t key, int16_t version,
+				    const void *request)
+{
+	struct sent *s = sent_unsent(key, version, request);
+
 	broker_group_call(r->b, &s->call);
 	return s;
 }

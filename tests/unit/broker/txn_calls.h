@@ -24,25 +24,9 @@ struct txn_client {
 static inline struct sent *txn_send(struct rig *r, int16_t key, int16_t version,
 				    uint64_t connection, const void *request)
 {
-	const struct wire_api *api = wire_api_find(key);
-	struct sent *s = calloc(1, sizeof *s);
+	struct sent *s = sent_unsent(key, version, request);
 
-	assert_true(version >= api->version_min && version <= api->version_max);
-	pthread_mutex_init(&s->mtx, NULL);
-	pthread_cond_init(&s->done, NULL);
-	s->call = (struct group_call){
-		.api_key = key,
-		.version = version,
-		.request = request,
-		.response = calloc(1, api->response()->size),
-		.arena = &s->arena,
-		.client_id = slice_str("app"),
-		.client_host = "/127.0.0.1",
-		.connection = connection,
-		.done = sent_done,
-		.cookie = s,
-	};
-	wire_defaults(api->response(), s->call.response);
+	s->call.connection = connection;
 	broker_txn_call(r->b, &s->call);
 	return s;
 }

@@ -9,11 +9,7 @@ static void end_failing(struct txn_client *c, bool is_commit)
 	struct end_txn_request q = {slice_str(c->id), c->pid, c->epoch, is_commit};
 	struct sent *s = txn_send(c->r, API_end_txn, 5, 0, &q);
 
-	pthread_mutex_lock(&s->mtx);
-	while (!s->is_done)
-		pthread_cond_wait(&s->done, &s->mtx);
-	pthread_mutex_unlock(&s->mtx);
-	assert_int_equal(s->call.err, ERR_IO);
+	assert_int_equal(sent_wait_failed(s), ERR_IO);
 	sent_free(s);
 }
 

@@ -16,6 +16,7 @@
 
 #define PAD_BYTES 64
 
+/* Never NULL, not even for 0 bytes; release with free(). xcalloc: zeroed. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t size);

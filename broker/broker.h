@@ -196,6 +196,7 @@ struct topic **broker_topics(struct broker *b, size_t *count);
 /* The existing name nearest to a misspelt one, or NULL; free() it. */
 char *broker_topic_suggest(struct broker *b, const char *name);
 
+/* Any thread. The name lives as long as the broker, also when the topic is deleted; none of the three changes. */
 const char *topic_name(const struct topic *t);
 uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
@@ -254,6 +255,7 @@ struct topic_config_row *broker_configs(struct broker *b, size_t *count);
 
 /* --- partitions and reading --- */
 
+/* Any thread. Partitions and topics live as long as the broker; the log start offset only rises. */
 struct topic *partition_topic(const struct partition *p);
 int32_t partition_index(const struct partition *p);
 int64_t partition_log_start_offset(const struct partition *p);

@@ -171,10 +171,7 @@ static void list_name(struct name_list *l, struct slice name)
 		l->cap = l->cap ? 2 * l->cap : 16;
 		l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
 	}
-	char *copy = xmalloc(name.len + 1);
-	memcpy(copy, name.data, name.len);
-	copy[name.len] = 0;
-	l->v[l->count++] = copy;
+	l->v[l->count++] = slice_strdup(name);
 }
 
 static void list_those_with_offsets(struct broker *b, struct name_list *l)

@@ -242,7 +242,7 @@ void pending_offsets_free(struct txns *c, struct txn_entry *x)
 
 /* --- TxnOffsetCommit --- */
 
-static enum ks_err admit_group(struct txn_step *s, const struct group_call *call,
+static enum ks_err admit_group(struct txn_step *s, const struct coordinator_call *call,
 			       struct txn_entry *x, struct coordinated **group)
 {
 	const struct txn_offset_commit_request *q = call->request;
@@ -273,7 +273,7 @@ static enum ks_err admit_group(struct txn_step *s, const struct group_call *call
 	return err;
 }
 
-static enum ks_err check_all(struct txn_step *s, const struct group_call *call,
+static enum ks_err check_all(struct txn_step *s, const struct coordinator_call *call,
 			     struct txn_entry **x, struct coordinated **group)
 {
 	const struct txn_offset_commit_request *q = call->request;
@@ -314,7 +314,7 @@ static enum ks_err commit_one(struct txn_step *s, struct txn_entry *x, struct pe
 	return ERR_NONE;
 }
 
-void txn_commit_offsets(struct txn_step *s, struct group_call *call)
+void txn_commit_offsets(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct txn_offset_commit_request *q = call->request;
 	struct txn_offset_commit_response *r = call->response;

@@ -4,53 +4,10 @@
 
 #include "cli/offsets.h"
 #include "cli/select.h"
-#include "cli/table.h"
+#include "cli/table_verb.h"
 
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
 #define STATES_MAX 16
 #define IDS_MAX    64
-
-/* What most verbs do: open, fill a table, write it. */
-static int with_table(const struct options *o, const struct column *columns, size_t count,
-		      enum ks_err (*fill)(struct target *t, const struct options *o,
-					  struct table *table, struct ks_why *why))
-{
-	struct ks_why why = {""};
-	struct buf out = {0};
-	struct target *t;
-	int output;
-
-	if (!verb_output(o, &output))
-		return EXIT_USAGE;
-	int code = verb_open_target(o, false, &t);
-	if (code)
-		return code;
-	struct table *table = table_new(columns, count);
-	enum ks_err err = fill(t, o, table, &why);
-	if (err) {
-		code = say_failure(err, &why);
-	} else {
-		table_write(table, (enum output)output, &out);
-		out_write(&out);
-	}
-	buf_fini(&out);
-	table_free(table);
-	t->close(t);
-	return code ? code : out_code();
-}
-
-/* Numbers below 0 say that there is none. */
-static void put_number(struct table *table, int64_t number)
-{
-	if (number < 0)
-		table_text(table, NULL);
-	else
-		table_number(table, number);
-}
 
 /* Of what has ended some brokers still tell when it began. */
 static bool is_open(const char *state)
@@ -153,7 +110,7 @@ static enum ks_err fill_list(struct target *t, const struct options *o, struct t
 		if (options_given(o, "older-than") && !is_open(txns.rows[i].state))
 			continue;
 		table_text(table, txns.rows[i].id);
-		put_number(table, txns.rows[i].coordinator);
+		table_number_or_none(table, txns.rows[i].coordinator);
 		table_number(table, txns.rows[i].producer_id);
 		table_text(table, txns.rows[i].state);
 	}
@@ -168,7 +125,7 @@ int verb_txn_list(const struct options *o)
 						{"PRODUCER-ID", CELL_NUMBER, false},
 						{"STATE", CELL_TEXT, false}};
 
-	return with_table(o, columns, sizeof columns / sizeof *columns, fill_list);
+	return verb_table(o, columns, sizeof columns / sizeof *columns, fill_list);
 }
 
 /* --- describe --- */
@@ -195,13 +152,13 @@ static enum ks_err fill_description(struct target *t, const struct options *o, s
 		if (err)
 			return err;
 		table_text(table, d.txn.id);
-		put_number(table, d.txn.coordinator);
+		table_number_or_none(table, d.txn.coordinator);
 		table_number(table, d.txn.producer_id);
 		table_number(table, d.producer_epoch);
 		table_text(table, d.txn.state);
 		table_number(table, d.timeout_ms);
-		put_number(table, d.start_ms);
-		put_number(table, is_open(d.txn.state) ? age_ms(d.start_ms) : -1);
+		table_number_or_none(table, d.start_ms);
+		table_number_or_none(table, is_open(d.txn.state) ? age_ms(d.start_ms) : -1);
 		put_parts(table, &d);
 		arena_fini(&d.arena);
 	}
@@ -220,7 +177,7 @@ int verb_txn_describe(const struct options *o)
 						{"AGE-MS", CELL_NUMBER, false},
 						{"PARTITIONS", CELL_TEXT, false}};
 
-	return with_table(o, columns, sizeof columns / sizeof *columns, fill_description);
+	return verb_table(o, columns, sizeof columns / sizeof *columns, fill_description);
 }
 
 /* --- whose it is --- */
@@ -282,10 +239,10 @@ static void put_producer(struct table *table, const struct target_topic *topic, 
 	table_number(table, partition);
 	table_number(table, p->producer_id);
 	table_number(table, p->producer_epoch);
-	put_number(table, p->coordinator_epoch);
-	put_number(table, p->last_sequence);
-	put_number(table, p->last_timestamp);
-	put_number(table, p->txn_start_offset);
+	table_number_or_none(table, p->coordinator_epoch);
+	table_number_or_none(table, p->last_sequence);
+	table_number_or_none(table, p->last_timestamp);
+	table_number_or_none(table, p->txn_start_offset);
 }
 
 static const struct column producer_columns[] = {{"TOPIC", CELL_TEXT, false},
@@ -337,7 +294,7 @@ static enum ks_err fill_producers(struct target *t, const struct options *o, str
 
 int verb_txn_producers(const struct options *o)
 {
-	return with_table(o, producer_columns, PRODUCER_COLUMNS, fill_producers);
+	return verb_table(o, producer_columns, PRODUCER_COLUMNS, fill_producers);
 }
 
 /* --- find-hanging --- */
@@ -410,7 +367,7 @@ static enum ks_err fill_hanging(struct target *t, const struct options *o, struc
 
 int verb_txn_find_hanging(const struct options *o)
 {
-	return with_table(o, producer_columns, PRODUCER_COLUMNS, fill_hanging);
+	return verb_table(o, producer_columns, PRODUCER_COLUMNS, fill_hanging);
 }
 
 /* --- abort --- */

@@ -184,10 +184,7 @@ static int start_server(struct run *r, struct server_options *so)
 	enum ks_err err = server_start(so, &r->server, &why);
 	if (err)
 		return say_failure(err, &why);
-	char *addresses = serve_addresses(r->server);
-	printf("ready: listening on %s\n", addresses);
-	fflush(stdout);
-	free(addresses);
+	serve_say_ready(r->server);
 	return EXIT_DONE;
 }
 

@@ -654,6 +654,33 @@ class Process(Case):
         self.fails(2, 'ksrun group list: it takes no argument; what is "a"?\n' +
                    try_help("group list"), "group", "list", "a")
 
+    def shell(self, text):
+        """What bash makes of it: its exit code and all that it said on stderr."""
+        p = subprocess.run(["bash", "-c", text], env=dict(self.env, KSRUN=ksrun.BINARY), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        return p.returncode, p.stderr.decode()
+
+    def test_what_cannot_be_written_is_an_error_of_every_verb(self):
+        full = "cannot write to standard output: No space left on device\n"
+        self.assertEqual(self.shell("$KSRUN topic create in > /dev/full"), (1, "ksrun topic create: " + full))
+        for verb in ("topic list", "topic describe in", "topic alter in -p 2 && $KSRUN config describe topic in",
+                     "version", "help topic", "completion bash"):
+            code, err = self.shell("$KSRUN %s > /dev/full" % verb)
+            self.assertEqual(code, 1, verb)
+            self.assertRegex(err, "^ksrun[a-z ]*: " + full + "$")
+
+    def test_a_closed_descriptor_is_not_taken_by_a_file_of_the_database(self):
+        self.ok("topic", "create", "in")
+        bad = ": Bad file descriptor\n"
+        self.assertEqual(self.shell("$KSRUN topic list >&-"),
+                         (1, "ksrun topic list: cannot write to standard output" + bad))
+        self.assertEqual(self.shell("$KSRUN topic produce in <&-"),
+                         (1, "ksrun topic produce: cannot read standard input" + bad + "0 records were written.\n"))
+        self.assertEqual(self.shell("echo a | $KSRUN topic produce in -o '%v' >&-"),
+                         (1, "ksrun topic produce: cannot write to standard output" + bad + "1 record was written.\n"))
+        self.assertEqual(self.shell("$KSRUN topic list xyzzy -v 2>&-")[0], 0)
+        self.assertEqual(self.ok("topic", "consume", "in", "-o", ":end", "-f", "%v\n"), "a\n")
+
     def test_version(self):
         self.assertRegex(self.ok("version"), r"^ksrun \d+\.\d+\.\d+\n$")
         self.assertEqual(self.ok("--version"), self.ok("version"))

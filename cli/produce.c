@@ -95,6 +95,7 @@ struct outlet {
 	int32_t sticky;    /* where records without a key go until its batch is full */
 	size_t batch_max;  /* bytes a batch may grow to */
 	size_t record_max; /* uncompressed bytes of one record; 0: the target decides */
+	bool wants_keys;   /* the topic is compacted */
 };
 
 /* One append under way. */
@@ -315,6 +316,8 @@ static void set_limits(struct producer *p, struct outlet *o)
 		if (strcmp(rows[i].key, "max.message.bytes") == 0 && topic_limit > 0 &&
 		    (limit < 0 || topic_limit < limit) && p->codec == CODEC_NONE)
 			limit = topic_limit;
+		if (strcmp(rows[i].key, "cleanup.policy") == 0 && rows[i].value)
+			o->wants_keys = strstr(rows[i].value, "compact") != NULL;
 	}
 	target_configs_free(rows, count);
 	o->record_max = limit > 0 ? (size_t)limit : 0;
@@ -439,6 +442,11 @@ static enum ks_err add_record(struct producer *p, const struct format_input *r, 
 	if (p->is_tombstone && value.len == 0)
 		value = SLICE_NULL;
 	struct slice headers = join_headers(p, r, &header_count);
+	if (o->wants_keys && !key.data)
+		return ks_fail(why, ERR_INVALID_RECORD,
+			       "topic \"%s\" is compacted, so its records need a key: %%k in "
+			       "--format, or --key",
+			       o->topic.name);
 	size_t size = key.len + value.len + headers.len + RECORD_OVERHEAD;
 	if (o->record_max && size - RECORD_OVERHEAD + BATCH_HEADER_BYTES > o->record_max)
 		return ks_fail(why, ERR_MESSAGE_TOO_LARGE,

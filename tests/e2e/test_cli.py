@@ -242,6 +242,14 @@ class Produce(Case):
         # Compressed it fits: only the broker can tell.
         self.ok("topic", "produce", "one", "-z", "zstd", stdin="x" * 2000000 + "\n")
 
+    def test_a_compacted_topic_wants_keys(self):
+        self.ok("topic", "create", "table", "-c", "cleanup.policy=delete,compact")
+        self.fails(1, 'ksrun topic produce: line 1: topic "table" is compacted, so its records need a key: %k in --format, '
+                      "or --key\n0 records were written.\n", "topic", "produce", "table", stdin="1\n")
+        self.ok("topic", "produce", "table", "-k", "a", stdin="2\n")
+        self.ok("topic", "produce", "table", "-f", "%k %v\n", stdin=" 3\n")  # an empty key is a key
+        self.assertEqual(self.all("table", "%k=%v "), "a=2 =3 ")
+
     def test_topics_are_created_when_allowed(self):
         self.fails(1, 'ksrun topic produce: no topic "fresh" (--allow-auto-topic-creation makes '
                       "it)\n", "topic", "produce", "fresh", stdin="a\n")

@@ -214,6 +214,31 @@ class BadData(Case):
         self.assertNotEqual(r.returncode, 0)
         self.assertIn(self.data, r.stderr)
 
+    def as_nobody(self, *args):
+        """Runs a copy of ksrun as somebody who may not do everything."""
+        os.chmod(self.folder, 0o755)
+        copy = shutil.copy(KSRUN, self.folder)
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        return subprocess.run([copy, *args], capture_output=True, timeout=60, text=True, stdin=subprocess.DEVNULL,
+                              cwd=self.folder, env=dict(os.environ, KS_LOG_FORMAT="text"), **user)
+
+    def test_a_data_directory_that_may_not_be_read(self):
+        self.topics("in")
+        for path, rights in ((self.data, 0o000), (self.data, 0o711), (os.path.join(self.data, "db"), 0o000)):
+            os.chmod(path, rights)
+            for verb in ("list", "create"):
+                r = self.as_nobody("topic", verb, *["t"] * (verb == "create"), "--data", self.data)
+                self.says(r, 1, f"^ksrun topic {verb}: cannot \\w+ {re.escape(self.data)}[a-z/]*: Permission denied$")
+            os.chmod(path, 0o755)
+        self.assertRegex(self.describe().stdout, r"(?m)^in +1")
+
+    def test_a_data_directory_that_may_not_be_made(self):
+        os.makedirs(self.data)
+        os.chmod(self.data, 0o555)
+        below = os.path.join(self.data, "below")
+        self.says(self.as_nobody("topic", "create", "t", "--data", below), 1,
+                  f"^ksrun topic create: cannot create {re.escape(below)}: Permission denied$")
+
     def damaged(self):
         """A writer was killed after its records were durable, and then a byte of the write-ahead log changed."""
         self.topics("in", "out")

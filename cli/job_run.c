@@ -240,10 +240,10 @@ int verb_run(const struct options *o)
 	struct run r = {.options = o, .once = options_flag(o, "once")};
 	int code;
 
-	if (options_text(o, "threads"))
-		r.threads = (int)options_number(o, "threads");
-	if (r.threads < 0 || r.threads > 1024)
-		return say_usage("--threads %d: 1 to 1024", r.threads);
+	int64_t threads = options_number(o, "threads");
+	if (options_given(o, "threads") && (threads < 1 || threads > 1024))
+		return say_usage("--threads %lld: 1 to 1024", (long long)threads);
+	r.threads = (int)threads;
 	signals_start();
 	name_owner(&r);
 	code = scripts_load(o, &r.scripts);

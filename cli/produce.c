@@ -337,7 +337,7 @@ static enum ks_err outlet_open(struct producer *p, const char *name, struct ks_w
 		free(text);
 	}
 	if (!err && p->partition >= o->topic.partition_count)
-		err = ks_fail(why, ERR_INVALID_ARGUMENT,
+		err = ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
 			      "topic \"%s\" has no partition %d; its partitions are 0 to %d", name,
 			      p->partition, o->topic.partition_count - 1);
 	if (err) {
@@ -449,9 +449,11 @@ static enum ks_err add_record(struct producer *p, const struct format_input *r, 
 			       o->topic.name);
 	size_t size = key.len + value.len + headers.len + RECORD_OVERHEAD;
 	if (o->record_max && size - RECORD_OVERHEAD + BATCH_HEADER_BYTES > o->record_max)
-		return ks_fail(why, ERR_MESSAGE_TOO_LARGE,
-			       "the record has %zu bytes, %zu are the limit (max.message.bytes)",
-			       size - RECORD_OVERHEAD, o->record_max);
+		return ks_fail(
+			why, ERR_MESSAGE_TOO_LARGE,
+			"the record has %zu bytes, %zu are the limit (max.message.bytes), of "
+			"which the batch's header takes %d",
+			size - RECORD_OVERHEAD, o->record_max, BATCH_HEADER_BYTES);
 	if (is_full(o, partition, size)) {
 		bool is_sticky = partition == o->sticky && !key.data && !r->has_partition;
 		lane_send(p, o, partition);
@@ -635,6 +637,8 @@ static int parse_options(struct producer *p, const struct options *o)
 	p->progress.is_silent = options_flag(o, "quiet");
 	if (partition < -1 || partition >= BROKER_PARTITIONS_MAX)
 		return say_usage("--partition %lld is out of range", (long long)partition);
+	if (p->max_message_bytes != -1 && p->max_message_bytes < 1)
+		return say_usage("--max-message-bytes must be -1, or 1 and more");
 	p->partition = (int32_t)partition;
 	if (!codec_from_name(codec, &p->codec))
 		return say_usage("--compression \"%s\": none, gzip, snappy, lz4 and zstd are known",

@@ -87,7 +87,8 @@ class Broker(ksrun.Case):
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         self.assertEqual(r.returncode, 1)
         self.assertEqual(r.stderr.decode(),
-                         "ksrun broker: cannot listen on localhost:%d: Address already in use\n" % port)
+                         "ksrun broker: cannot listen on localhost:%d: Address already in use; "
+                         "stop what listens there, or choose another port\n" % port)
 
     # --- strangers ---
 
@@ -164,10 +165,11 @@ class Broker(ksrun.Case):
         tail = "Try 'ksrun broker --help'.\n"
         self.fails(2, "ksrun broker: %s:2: no broker has a key \"num.partitons\"; did you mean \"num.partitions\"?\n%s"
                    % (path, tail), "broker", "-c", path)
+        self.fails(2, "ksrun broker: cannot read %s: Is a directory\n%s" % (self.dir, tail), "broker", "-c", self.dir)
         self.fails(2, "ksrun broker: -X: num.partitions = 0: it is from 1 to 100000\n" + tail,
                    "broker", "-X", "num.partitions=0")
         self.fails(2, "ksrun broker: -X num.partitions: it is KEY=VALUE\n" + tail, "broker", "-X", "num.partitions")
-        self.fails(2, "ksrun broker: listener SSL: its protocol is SSL, and only PLAINTEXT is served\n" + tail,
+        self.fails(2, "ksrun broker: listeners: the protocol of SSL is SSL, and only PLAINTEXT is served\n" + tail,
                    "broker", "-X", "listeners=SSL://:9093")
         self.fails(2, "ksrun broker: \"nowhere\" is no address to listen on: HOST:PORT, or [IPV6]:PORT\n" + tail,
                    "broker", "--listen", "nowhere")

@@ -267,11 +267,12 @@ class Produce(Case):
             (["-H", "x"], '--header "x": key:value is needed'),
             (["-p", "x"], '--partition needs a number, not "x"'),
             (["-p", "-2"], "--partition -2 is out of range"),
+            (["--max-message-bytes", "0"], "--max-message-bytes must be -1, or 1 and more"),
         ]
         for args, why in rows:
             self.fails(2, "ksrun topic produce: %s\n%s" % (why, try_help("topic produce")),
                        "topic", "produce", "in", *args, stdin="a\n")
-        self.fails(2, 'ksrun topic produce: topic "in" has no partition 7; its partitions are 0 to '
+        self.fails(1, 'ksrun topic produce: topic "in" has no partition 7; its partitions are 0 to '
                       "3\n", "topic", "produce", "in", "-p", "7", stdin="a\n")
         self.fails(2, "ksrun topic produce: it needs a topic: as an argument, or as %t in --format\n"
                    + try_help("topic produce"), "topic", "produce", stdin="a\n")
@@ -362,7 +363,7 @@ class Consume(Case):
                          "in2/0 in2/1 in2/2 in/0 ")
         self.fails(1, 'ksrun topic consume: topic "in2" has no partition 3; its partitions are 0 to '
                       "2\n", "topic", "consume", "in2", "-p", "3")
-        self.fails(1, "ksrun topic consume: no topic matches\n", "topic", "consume", "-r", "zzz")
+        self.fails(1, "ksrun topic consume: no topic matches \"zzz\"; 'ksrun topic list' shows them all\n", "topic", "consume", "-r", "zzz")
         self.fails(2, 'ksrun topic consume: bad regular expression "(": Unmatched ( or \\(\n' +
                    try_help("topic consume"), "topic", "consume", "-r", "(")
 
@@ -541,6 +542,7 @@ class Groups(Case):
         self.read("-o", ":end")
         self.assertEqual(self.ok("group", "delete", "g"), "GROUP  STATUS\ng      OK\n")
         self.assertEqual(self.ok("group", "list"), "GROUP\n")
+        self.assertEqual(self.run_any("group", "delete", "g").err, 'ksrun group delete: group "g": no such group\n')
         r = self.run_any("group", "delete", "g")
         self.assertEqual(r.code, 1, r)
 
@@ -688,6 +690,36 @@ class Process(Case):
                          (1, "ksrun topic produce: cannot write to standard output" + bad + "1 record was written.\n"))
         self.assertEqual(self.shell("$KSRUN topic list xyzzy -v 2>&-")[0], 0)
         self.assertEqual(self.ok("topic", "consume", "in", "-o", ":end", "-f", "%v\n"), "a\n")
+
+    def test_an_empty_name_is_not_the_default(self):
+        self.ok("topic", "create", "in")
+        self.fails(2, "ksrun topic list: --data is empty: it is the name of a directory\n" + try_help("topic list"),
+                   "topic", "list", "--data", "")
+        self.fails(2, "ksrun topic list: --bootstrap is empty: it is HOST:PORT, several with commas\n" +
+                   try_help("topic list"), "topic", "list", "-b", "")
+        self.fails(2, "ksrun run: --threads 0: 1 to 1024\n" + try_help("run"), "run", "--threads", "0", "x.lua")
+        self.env.update(KS_BOOTSTRAP="")  # an empty variable is none
+        self.ok("topic", "list")
+
+    def test_a_topic_that_is_named_twice_is_read_once(self):
+        self.ok("topic", "create", "in")
+        self.ok("topic", "produce", "in", stdin="a\n")
+        self.assertEqual(self.ok("topic", "consume", "in", "in", "-o", ":end", "-f", "%v "), "a ")
+        self.assertEqual(self.ok("topic", "delete", "in", "in"), "TOPIC  STATUS\nin     OK\n")
+
+    def test_an_unknown_key_has_no_value(self):
+        self.ok("topic", "create", "in")
+        self.fails(2, 'ksrun config alter: there is no topic configuration "retention.sm"; did you mean "retention.ms"?\n',
+                   "config", "alter", "topic", "in", "--delete", "retention.sm")
+
+    def test_the_environment_of_the_log_is_looked_at(self):
+        self.ok("topic", "create", "in")
+        self.env.update(KS_LOG="loud", KS_LOG_FORMAT="xml")
+        self.assertRegex(self.run_any("topic", "list").err,
+                         r'level=warn module=log msg="KS_LOG_FORMAT is \\"xml\\": text, logfmt and json are known"\n.*'
+                         r'level=warn module=log msg="KS_LOG is \\"loud\\": debug, info, warn, error and off are known"\n$')
+        self.env.update(KS_LOG="", KS_LOG_FORMAT="")
+        self.ok("topic", "list")
 
     def test_version(self):
         self.assertRegex(self.ok("version"), r"^ksrun \d+\.\d+\.\d+\n$")

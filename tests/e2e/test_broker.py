@@ -1,9 +1,11 @@
 """ksrun broker from outside: how it starts and ends, what it says, what it keeps."""
 
+import fcntl
 import os
 import signal
 import struct
 import subprocess
+import termios
 import unittest
 
 import ksrun
@@ -59,6 +61,33 @@ class Broker(ksrun.Case):
         error, high_watermark, records = peer.fetched(peer.receive(asked), "t")
         self.assertEqual((error, high_watermark, records), (0, 0, b""))
         self.assertEqual(self.end(), (0, ""))
+
+    def taken(self, process, number):
+        """Waits until a signal that was sent is no longer pending: two of them at a time would be one."""
+        while True:
+            with open("/proc/%d/status" % process.pid, encoding="ascii") as f:
+                pending = int(next(line for line in f if line.startswith("ShdPnd:")).split()[1], 16)
+            if not pending >> (number - 1) & 1:
+                return
+
+    def test_the_second_signal_ends_at_once_what_the_first_would_finish(self):
+        port = self.broker()
+        self.peer().create("t")
+        p = self.start("topic", "produce", "t", "-b", "localhost:%d" % port, "-o", "%o\\n")
+        p.stdin.write(b"a\n")
+        p.stdin.flush()
+        self.assertEqual(p.stdout.readline(), b"0\n")
+        self.process.send_signal(signal.SIGSTOP)  # so that it waits for an answer
+        p.stdin.write(b"b\n")
+        p.stdin.flush()
+        while struct.unpack("i", fcntl.ioctl(p.stdin, termios.FIONREAD, b"\0" * 4))[0]:
+            pass  # until it has been read: what was read is written
+        p.send_signal(signal.SIGTERM)
+        self.taken(p, signal.SIGTERM)
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(20), 1)
+        self.process.send_signal(signal.SIGCONT)
+        self.assertEqual(self.stop(), (0, ""))
 
     def test_what_was_acknowledged_survives_kill_9(self):
         self.broker()

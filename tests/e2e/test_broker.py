@@ -212,7 +212,7 @@ class Broker(ksrun.Case):
                     '  defaults = { key = "bytes", value = "bytes" },\n'
                     '  topics = { ["in"] = { partitions = 1 }, out = { partitions = 1 } },\n'
                     '  flows = { main = { ks.from "in", ks.to "out" } },\n}\n')
-        self.process = self.start("run", script, "--listen", "localhost:0")
+        self.process = self.start("run", script, "--listen", "localhost:0", "--http", "off")
         self.port = int(self.process.stdout.readline().decode().rsplit(":", 1)[1])
         peer = self.peer()
         self.assertEqual(peer.create("in"), 0)

@@ -538,6 +538,47 @@ class Groups(Case):
         self.assertEqual(self.ok("topic", "consume", "in", "-g", "new", "-o", ":end", "-f", "%v "),
                          "p0-4 p1-4 ")
 
+    def test_seek_to_where_another_group_is(self):
+        self.ok("group", "seek", "other", "--to", "3", "--topics", "in", "-y")
+        self.assertEqual(self.ok("group", "seek", "new", "--to-group", "other", "-y"),
+                         "TOPIC  PARTITION  PRIOR-OFFSET  CURRENT-OFFSET\n"
+                         "in             0             -               3\n"
+                         "in             1             -               3\n")
+        self.fails(1, "ksrun group seek: --to-group: group \"nobody\": no such group\n",
+                   "group", "seek", "new", "--to-group", "nobody", "-y")
+        self.fails(1, 'ksrun group seek: group "new" has no offset to move\n',
+                   "group", "seek", "new", "--to-group", "other", "--topics", "elsewhere,inn", "-y")
+        self.fails(2, "ksrun group seek: only one of --to, --to-group and --to-file can be given\n" +
+                   try_help("group seek"), "group", "seek", "new", "--to-group", "other", "--to", "1")
+
+    def test_seek_to_what_a_file_says(self):
+        path = os.path.join(self.dir, "offsets")
+
+        def write(text):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+        self.ok("group", "seek", "g", "--to", "1", "--topics", "in", "-y")
+        write("in 1 2\n\n  in\t0   4\r\nin 1 3\n")
+        self.assertEqual(self.ok("group", "seek", "g", "--to-file", path, "-y"),
+                         "TOPIC  PARTITION  PRIOR-OFFSET  CURRENT-OFFSET\n"
+                         "in             1             1               3\n"
+                         "in             0             1               4\n")
+        self.assertEqual([(p, at) for p, at, _ in self.offsets()], [(0, 4), (1, 3)])
+        for line, why in (("in 0", "it is TOPIC PARTITION OFFSET"), ("in 0 1 2", "it is TOPIC PARTITION OFFSET"),
+                          ("in x 1", "it is TOPIC PARTITION OFFSET"), ("in 0 -1", '"-1" is no offset'),
+                          ("in 0 1x", '"1x" is no offset')):
+            write("in 0 1\n%s\n" % line)
+            self.fails(2, "ksrun group seek: %s:2: %s\n" % (path, why), "group", "seek", "g", "--to-file", path, "-y")
+        for line, why in (("in 2 1", 'topic "in" has no partition 2; its partitions are 0 to 1'),
+                          ("inn 0 1", 'no topic "inn"; did you mean "in"?')):
+            write(line)
+            self.fails(1, "ksrun group seek: %s:1: %s\n" % (path, why), "group", "seek", "g", "--to-file", path, "-y")
+        os.unlink(path)
+        self.fails(2, "ksrun group seek: cannot open %s: No such file or directory\n" % path,
+                   "group", "seek", "g", "--to-file", path, "-y")
+        self.assertEqual([(p, at) for p, at, _ in self.offsets()], [(0, 4), (1, 3)])
+
     def test_delete(self):
         self.read("-o", ":end")
         self.assertEqual(self.ok("group", "delete", "g"), "GROUP  STATUS\ng      OK\n")

@@ -320,6 +320,14 @@ static void seek_add(struct seek *s, const struct target_offset *row, bool is_ne
 	s->count++;
 }
 
+static bool seek_has_topic(const struct seek *s, const char *name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->before[i].topic.name, name) == 0)
+			return true;
+	return false;
+}
+
 /* All partitions of one topic, with what the group has committed there. */
 static void seek_add_topic(struct seek *s, const struct target_topic *topic,
 			   const struct target_offset *committed, size_t committed_count)
@@ -470,7 +478,7 @@ static enum ks_err seek_select(struct seek *s, const char *topics, struct ks_why
 		while (!err && (name = strsep(&rest, ","))) {
 			struct target_topic topic;
 			err = s->target->topic_find(s->target, name, false, &topic, why);
-			if (!err)
+			if (!err && !seek_has_topic(s, name))
 				seek_add_topic(s, &topic, committed, count);
 		}
 		free(list);

@@ -531,7 +531,7 @@ class Groups(Case):
         self.fails(2, "ksrun group seek: --to is needed: where shall the group go?\n" +
                    try_help("group seek"), "group", "seek", "new")
         self.assertEqual(self.run_any("group", "seek", "new", "--to", "end", "-y").code, 1)
-        self.assertEqual(self.ok("group", "seek", "new", "--to", "4", "--topics", "in", "-y"),
+        self.assertEqual(self.ok("group", "seek", "new", "--to", "4", "--topics", "in,in", "-y"),
                          "TOPIC  PARTITION  PRIOR-OFFSET  CURRENT-OFFSET\n"
                          "in             0             -               4\n"
                          "in             1             -               4\n")

@@ -203,6 +203,15 @@ class Broker(ksrun.Case):
         self.fails(2, "ksrun broker: \"nowhere\" is no address to listen on: HOST:PORT, or [IPV6]:PORT\n" + tail,
                    "broker", "--listen", "nowhere")
 
+    def test_a_variable_that_is_nearly_a_key_is_named(self):
+        self.broker(env=dict(KAFKA_NUM_PARTITONS="3", KAFKA_HEAP_OPTS="-Xmx1G", KAFKA_OPTS="", KAFKA_JMX_PORT="9999",
+                             KAFKA_LOG4J_OPTS="x", KAFKA_VERSION="4.3.1", KAFKA_HOME="/opt/kafka", CLUSTER_ID="x",
+                             KAFKA_GC_LOG_OPTS="x", KAFKA_JVM_PERFORMANCE_OPTS="x", KAFKA_DEBUG="y"))
+        code, said = self.stop()
+        self.assertEqual(code, 0)
+        self.assertRegex(said, r'^ts=\S+ level=warn module=config msg="KAFKA_NUM_PARTITONS in the environment is passed over: '
+                               r'no broker has a key \\"num.partitons\\"; did you mean \\"num.partitions\\"\?"\n$')
+
     # --- beside a job ---
 
     def test_a_job_serves_clients_with_listen(self):

@@ -28,6 +28,15 @@ return ks.job "bad" {{
 """
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ks-bad-")
@@ -208,6 +217,20 @@ class BadData(Case):
         return self.ksrun("topic", "list", "--data", self.data)
 
     def test_a_data_directory_of_another_version(self):
+        self.filled()
+        path = pathlib.Path(self.data, "mark")
+        mark = bytearray(path.read_bytes())
+        for slot in range(0, len(mark), 4096):
+            mark[slot + 88:slot + 92] = (7).to_bytes(4, "big")
+            mark[slot + 92:slot + 96] = crc32c(mark[slot:slot + 92]).to_bytes(4, "big")
+        path.write_bytes(mark)
+        for verb in (["topic", "list"], ["topic", "produce", "in"], ["run", "--once", self.job()], ["plan", self.job()],
+                     ["topic", "list", "--accept-lost-writes"]):
+            self.says(self.ksrun(*verb, "--data", self.data, text="a\n"), 1,
+                      f"{re.escape(self.data)} has data format 7, this program has 1; use the program that wrote it$")
+        self.assertEqual(path.read_bytes(), mark)
+
+    def test_a_directory_of_something_else(self):
         os.makedirs(self.data)
         pathlib.Path(self.data, "something").write_text("else")
         r = self.ksrun("topic", "list", "--data", self.data)

@@ -732,6 +732,15 @@ class Process(Case):
         self.assertEqual(self.shell("$KSRUN topic list xyzzy -v 2>&-")[0], 0)
         self.assertEqual(self.ok("topic", "consume", "in", "-o", ":end", "-f", "%v\n"), "a\n")
 
+    def test_what_cannot_be_measured(self):
+        for args, why in ((["perf", "job", "pass", "--latency", "-5"], "--latency is from 0 to 10000000"),
+                          (["perf", "job", "pass", "--seconds", "0"], "--seconds is from 1 to 1000000"),
+                          (["perf", "job", "pass", "-n", "0"], "--num is from 1 to 1099511627776"),
+                          (["perf", "log", "--mb", "0"], "--mb is from 1 to 16777216"),
+                          (["perf", "log", "--partitions", "0"], "--partitions is from 1 to 10000"),
+                          (["perf", "restart", "--phase", "x"], '--phase "x": fill and again are known')):
+            self.fails(2, "ksrun %s: %s\n%s" % (" ".join(args[:2]), why, try_help(" ".join(args[:2]))), *args)
+
     def test_an_empty_name_is_not_the_default(self):
         self.ok("topic", "create", "in")
         self.fails(2, "ksrun topic list: --data is empty: it is the name of a directory\n" + try_help("topic list"),

@@ -6,11 +6,7 @@
 #include "cli/verb.h"
 
 const struct option cluster_describe_options[] = {
-	{.name = "format",
-	 .type = OPTION_TEXT,
-	 .arg = "FORMAT",
-	 .fallback = "text",
-	 .help = "text, wide or json"},
+	FORMAT_OPTION,
 	{0},
 };
 

@@ -7,12 +7,6 @@
 #include "cli/select.h"
 #include "cli/table.h"
 
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
-
 /* --- list --- */
 
 const struct option group_list_options[] = {FORMAT_OPTION, {0}};

@@ -8,11 +8,6 @@
 #include "cli/table.h"
 #include "cli/verb.h"
 
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
 #define CONFIG_OPTION                                                                              \
 	{                                                                                          \
 		.letter = 'c', .name = "config", .name_too = "topic-config", .type = OPTION_LIST,  \

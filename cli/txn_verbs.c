@@ -6,11 +6,6 @@
 #include "cli/select.h"
 #include "cli/table.h"
 
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
 #define STATES_MAX 16
 #define IDS_MAX    64
 

@@ -320,6 +320,7 @@ bool verb_output(const struct options *o, int *out)
 {
 	const char *name = options_text(o, "format");
 
+	table_header(!options_flag(o, "no-header"));
 	*out = output_from_name(name);
 	if (*out < 0)
 		say_usage("--format \"%s\": text, wide and json are known", name);

@@ -741,6 +741,14 @@ class Process(Case):
                           (["perf", "restart", "--phase", "x"], '--phase "x": fill and again are known')):
             self.fails(2, "ksrun %s: %s\n%s" % (" ".join(args[:2]), why, try_help(" ".join(args[:2]))), *args)
 
+    def test_a_table_without_its_header(self):
+        self.ok("topic", "create", "in", "-p", "12")
+        self.ok("topic", "create", "out")
+        self.assertEqual(self.ok("topic", "list", "--no-header"), "in   12  1\nout   1  1\n")
+        self.assertEqual(self.ok("group", "list", "--no-header"), "")
+        self.assertEqual(self.json("topic", "list", "out", "--no-header", "--format", "json")[0]["partitions"], 1)
+        self.assertEqual(self.ok("topic", "describe", "out", "-p", "--no-header"), "PARTITIONS\n==========\n0  0  0\n")
+
     def test_an_empty_name_is_not_the_default(self):
         self.ok("topic", "create", "in")
         self.fails(2, "ksrun topic list: --data is empty: it is the name of a directory\n" + try_help("topic list"),

@@ -107,6 +107,8 @@ struct broker_options {
 enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why);
 /* The i-th key that may stand there; NULL behind the last. */
 const char *broker_default_key(size_t i);
+/* What a topic calls that of which the broker has the default under this name; NULL: no topic has it. */
+const char *broker_default_topic_key(const char *key);
 enum ks_err broker_open(const struct broker_options *options, struct broker **out,
 			struct ks_why *why);
 /* Finishes the commands that are queued, closes the store. b may be NULL. */

@@ -172,6 +172,14 @@ const char *broker_default_key(size_t i)
 	return i < CONFIG_BROKER ? broker_rows[i].key : NULL;
 }
 
+const char *broker_default_topic_key(const char *key)
+{
+	for (size_t i = 0; i < CONFIG_BROKER; i++)
+		if (strcmp(broker_rows[i].key, key) == 0)
+			return broker_rows[i].topic_key;
+	return NULL;
+}
+
 /* CONFIG_KEYS: there is none. */
 static size_t find_row(const char *key)
 {

@@ -262,7 +262,7 @@ static int64_t run_tick(void *arg, struct group *g, int64_t now_ns)
 
 /* --- changes that do not come over the wire --- */
 
-void coordinator_note_offsets(struct coordinator *c, const char *group)
+struct coordinated *coordinator_note_offsets(struct coordinator *c, const char *group)
 {
 	struct coordinated *x = coordinator_find(c, slice_str(group));
 
@@ -273,6 +273,7 @@ void coordinator_note_offsets(struct coordinator *c, const char *group)
 		c->options.groups_max = max;
 	}
 	x->has_offsets = true;
+	return x;
 }
 
 enum ks_err coordinator_check_idle(struct coordinator *c, const char *group, struct ks_why *why)

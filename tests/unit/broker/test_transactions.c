@@ -982,6 +982,70 @@ static void test_d5_what_is_pending_goes_with_its_group_and_with_its_topic(void 
 	free(c);
 }
 
+/* A story of two transactions and a plain commit, told by letters: a, b: the transaction tells its offset, which is the place in
+ * the story; A, B: it is committed; X: b is aborted; p: a plain commit; d: the offset is deleted; r: the broker is started anew. */
+static int64_t offset_after(struct rig *r, const char *group, const char *story, bool is_v2)
+{
+	struct txn_client *c[] = {txn_client_new(r, "a", is_v2), txn_client_new(r, "b", is_v2)};
+	struct txn_offset o = {.group = group, .topic = "t"};
+	struct committing plain = {.group = group, .topic = "t", .generation = -1};
+	int16_t of_group;
+
+	for (const char *s = story; *s; s++) {
+		struct txn_client *x = c[*s == 'b' || *s == 'B' || *s == 'X'];
+		plain.offset = o.offset = s - story;
+		switch (*s) {
+		case 'a':
+		case 'b':
+			if (!is_v2)
+				assert_code(txn_add_group(x, group), ERR_NONE);
+			assert_code(txn_offset_commit(x, o), ERR_NONE);
+			break;
+		case 'p':
+			assert_code(commit(r, plain), ERR_NONE);
+			break;
+		case 'd':
+			assert_code(delete_offset(r, group, "t", 0, &of_group), ERR_NONE);
+			assert_code(of_group, ERR_NONE);
+			break;
+		case 'r':
+			reopen(r);
+			break;
+		default:
+			assert_code(txn_finish(x, *s != 'X'), ERR_NONE);
+		}
+	}
+	free(c[0]);
+	free(c[1]);
+	return fetch(r, (struct fetching){.group = group, .topic = "t"}).offset;
+}
+
+static void test_d5_of_several_commits_the_one_that_came_last_stays(void **state)
+{
+	static const struct {
+		const char *story;
+		int offset; /* -1: there is none */
+	} cases[] = {
+		{"aA", 0},     {"apA", 1},    {"paA", 1},    {"apaA", 2},   {"aprA", 1},
+		{"abAB", 1},   {"abBA", 1},   {"abrBA", 1},  {"baAB", 1},   {"abXA", 0},
+		{"abBpA", 3},  {"abpBA", 2},  {"apbAB", 2},  {"apbBA", 2},  {"apbrXA", 1},
+		{"adA", -1},   {"padA", -1},  {"pardA", -1}, {"abBdA", -1}, {"abdBA", -1},
+		{"adaA", 2},   {"adpA", 2},   {"apdA", -1},  {"padrA", -1}, {"abrdaAB", 4},
+		{"abraBA", 3}, {"abraAB", 3},
+	};
+	struct rig *r = *state;
+	char group[16];
+
+	rig_topic(r, "t", 1);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		EACH_VERSION(v)
+		{
+			snprintf(group, sizeof group, "g%zu-%d", i, v);
+			if (offset_after(r, group, cases[i].story, v) != cases[i].offset)
+				fail_msg("%s, version %d", cases[i].story, v + 1);
+		}
+}
+
 static void test_d5_offsets_that_cannot_be_are_refused(void **state)
 {
 	struct rig *r = *state;
@@ -1200,6 +1264,7 @@ int main(void)
 		MEMORY(test_a6_a_member_that_was_replaced_cannot_commit_in_a_transaction),
 		MEMORY(test_a6_a_member_of_the_consumer_protocol_is_held_to_its_epoch),
 		BOTH(test_d5_what_is_pending_goes_with_its_group_and_with_its_topic),
+		BOTH(test_d5_of_several_commits_the_one_that_came_last_stays),
 		MEMORY(test_d5_offsets_that_cannot_be_are_refused),
 		MEMORY(test_d2_offsets_are_there_when_the_end_is_answered),
 		ROCKS(test_a4_a_commit_whose_write_failed_is_there_as_a_whole_or_not_at_all),

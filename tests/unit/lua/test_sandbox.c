@@ -4,10 +4,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <lauxlib.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lua/sandbox.h"
@@ -610,6 +612,31 @@ static void calls_may_be_nested_under_one_budget(void **state)
 		       "coroutine.wrap(function() nested(function() end) while true do end end)()");
 }
 
+/* Longer than the budget, without doing anything: as a thread that the machine has no time for. */
+static int sleep_long(lua_State *L)
+{
+	struct timespec until;
+
+	(void)L;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += 2;
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		continue;
+	return 0;
+}
+
+static void time_in_which_the_thread_did_not_run_does_not_count(void **state)
+{
+	struct fixture *f = *state;
+	lua_pushcfunction(sandbox_state(f->s), sleep_long);
+	sandbox_set_global(f->s, "sleep");
+	sandbox_set_budget(f->s, 1500);
+	/* The loop before lets a tick come, so that the time has begun. */
+	assert_runs(f, "for i = 1, 3e6 do end sleep() for i = 1, 1e5 do end");
+	assert_int_equal(run(f, "for i = 1, 3e6 do end sleep() while true do end"), ERR_BUDGET);
+	assert_string_equal(buf_cstr(&f->e.message), "ran longer than 1500 ms");
+}
+
 static void loops_are_stopped_wherever_the_first_tick_meets_them(void **state)
 {
 	struct fixture *f = *state;
@@ -695,6 +722,7 @@ int main(void)
 		TEST(protected_calls_work_as_in_lua),
 		TEST(coroutines_work_as_in_lua),
 		TEST(calls_may_be_nested_under_one_budget),
+		TEST(time_in_which_the_thread_did_not_run_does_not_count),
 		TEST(loops_are_stopped_wherever_the_first_tick_meets_them),
 		TEST(a_hook_goes_with_the_call_that_was_watched),
 		TEST(threads_are_watched_each_for_itself),

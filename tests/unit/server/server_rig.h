@@ -1,7 +1,7 @@
 /* server_rig.h - a server over a broker in memory, and peers that talk to it in bytes.
  *
  * A peer is one end of a socketpair whose other end the server has adopted: what is written to it is what a
- * client would have sent, byte for byte. Peers give up after half a minute, so that a test fails rather than hangs.
+ * client would have sent, byte for byte. Peers give up after two minutes, so that a test fails rather than hangs.
  */
 #ifndef TESTS_UNIT_SERVER_SERVER_RIG_H
 #define TESTS_UNIT_SERVER_SERVER_RIG_H
@@ -26,7 +26,7 @@
 
 #define PEERS_MAX   32
 #define FRAMES      64
-#define PATIENCE_S  30
+#define PATIENCE_S  120
 #define LEADER_NONE (-1)
 
 struct rig {
@@ -136,28 +136,6 @@ static inline struct topic *rig_topic(struct rig *r, const char *name, int32_t p
 
 /* --- peers --- */
 
-static inline int rig_connect(struct rig *r)
-{
-	struct timeval patience = {.tv_sec = PATIENCE_S};
-	int pair[2];
-
-	assert_true(r->peer_count < PEERS_MAX);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-	server_adopt(r->s, pair[1]);
-	r->peers[r->peer_count++] = pair[0];
-	return pair[0];
-}
-
-static inline void rig_disconnect(struct rig *r, int fd)
-{
-	for (int i = 0; i < r->peer_count; i++)
-		if (r->peers[i] == fd)
-			r->peers[i] = -1;
-	close(fd);
-}
-
 static inline void rig_write(int fd, const void *bytes, size_t n)
 {
 	const char *p = bytes;
@@ -169,6 +147,35 @@ static inline void rig_write(int fd, const void *bytes, size_t n)
 		p += part;
 		n -= (size_t)part;
 	}
+}
+
+/* A peer that has sent these few bytes by the time the server knows of it. */
+static inline int rig_connect_with(struct rig *r, const void *bytes, size_t n)
+{
+	struct timeval patience = {.tv_sec = PATIENCE_S};
+	int pair[2];
+
+	assert_true(r->peer_count < PEERS_MAX);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+	rig_write(pair[0], bytes, n);
+	server_adopt(r->s, pair[1]);
+	r->peers[r->peer_count++] = pair[0];
+	return pair[0];
+}
+
+static inline int rig_connect(struct rig *r)
+{
+	return rig_connect_with(r, NULL, 0);
+}
+
+static inline void rig_disconnect(struct rig *r, int fd)
+{
+	for (int i = 0; i < r->peer_count; i++)
+		if (r->peers[i] == fd)
+			r->peers[i] = -1;
+	close(fd);
 }
 
 /* false: the server has closed the connection before the first byte. */

@@ -28,6 +28,7 @@
 #define FRAMES      64
 #define PATIENCE_S  120
 #define LEADER_NONE (-1)
+#define AGES_MS     3600000
 
 struct rig {
 	struct broker_options bo;
@@ -65,7 +66,13 @@ static inline struct rig *rig_new(void)
 
 	r->bo = (struct broker_options){.store = {.create = true}, .default_partitions = 1};
 	r->listener.host = "127.0.0.1";
-	r->so = (struct server_options){.listeners = &r->listener, .listener_count = 1, .loops = 2};
+	/* Nobody is too slow, however long a batch takes to be made. */
+	r->so = (struct server_options){.listeners = &r->listener,
+					.listener_count = 1,
+					.loops = 2,
+					.idle_ms = AGES_MS,
+					.first_request_ms = AGES_MS,
+					.slow_ms = AGES_MS};
 	return r;
 }
 
@@ -134,7 +141,19 @@ static inline struct topic *rig_topic(struct rig *r, const char *name, int32_t p
 	return rig_topic_with(r, name, partitions, NULL, NULL);
 }
 
-/* --- peers --- */
+/* --- peers ---
+ *
+ * A call that has a timeout ends with EINTR when the process was stopped or frozen meanwhile, without any handler. */
+
+static inline ssize_t rig_recv(int fd, void *bytes, size_t n, int flags)
+{
+	ssize_t part;
+
+	do
+		part = recv(fd, bytes, n, flags);
+	while (part < 0 && errno == EINTR);
+	return part;
+}
 
 static inline void rig_write(int fd, const void *bytes, size_t n)
 {
@@ -142,6 +161,8 @@ static inline void rig_write(int fd, const void *bytes, size_t n)
 
 	while (n > 0) {
 		ssize_t part = send(fd, p, n, MSG_NOSIGNAL);
+		if (part < 0 && errno == EINTR)
+			continue;
 		if (part <= 0)
 			fail_msg("the server takes no more: %s", strerror(errno));
 		p += part;
@@ -184,9 +205,11 @@ static inline bool rig_read(int fd, void *bytes, size_t n)
 	char *p = bytes;
 
 	for (size_t have = 0; have < n;) {
-		ssize_t part = recv(fd, p + have, n - have, 0);
+		ssize_t part = rig_recv(fd, p + have, n - have, 0);
 		if (part < 0 && errno == EAGAIN)
 			fail_msg("no answer came");
+		if (part < 0 && errno != ECONNRESET)
+			fail_msg("cannot receive: %s", strerror(errno));
 		if (part <= 0 && have > 0)
 			fail_msg("the connection ended in the middle of an answer");
 		if (part <= 0)

@@ -21,13 +21,10 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import ports  # noqa: E402
+
 FAILPOINTS = ["shard-collect", "shard-write", "shard-written", "shard-mark", "shard-reply"]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def answers(port):
@@ -101,7 +98,7 @@ def one_kill(args, rng, number, broker, data):
 
 
 def run(args, rng, folder):
-    data, port = folder / "data", free_port()
+    data, port = folder / "data", ports.hold()
     broker = Broker(args.ksrun, data, port)
     broker.start()
     broker.wait_ready()

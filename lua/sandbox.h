@@ -50,9 +50,9 @@ struct sandbox;
 /* Zeroes take the defaults. */
 struct sandbox_options {
 	size_t memory_max;         /* bytes */
-	int64_t budget_ms;         /* wall time of one sandbox_call */
+	int64_t budget_ms;         /* processor time of one sandbox_call */
 	uint64_t instructions_max; /* of one sandbox_call, to the next 1000; 0: no limit but time */
-	const struct clock *clock; /* NULL: clock_real */
+	const struct clock *clock; /* NULL: the processor time of the thread */
 	/* Nothing is counted before a tick has met the call (watch.h), which is faster. The budget then counts from the
 	 * tick. Ignored with instructions_max and with a clock of one's own. */
 	bool watch;

@@ -30,7 +30,7 @@ struct sandbox {
 	struct sandbox *outer;       /* that the thread ran before */
 
 	/* the limits */
-	const struct clock *clock;
+	const struct clock *clock; /* NULL: the thread's processor time */
 	int64_t budget_ms;
 	uint64_t instructions_max;
 	size_t memory;

@@ -85,7 +85,7 @@ class Wire(Case):
     def lines(self, *args):
         return self.ok(*args).splitlines()
 
-    def wait_until(self, what, timeout=60):
+    def wait_until(self, what, timeout=120):
         """Polls for a state that another process brings about."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:

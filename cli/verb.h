@@ -45,6 +45,7 @@ int verb_open_target(const struct options *o, bool may_create, struct target **o
 	{                                                                                          \
 		.name = "no-header", .help = "rows alone, without the names of columns"            \
 	}
+
 /* --format text|wide|json into *out, an enum output, and --no-header; false: said. */
 bool verb_output(const struct options *o, int *out);
 /* "key=value" into its halves; free() the key of the result. False when there is no '='. */

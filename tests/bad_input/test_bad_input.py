@@ -43,7 +43,7 @@ class Case(unittest.TestCase):
         self.data = os.path.join(self.folder, "data")
         self.addCleanup(shutil.rmtree, self.folder, True)
 
-    def ksrun(self, *args, text=None, env=None, timeout=60):
+    def ksrun(self, *args, text=None, env=None, timeout=300):
         return subprocess.run([KSRUN, *args], input=text, capture_output=True, timeout=timeout, text=True,
                               env=dict(os.environ, KS_LOG_FORMAT="text", **(env or {})))
 
@@ -124,7 +124,7 @@ class BadScripts(Case):
 class BadRecords(Case):
     """Found while the job runs: what came before is committed, the place is named, exit 1."""
 
-    def fails(self, steps, *patterns, lines='a\t{"x":1}\nb\t{"x":2}\n', timeout=60):
+    def fails(self, steps, *patterns, lines='a\t{"x":1}\nb\t{"x":2}\n', timeout=300):
         self.topics("in", "out")
         self.produce(lines)
         self.says(self.run_once(self.job(steps), timeout=timeout), 1, *patterns)
@@ -207,7 +207,7 @@ class BadData(Case):
     def wait_for_owner(self, pid):
         """Looks at the lock without taking it."""
         lock = pathlib.Path(self.data, "lock")
-        for _ in range(1000):
+        for _ in range(6000):
             if lock.exists() and lock.read_text().strip() == str(pid):
                 return
             time.sleep(0.02)
@@ -337,7 +337,7 @@ class BadData(Case):
                               "since .*\\); stop it, or name another directory$")
             finally:
                 first.terminate()
-                self.assertEqual(first.wait(20), 0, "SIGTERM ends a job with 0")
+                self.assertEqual(first.wait(60), 0, "SIGTERM ends a job with 0")
 
     @unittest.skipUnless(ENOSPC_PRELOAD, "KS_ENOSPC_PRELOAD names no library")
     def test_a_full_disk_loses_nothing_that_was_acknowledged(self):

@@ -55,8 +55,9 @@ class Broker(ksrun.Case):
         self.broker()
         peer = self.peer()
         peer.create("t")
-        asked = peer.send(1, 4, peer.fetch_body("t", 0, wait_ms=1000000))
-        self.peer().api_versions()
+        # In one piece: when the first is answered the second has been read.
+        first, asked = peer.send_all((18, 0, b""), (1, 4, peer.fetch_body("t", 0, wait_ms=1000000)))
+        peer.receive(first)
         self.process.send_signal(signal.SIGINT)
         error, high_watermark, records = peer.fetched(peer.receive(asked), "t")
         self.assertEqual((error, high_watermark, records), (0, 0, b""))
@@ -229,7 +230,7 @@ class Broker(ksrun.Case):
         while peer.create("out") != 0:
             pass
         self.assertEqual(peer.produce("in", b"through the job"), (0, 0))
-        error, _, records = peer.fetch("out", 0, wait_ms=30000)
+        error, _, records = peer.fetch("out", 0, wait_ms=100000)
         self.assertEqual(error, 0)
         self.assertIn(b"through the job", records)
         self.assertEqual(self.stop()[0], 0)

@@ -36,7 +36,7 @@ class Demo(unittest.TestCase):
         return path
 
     def demo(self, records, code=0, **env):
-        done = subprocess.run([DEMO, str(records)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280,
+        done = subprocess.run([DEMO, str(records)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=800,
                               env=dict(os.environ, **dict(dict(KSRUN=KSRUN, KS_DEMO_LOG=self.log, KS_DEMO_STATUS=self.status,
                                                                TMPDIR=os.path.join(self.folder.name, "tmp")), **env)))
         text = done.stdout.decode()

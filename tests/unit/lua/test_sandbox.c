@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <lauxlib.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -665,6 +666,30 @@ static void a_hook_goes_with_the_call_that_was_watched(void **state)
 	assert_true((lua_gethook(sandbox_state(f->s)) == NULL) == is_watched);
 }
 
+/* Takes longer than the budget, and nothing of the processor. */
+static void print_late(void *self, const char *text, size_t len)
+{
+	int64_t end = clock_monotonic_ns(&clock_real) + 150000000;
+
+	while (clock_monotonic_ns(&clock_real) < end)
+		poll(NULL, 0, 10);
+	on_print(self, text, len);
+}
+
+static void only_the_time_of_the_processor_counts(void **state)
+{
+	struct fixture *f = *state;
+	struct sandbox_options options = {.budget_ms = 50,
+					  .watch = is_watched,
+					  .print = print_late,
+					  .print_self = &f->printed};
+	sandbox_free(f->s);
+	f->s = sandbox_new(&options);
+	assert_runs(f, "for i = 1, 3 do for j = 1, 5000 do end print(i) end");
+	assert_string_equal(buf_cstr(&f->printed), "1\n2\n3\n");
+	assert_stopped(f, "while true do end");
+}
+
 static void *run_endlessly(void *arg)
 {
 	struct fixture *f = arg;
@@ -725,6 +750,7 @@ int main(void)
 		TEST(time_in_which_the_thread_did_not_run_does_not_count),
 		TEST(loops_are_stopped_wherever_the_first_tick_meets_them),
 		TEST(a_hook_goes_with_the_call_that_was_watched),
+		TEST(only_the_time_of_the_processor_counts),
 		TEST(threads_are_watched_each_for_itself),
 	};
 	int failed = cmocka_run_group_tests_name("counted from the start", tests, NULL, NULL);

@@ -242,6 +242,23 @@ class Produce(Case):
         # Compressed it fits: only the broker can tell.
         self.ok("topic", "produce", "one", "-z", "zstd", stdin="x" * 2000000 + "\n")
 
+    def test_times_that_are_too_far_away_are_named_with_their_line(self):
+        now = int(time.time() * 1000)
+        hour = 3600000
+        for name, config in (("old", "before"), ("older", "difference"), ("new", "after")):
+            self.ok("topic", "create", name, "-c", "message.timestamp.%s.max.ms=%d" % (config, hour))
+            bad = now + (2 * hour if name == "new" else -2 * hour)
+            good = now - 2 * hour if name == "new" else now + 2 * hour
+            side = "after" if name == "new" else "before"
+            self.fails(1, "ksrun topic produce: line 3: the timestamp %d is more than %d ms %s now, the limit of topic "
+                          '"%s" (message.timestamp.%s.max.ms)\n2 records were written.\n' % (bad, hour, side, name, side),
+                       "topic", "produce", name, "-f", "%d %v\\n", stdin="%d a\n%d b\n%d c\n" % (now, good, bad))
+            self.assertEqual(self.all(name, "%d %v "), "%d a %d b " % (now, good))
+        self.ok("topic", "produce", "old", stdin="no time of its own\n")
+        self.ok("topic", "create", "stamped", "-c", "message.timestamp.type=LogAppendTime",
+                "-c", "message.timestamp.before.max.ms=0")
+        self.ok("topic", "produce", "stamped", "-f", "%d %v\\n", stdin="1 a\n")
+
     def test_a_compacted_topic_wants_keys(self):
         self.ok("topic", "create", "table", "-c", "cleanup.policy=delete,compact")
         self.fails(1, 'ksrun topic produce: line 1: topic "table" is compacted, so its records need a key: %k in --format, '

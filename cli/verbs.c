@@ -14,7 +14,9 @@ static const char run_help[] =
 static const char plan_help[] =
 	"Reads the data directory, changes nothing. Topics: = is there, + would be created, ! "
 	"would make the\n"
-	"run refuse the job. Internal topics carry records to the partition of their new key.\n";
+	"run refuse the job, with the error and the exit code that it ends with here too. Internal "
+	"topics\n"
+	"carry records to the partition of their new key.\n";
 
 static const char state_help[] = "Prints key TAB value, the state of the last commit. 'ksrun plan "
 				 "SCRIPT' shows the names of stores.\n";

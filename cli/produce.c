@@ -29,6 +29,7 @@
 	((size_t)256 << 10) /* of a batch that travels: one per partition is under way */
 #define FLIGHTS_MAX     64
 #define LINGER_MS       5
+#define DELIVERY_MS_MAX 86400000
 #define RECORD_OVERHEAD 80 /* a batch of one: its header and the record's own lengths, at most */
 #define ACK_FORMAT      "Produced to partition %p at offset %o with timestamp %d.\\n"
 
@@ -72,6 +73,11 @@ const struct option topic_produce_options[] = {
 	 .arg = "N",
 	 .fallback = "all",
 	 .help = "0, 1, or all (-1): on disk before it is acknowledged"},
+	{.letter = 'D',
+	 .name = "delivery-timeout",
+	 .type = OPTION_TEXT,
+	 .arg = "DURATION",
+	 .help = "how long to try to write a record to a cluster; 1s at least; without it 1m"},
 	{.name = "allow-auto-topic-creation", .help = "create topics that do not exist"},
 	{.name = "max-message-bytes",
 	 .type = OPTION_NUMBER,
@@ -134,6 +140,7 @@ struct producer {
 	enum codec codec;
 	enum acks acks;
 	int64_t max_message_bytes;
+	int delivery_ms; /* 0: the target's */
 	bool is_tombstone, may_create;
 
 	struct input in;
@@ -697,7 +704,11 @@ static int parse_options(struct producer *p, const struct options *o)
 	if (!codec_from_name(codec, &p->codec))
 		return say_usage("--compression \"%s\": none, gzip, snappy, lz4 and zstd are known",
 				 codec);
-	int code = parse_acks(p, options_text(o, "acks"));
+	int code = verb_check_wire_options(o, (const char *const[]){"delivery-timeout", NULL});
+	if (code == EXIT_DONE)
+		code = verb_duration(o, "delivery-timeout", 1000, DELIVERY_MS_MAX, &p->delivery_ms);
+	if (code == EXIT_DONE)
+		code = parse_acks(p, options_text(o, "acks"));
 	if (code == EXIT_DONE)
 		code = parse_headers(p, o);
 	return code ? code : parse_formats(p, o);
@@ -766,6 +777,7 @@ int verb_topic_produce(const struct options *o)
 		code = verb_open_target(o, p.may_create, &p.target);
 	}
 	if (code == EXIT_DONE) {
+		p.target->delivery_ms = p.delivery_ms;
 		produce(&p);
 		p.target->close(p.target);
 		code = p.code;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "cli/help.h"
+#include "cli/offsets.h"
 #include "cli/signals.h"
 #include "cli/table.h"
 
@@ -304,6 +305,30 @@ const char *verb_bootstrap(const struct options *o)
 	if (!options_given(o, "bootstrap") && options_given(o, "data"))
 		return NULL;
 	return text && *text ? text : NULL;
+}
+
+int verb_check_wire_options(const struct options *o, const char *const *names)
+{
+	for (; *names; names++)
+		if (options_given(o, *names) && !verb_bootstrap(o))
+			return say_usage("--%s is about a cluster; -b HOST:PORT names one", *names);
+	return EXIT_DONE;
+}
+
+int verb_duration(const struct options *o, const char *name, int min, int max, int *out)
+{
+	const char *text = options_text(o, name);
+	int64_t ms;
+
+	if (!text)
+		return EXIT_DONE;
+	if (!offset_duration_parse(text, strlen(text), &ms))
+		return say_usage("--%s \"%s\": a duration is needed, such as 500ms or 1m30s", name,
+				 text);
+	if (ms < min || ms > max)
+		return say_usage("--%s %s: it is %d ms to %d ms", name, text, min, max);
+	*out = (int)ms;
+	return EXIT_DONE;
 }
 
 int verb_open_target(const struct options *o, bool may_create, struct target **out)

@@ -132,7 +132,7 @@ const struct verb verbs[] = {
 	 NULL, topic_alter_options, verb_topic_alter, false},
 	{"topic delete", "TOPIC...", 1, -1, "Delete topics and their records", NULL,
 	 topic_delete_options, verb_topic_delete, false},
-	{"topic trim", "TOPIC", 1, 1, "Delete the records before an offset", NULL,
+	{"topic trim", "[TOPIC]", 0, 1, "Delete the records before an offset", NULL,
 	 topic_trim_options, verb_topic_trim, false},
 	{"topic produce", "[TOPIC]", 0, 1, "Write records to a topic", produce_help,
 	 topic_produce_options, verb_topic_produce, false},

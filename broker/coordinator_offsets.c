@@ -97,6 +97,7 @@ static enum ks_err commit_one(struct step *s, struct coordinated *x, struct topi
 		.metadata = from->committed_metadata,
 	};
 	offset_put_stored(s->g->write, &s->c->key, x->name, p->id, &o);
+	pending_offsets_overtake(x, p->id, s->g);
 	s->g->needs_sync = true;
 	x->has_offsets = true;
 	return ERR_NONE;
@@ -439,8 +440,7 @@ static bool reads_topic(const struct coordinated *x, const struct topic *t)
 	       classic_reads_topic(x->classic, slice_str(t->name));
 }
 
-static enum ks_err delete_one(struct step *s, const struct coordinated *x, struct topic *t,
-			      int32_t index)
+static enum ks_err delete_one(struct step *s, struct coordinated *x, struct topic *t, int32_t index)
 {
 	const struct partition *p = coordinator_partition(t, index);
 
@@ -449,6 +449,7 @@ static enum ks_err delete_one(struct step *s, const struct coordinated *x, struc
 	if (reads_topic(x, t))
 		return ERR_GROUP_SUBSCRIBED_TO_TOPIC;
 	offset_delete(s->g->write, &s->c->key, x->name, p->id);
+	pending_offsets_overtake(x, p->id, s->g);
 	s->g->needs_sync = true;
 	return ERR_NONE;
 }
@@ -457,7 +458,7 @@ void coordinator_delete_offsets(struct step *s, struct group_call *call)
 {
 	const struct offset_delete_request *q = call->request;
 	struct offset_delete_response *r = call->response;
-	const struct coordinated *x = coordinator_find(s->c, q->group_id);
+	struct coordinated *x = coordinator_find(s->c, q->group_id);
 	enum ks_err err = coordinator_check_name(q->group_id);
 
 	r->error_code = code(err ? err : check_delete(x));

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/coordinator.h"
+#include "broker/coordinator_impl.h"
 #include "broker/core.h"
 #include "broker/shard.h"
+#include "broker/transactions_offsets.h"
 #include "groups/record.h"
 
 enum ks_err group_name_check(const char *group, struct ks_why *why)
@@ -330,8 +331,12 @@ static enum ks_err group_commit_apply(struct call *call, struct group *g)
 	for (size_t i = 0; i < c->count; i++)
 		offset_put(g->write, &g->key, c->group, c->offsets[i].partition,
 			   c->offsets[i].offset, g->now_ms);
-	if (c->count > 0)
-		coordinator_note_offsets(call->broker->coordinator, c->group);
+	if (c->count == 0)
+		return ERR_NONE;
+	coordinator_note_offsets(call->broker->coordinator, c->group);
+	struct coordinated *x = coordinator_find(call->broker->coordinator, slice_str(c->group));
+	for (size_t i = 0; x && i < c->count; i++)
+		pending_offsets_overtake(x, c->offsets[i].partition->id, g);
 	return ERR_NONE;
 }
 

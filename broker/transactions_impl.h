@@ -42,7 +42,8 @@ struct txns {
 	size_t bucket_count;
 	TAILQ_HEAD(txn_entries, txn_entry) open; /* by the time when they began */
 	size_t open_count, part_count;
-	size_t pending_bytes; /* of offsets */
+	size_t pending_bytes;  /* of offsets */
+	int64_t pending_order; /* of the newest of them */
 	struct tick tick;
 	struct {
 		int64_t timeouts, expiry,

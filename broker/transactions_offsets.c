@@ -13,6 +13,7 @@
 
 struct pending_offset {
 	uint32_t partition_id;
+	int64_t order;          /* what was sent later has a higher one */
 	struct stored_offset o; /* the metadata is its own */
 };
 
@@ -94,9 +95,20 @@ static void remember(struct txns *c, struct pending_offsets *set, uint32_t parti
 		}
 		memmove(set->v + at + 1, set->v + at, (set->count++ - at) * sizeof *set->v);
 	}
-	set->v[at] = (struct pending_offset){partition_id, *o};
+	/* The time of the commit, but that it grows always: so it goes on after a start. */
+	c->pending_order =
+		o->commit_time_ms > c->pending_order ? o->commit_time_ms : c->pending_order + 1;
+	set->v[at] = (struct pending_offset){partition_id, c->pending_order, *o};
 	set->v[at].o.metadata = metadata;
 	c->pending_bytes += PENDING_COST + metadata.len;
+}
+
+/* A set that has become empty stays until its transaction ends. */
+static void forget(struct txns *c, struct pending_offsets *set, size_t at)
+{
+	c->pending_bytes -= PENDING_COST + set->v[at].o.metadata.len;
+	text_free(&set->v[at].o.metadata);
+	memmove(set->v + at, set->v + at + 1, (--set->count - at) * sizeof *set->v);
 }
 
 static void set_free(struct txns *c, struct pending_offsets *set)
@@ -113,14 +125,41 @@ static void set_free(struct txns *c, struct pending_offsets *set)
 
 /* --- the end --- */
 
+static void delete_one(struct txns *c, const struct pending_offsets *set, int64_t producer_id,
+		       uint32_t partition_id, struct group *g)
+{
+	buf_clear(&c->key);
+	key_pending(&c->key, producer_id, set->group->name, partition_id);
+	store_delete(g->write, CF_TXN, buf_slice(&c->key));
+}
+
 static void delete_stored(struct txns *c, const struct pending_offsets *set, int64_t producer_id,
 			  struct group *g)
 {
-	for (size_t i = 0; i < set->count; i++) {
-		buf_clear(&c->key);
-		key_pending(&c->key, producer_id, set->group->name, set->v[i].partition_id);
-		store_delete(g->write, CF_TXN, buf_slice(&c->key));
+	for (size_t i = 0; i < set->count; i++)
+		delete_one(c, set, producer_id, set->v[i].partition_id, g);
+}
+
+/* What transactions have sent for the partition before that. Of a group's offsets the one that was sent last counts, as in
+ * Kafka, whichever transaction ends last: otherwise it would go back. */
+static void drop_older(struct coordinated *group, uint32_t partition_id, int64_t order,
+		       struct group *g)
+{
+	struct pending_offsets *set;
+
+	LIST_FOREACH(set, &group->pending, in_group)
+	{
+		size_t at = place_of(set, partition_id);
+		if (!has(set, partition_id) || set->v[at].order >= order || KS_SEEDED_BUG(3053))
+			continue;
+		delete_one(set->txns, set, set->transaction->indexed_producer_id, partition_id, g);
+		forget(set->txns, set, at);
 	}
+}
+
+void pending_offsets_overtake(struct coordinated *x, uint32_t partition_id, struct group *g)
+{
+	drop_older(x, partition_id, INT64_MAX, g);
 }
 
 /* The topic may be gone meanwhile: its offsets are nobody's. */
@@ -131,6 +170,7 @@ static void promote(struct txns *c, const struct pending_offsets *set, struct gr
 		if (!topics_partition(&c->broker->topics, p->partition_id) && !KS_SEEDED_BUG(3052))
 			continue;
 		offset_put_stored(g->write, &c->key, set->group->name, p->partition_id, &p->o);
+		drop_older(set->group, p->partition_id, p->order, g);
 		set->group->has_offsets = true;
 	}
 }

@@ -16,6 +16,9 @@ struct txns;
 
 /* Whether an open transaction has an offset of the group for the partition. */
 bool pending_offsets_has(const struct coordinated *x, uint32_t partition_id);
+/* The group's offset for the partition was committed or deleted outside of any transaction: what transactions have sent for it
+ * before is out of date, and their ends do not bring it back. */
+void pending_offsets_overtake(struct coordinated *x, uint32_t partition_id, struct group *g);
 /* The group is deleted: nothing will be committed for it. */
 void pending_offsets_drop_group(struct coordinated *x, struct group *g);
 /* The transaction ends: what it has becomes the groups', or nothing. */

@@ -982,6 +982,66 @@ static void test_d5_what_is_pending_goes_with_its_group_and_with_its_topic(void 
 	free(c);
 }
 
+static void send_offset(struct txn_client *c, int64_t offset)
+{
+	struct txn_offset o = {.group = "g", .topic = "t", .offset = offset};
+
+	assert_code(txn_offset_commit(c, o), ERR_NONE);
+}
+
+static void assert_offset(struct rig *r, int64_t offset)
+{
+	struct fetched got = fetch(r, (struct fetching){.group = "g", .topic = "t"});
+
+	assert_int_equal(got.code, 0);
+	assert_int_equal(got.offset, offset);
+}
+
+static void test_d5_an_offset_that_was_sent_later_is_not_taken_back_by_an_end(void **state)
+{
+	struct rig *r = *state;
+	struct txn_client *a = txn_client_new(r, "a", true), *b = txn_client_new(r, "b", true);
+	struct committing outside = {.group = "g", .topic = "t", .generation = -1, .offset = 8};
+	int16_t of_group;
+
+	rig_topic(r, "t", 1);
+	send_offset(a, 5);
+	assert_code(commit(r, outside), ERR_NONE);
+	reopen(r);
+	assert_offset(r, 8);
+	txn_commit(a);
+	assert_offset(r, 8);
+	/* Of two transactions. */
+	send_offset(a, 15);
+	send_offset(b, 20);
+	txn_commit(b);
+	reopen(r);
+	txn_commit(a);
+	assert_offset(r, 20);
+	send_offset(a, 30);
+	pass(r, 10);
+	send_offset(b, 25);
+	reopen(r);
+	txn_commit(a);
+	txn_commit(b);
+	assert_offset(r, 25);
+	/* An abort takes nothing of the others with it. */
+	send_offset(a, 40);
+	send_offset(b, 45);
+	txn_abort(b);
+	txn_commit(a);
+	assert_offset(r, 40);
+	/* What is deleted does not come back. */
+	send_offset(a, 50);
+	assert_code(delete_offset(r, "g", "t", 0, &of_group), ERR_NONE);
+	assert_code(of_group, ERR_NONE);
+	reopen(r);
+	txn_commit(a);
+	assert_offset(r, -1);
+	free(a);
+	free(b);
+}
+
 static void test_d5_offsets_that_cannot_be_are_refused(void **state)
 {
 	struct rig *r = *state;
@@ -1200,6 +1260,7 @@ int main(void)
 		MEMORY(test_a6_a_member_that_was_replaced_cannot_commit_in_a_transaction),
 		MEMORY(test_a6_a_member_of_the_consumer_protocol_is_held_to_its_epoch),
 		BOTH(test_d5_what_is_pending_goes_with_its_group_and_with_its_topic),
+		MEMORY(test_d5_an_offset_that_was_sent_later_is_not_taken_back_by_an_end),
 		MEMORY(test_d5_offsets_that_cannot_be_are_refused),
 		MEMORY(test_d2_offsets_are_there_when_the_end_is_answered),
 		ROCKS(test_a4_a_commit_whose_write_failed_is_there_as_a_whole_or_not_at_all),

@@ -192,7 +192,7 @@ def one(tests_dir, out_dir, bootstrap, release, test):
         process = subprocess.Popen([str(tests_dir / "test-runner"), "-p1"], cwd=tests_dir, env=env, stdin=subprocess.DEVNULL,
                                    stdout=log, stderr=log, start_new_session=True)
         try:
-            code = process.wait(RELEASES[release].limit_s)
+            code = process.wait(PATIENCE * RELEASES[release].limit_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "broker/coordinator.h"
+#include "base/seeded.h"
 #include "broker/core.h"
 #include "broker/offsets.h"
 #include "broker/shard.h"
@@ -134,7 +135,8 @@ void commit_drop(struct commit *c)
 static enum ks_err commit_check(const struct commit *c)
 {
 	struct origin origin;
-	enum ks_err err = job_check(c->session->job, c->session->epoch);
+	enum ks_err err =
+		KS_SEEDED_BUG(3091) ? ERR_NONE : job_check(c->session->job, c->session->epoch);
 
 	for (size_t i = 0; i < c->output_count && !err; i++) {
 		const struct frame *f = c->outputs[i].batches;
@@ -188,7 +190,7 @@ enum ks_err commit_apply(struct commit *c, struct group *g)
 			     o->partition->topic->config.is_append_time);
 		o->batches = NULL;
 	}
-	for (size_t i = 0; i < c->offset_count; i++)
+	for (size_t i = 0; i < c->offset_count && !KS_SEEDED_BUG(3071); i++)
 		offset_put(g->write, &g->key, c->group, c->offsets[i].partition,
 			   c->offsets[i].offset, g->now_ms);
 	if (c->offset_count)

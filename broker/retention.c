@@ -62,6 +62,10 @@ static void trim_put(struct group *g, const struct trim *t)
 
 	store_put(g->write, CF_TOPICS, KEY_SLICE(key), KEY_SLICE(value));
 	store_delete_range(g->write, CF_LOG, KEY_SLICE(from), KEY_SLICE(to));
+	if (KS_SEEDED_BUG(2051)) {
+		struct key_producer first = key_producer(id, 0), behind = key_producer(id + 1, 0);
+		store_delete_range(g->write, CF_TXN, KEY_SLICE(first), KEY_SLICE(behind));
+	}
 	if (t->has_indexed) {
 		struct key_index lower = key_index(id, INT64_MIN, 0),
 				 upper = key_index(id, t->indexed.max_timestamp,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/seeded.h"
 #include "broker/core.h"
 #include "broker/offsets.h"
 #include "broker/shard.h"
@@ -237,7 +238,9 @@ static void delete_logs(struct group *g, const struct extent *e)
 	store_delete_range(g->write, CF_INDEX, KEY_SLICE(from), KEY_SLICE(to));
 	store_delete_range(g->write, CF_TOPICS, KEY_SLICE(start_from), KEY_SLICE(start_to));
 	store_delete_range(g->write, CF_TOPICS, KEY_SLICE(cleaned_from), KEY_SLICE(cleaned_to));
-	store_delete_range(g->write, CF_TXN, KEY_SLICE(producer_from), KEY_SLICE(producer_to));
+	if (!KS_SEEDED_BUG(2081))
+		store_delete_range(g->write, CF_TXN, KEY_SLICE(producer_from),
+				   KEY_SLICE(producer_to));
 	store_delete_range(g->write, CF_TXN, KEY_SLICE(aborted_from), KEY_SLICE(aborted_to));
 	store_delete_range(g->write, CF_TXN, KEY_SLICE(by_from), KEY_SLICE(by_to));
 }

@@ -2,7 +2,8 @@
 """Holds the table of known anomalies in docs/transactions.md against the tests.
 
 Every entry has a row; every file and test that a row names is there, and as many of them as it says; every test that is named
-after an entry (test_a7_...) is in that entry's row. Rows without a test are those of which the result says why.
+after an entry (test_a7_...) is in that entry's row. Rows without a test are those of which the result says why. What holds has at
+least one bug in base/seeded.def, which its tests catch.
 """
 import pathlib
 import re
@@ -80,6 +81,14 @@ def unlisted(seen):
                 yield f"{match[1].upper()}{match[2]}: tests/{name} has {test}, and the row does not"
 
 
+def without_bugs(rows):
+    """Entries that hold, and of which no test has been seen to fail."""
+    seeded = set(re.findall(r'^SEEDED\(\d+, "(\w+)"', (ROOT / "base/seeded.def").read_text(), re.M))
+    for entry, (cells, *_) in rows.items():
+        if cells[-1].startswith("holds") and entry not in seeded:
+            yield f"{entry}: base/seeded.def has no bug of it"
+
+
 def main():
     rows = read_rows((ROOT / "docs/transactions.md").read_text())
     wanted = [f"{letter}{n}" for letter, count in ENTRIES.items() for n in range(1, count + 1)]
@@ -90,6 +99,7 @@ def main():
         for cells in rows.get(entry, []):
             problems += problems_of_row(cells, seen)
     problems += unlisted(seen)
+    problems += without_bugs(rows)
     print("\n".join(problems) or f"{len(rows)} rows and {len(seen)} tests agree")
     return 1 if problems else 0
 

@@ -557,6 +557,52 @@ static void test_b5_what_was_trimmed_since_it_was_read_is_not_given_out(void **s
 	assert_committed(p, 50, NOTHING);
 }
 
+static size_t entries_in(struct rig *r, struct slice from, struct slice to)
+{
+	struct store_iter *it = store_iter_new(r->b->store, CF_TXN, from, to);
+	size_t count = 0;
+
+	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it))
+		count++;
+	store_iter_free(it);
+	return count;
+}
+
+/* A process that ends between the two writes of a trim leaves entries behind. */
+static void test_b5_what_an_interrupted_trim_has_left_goes_with_the_next_one(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct key_aborted from = key_aborted(p->id, 0), to = key_aborted(p->id + 1, 0);
+	struct key_aborted_by by_from = key_aborted_by(p->id, 0, 0),
+			      by_to = key_aborted_by(p->id + 1, 0, 0);
+
+	for (int i = 0; i < 3; i++) {
+		append(r, p, 7, i, 1, i);
+		end_one(r, p, 7, 0, false);
+	}
+	assert_ok(broker_trim(r->b, p, 2, NULL, why));
+	assert_int_equal(entries_in(r, KEY_SLICE(from), KEY_SLICE(to)), 2);
+	struct aborted left = {p->id, 1, 0, 0, 7};
+	struct key_aborted key = key_aborted(p->id, 1);
+	struct key_aborted_by by = key_aborted_by(p->id, 7, 1);
+	struct value_aborted value = value_aborted(&left);
+	struct store_write *w = store_write_new(r->b->store);
+	store_put(w, CF_TXN, KEY_SLICE(key), KEY_SLICE(value));
+	store_put(w, CF_TXN, KEY_SLICE(by), KEY_SLICE(value));
+	assert_ok(store_commit(r->b->store, w, false, why));
+	store_write_free(w);
+	if (r->dir) {
+		rig_reopen(r);
+		p = rig_partition(r, "t");
+	}
+	assert_int_equal(entries_in(r, KEY_SLICE(from), KEY_SLICE(to)), 3);
+	assert_committed(p, 2, NOTHING);
+	assert_ok(broker_trim(r->b, p, 4, NULL, why));
+	assert_int_equal(entries_in(r, KEY_SLICE(from), KEY_SLICE(to)), 1);
+	assert_int_equal(entries_in(r, KEY_SLICE(by_from), KEY_SLICE(by_to)), 1);
+}
+
 static void test_c8_a_deleted_topic_leaves_nothing_of_its_transactions(void **state)
 {
 	struct rig *r = *state;
@@ -642,6 +688,7 @@ int main(void)
 		BOTH(test_b5_deleting_records_of_an_open_transaction_moves_what_is_stable),
 		BOTH(test_b5_retention_takes_nothing_that_is_not_decided),
 		BOTH(test_b5_what_was_trimmed_since_it_was_read_is_not_given_out),
+		BOTH(test_b5_what_an_interrupted_trim_has_left_goes_with_the_next_one),
 		BOTH(test_c8_a_deleted_topic_leaves_nothing_of_its_transactions),
 		BOTH(test_b5_markers_have_no_part_in_the_times_of_records),
 		BOTH(test_a4_an_end_is_one_write_over_all_partitions),

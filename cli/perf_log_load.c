@@ -97,7 +97,9 @@ static void answered(struct append *append, enum ks_err err)
 	a->under_way--;
 	if (!a->err)
 		a->err = err;
-	pthread_cond_signal(&a->changed);
+	/* Answers come by the group: one call for many, not a switch of threads for each. */
+	if (a->under_way <= a->slot_count / 2)
+		pthread_cond_signal(&a->changed);
 	pthread_mutex_unlock(&a->mtx);
 }
 

@@ -8,10 +8,8 @@
 #include "store/rocks_logger.h"
 #include "store/rocks_wal.h"
 
-#include <fcntl.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define KiB                        (1024)
 #define MiB                        (1024 * KiB)
@@ -41,7 +39,8 @@ static const char db_options[] =
 	/* How fast a commit may go on while one memtable is left. RocksDB's own 16 MiB/s makes it wait
 	 * tens of milliseconds at a time; this makes the wait a few and loses no throughput. */
 	"delayed_write_rate=268435456;"
-	/* Hand dirty pages to the disk steadily instead of all at the next sync. */
+	/* Flushes go through the page cache: whoever follows a little behind reads from memory.
+	 * Dirty pages are handed to the disk steadily instead of all at the next sync. */
 	"bytes_per_sync=1048576;"
 	"wal_bytes_per_sync=0;"
 	/* Whoever catches up reads blob files from front to end: the kernel may read ahead. */
@@ -111,27 +110,11 @@ static enum ks_err apply(rocksdb_options_t **o, const char *text, struct ks_why 
 	return ERR_NONE;
 }
 
-/* Whether files in dir can be opened for direct input and output; tmpfs and some network file
- * systems cannot. */
-static bool takes_direct_io(const char *dir)
-{
-	char *path = xasprintf("%s/probe", dir);
-	int fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-
-	if (fd >= 0)
-		close(fd);
-	unlink(path);
-	free(path);
-	return fd >= 0;
-}
-
 static enum ks_err init_db(struct rocks_options *r, const char *dir, const struct store_options *o,
 			   struct ks_why *why)
 {
 	r->db = rocksdb_options_create();
 	enum ks_err err = apply(&r->db, db_options, why);
-	if (!err && !o->read_only && takes_direct_io(dir))
-		err = apply(&r->db, "use_direct_io_for_flush_and_compaction=true", why);
 	r->logger = rocks_logger_new();
 	rocksdb_options_set_info_log(r->db, r->logger);
 	r->env = rocks_wal_env_new(dir);

@@ -3,6 +3,7 @@
 #define BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 struct clock {
 	int64_t (*now_ms)(void *self);       /* wall clock, ms since 1970 UTC */
@@ -21,5 +22,8 @@ static inline int64_t clock_monotonic_ns(const struct clock *c)
 {
 	return c->monotonic_ns(c->self);
 }
+
+/* So many ms from now, not below 0, for pthread_cond_timedwait on a condition of CLOCK_MONOTONIC. */
+struct timespec clock_deadline(int64_t ms);
 
 #endif

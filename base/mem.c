@@ -43,6 +43,17 @@ char *xstrdup(const char *s)
 	return memcpy(xmalloc(n), s, n);
 }
 
+char *xstrdup_trimmed(const char *s)
+{
+	static const char blanks[] = " \t\r\n";
+	char *copy = xstrdup(s + strspn(s, blanks));
+	size_t len = strlen(copy);
+
+	while (len > 0 && strchr(blanks, copy[len - 1]))
+		copy[--len] = 0;
+	return copy;
+}
+
 char *xasprintf(const char *format, ...)
 {
 	va_list args;
@@ -53,6 +64,19 @@ char *xasprintf(const char *format, ...)
 		out_of_memory(0);
 	va_end(args);
 	return text;
+}
+
+static char *text_at(char *to, struct slice s)
+{
+	if (s.len)
+		memcpy(to, s.data, s.len);
+	to[s.len] = 0;
+	return to;
+}
+
+char *slice_strdup(struct slice s)
+{
+	return text_at(xmalloc(s.len + 1), s);
 }
 
 int slice_compare(struct slice a, struct slice b)
@@ -238,6 +262,11 @@ void *arena_copy(struct arena *a, const void *data, size_t len)
 char *arena_strdup(struct arena *a, const char *s)
 {
 	return arena_copy(a, s, strlen(s) + 1);
+}
+
+char *arena_text(struct arena *a, struct slice s)
+{
+	return text_at(arena_alloc(a, s.len + 1), s);
 }
 
 void arena_reset(struct arena *a)

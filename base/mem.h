@@ -16,10 +16,12 @@
 
 #define PAD_BYTES 64
 
+/* Never NULL, not even for 0 bytes; release with free(). xcalloc: zeroed. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
+char *xstrdup_trimmed(const char *s); /* without the blanks around it */
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Borrowed bytes. data == NULL is null (as in a Kafka key), which differs from empty. */
@@ -45,6 +47,9 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.len == b.len && (a.data == NULL) == (b.data == NULL) &&
 	       (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
+
+/* A copy with a NUL behind it; of null: "". free() it. */
+char *slice_strdup(struct slice s);
 
 /* Bytewise order, shorter first on a tie: RocksDB's order of keys. */
 int slice_compare(struct slice a, struct slice b);
@@ -120,6 +125,7 @@ void *arena_alloc(struct arena *a,
 		  size_t size); /* 16-byte aligned, not zeroed, PAD_BYTES readable behind */
 void *arena_copy(struct arena *a, const void *data, size_t len);
 char *arena_strdup(struct arena *a, const char *s);
+char *arena_text(struct arena *a, struct slice s); /* with a NUL behind it; of null: "" */
 void arena_reset(struct arena *a);
 void arena_fini(struct arena *a);
 

@@ -21,6 +21,7 @@ struct tally {
 
 #define TALLY_NS_BITS 13
 
+/* One thread at a time adds; others may read meanwhile. */
 void tally_add(struct tally *t, uint64_t value);
 /* The largest value of a bucket: 2^first_bits, then 1.5 and 2 times that, and so on. */
 uint64_t tally_bound(const struct tally *t, int bucket);

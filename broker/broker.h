@@ -63,7 +63,7 @@ struct txn_options {
 	/* Ours. */
 	int32_t ids_max;            /* transactional ids that are known at once; 0: 100,000 */
 	int32_t check_interval_ms;  /* between two looks for transactions that hang; 0: 60,000 */
-	bool no_connection_defence; /* see group_call.connection */
+	bool no_connection_defence; /* see coordinator_call.connection */
 };
 
 #define BROKER_PARTITIONS_MAX 100000 /* of all topics */
@@ -107,6 +107,8 @@ struct broker_options {
 enum ks_err broker_default_check(const struct config_entry *entry, struct ks_why *why);
 /* The i-th key that may stand there; NULL behind the last. */
 const char *broker_default_key(size_t i);
+/* What a topic calls that of which the broker has the default under this name; NULL: no topic has it. */
+const char *broker_default_topic_key(const char *key);
 enum ks_err broker_open(const struct broker_options *options, struct broker **out,
 			struct ks_why *why);
 /* Finishes the commands that are queued, closes the store. b may be NULL. */
@@ -196,6 +198,7 @@ struct topic **broker_topics(struct broker *b, size_t *count);
 /* The existing name nearest to a misspelt one, or NULL; free() it. */
 char *broker_topic_suggest(struct broker *b, const char *name);
 
+/* Any thread. The name lives as long as the broker, also when the topic is deleted; none of the three changes. */
 const char *topic_name(const struct topic *t);
 uint32_t topic_id(const struct topic *t);
 bool topic_is_internal(const struct topic *t);
@@ -254,6 +257,7 @@ struct topic_config_row *broker_configs(struct broker *b, size_t *count);
 
 /* --- partitions and reading --- */
 
+/* Any thread. Partitions and topics live as long as the broker; the log start offset only rises. */
 struct topic *partition_topic(const struct partition *p);
 int32_t partition_index(const struct partition *p);
 int64_t partition_log_start_offset(const struct partition *p);
@@ -390,7 +394,7 @@ struct append {
 	 * partition is to be added to the transaction, as Produce does from version 12 on. Kept alive by the caller. */
 	struct slice transactional_id;
 	bool adds_partition;
-	uint64_t connection; /* as in group_call */
+	uint64_t connection; /* as in coordinator_call */
 	void (*done)(struct append *a, enum ks_err err);
 	void *cookie;
 	/* results */
@@ -461,14 +465,12 @@ enum ks_err broker_group_commit(struct broker *b, const char *group,
 				struct ks_why *why);
 enum ks_err broker_group_delete(struct broker *b, const char *group, struct ks_why *why);
 
-/* --- groups over the wire --- */
+/* --- groups and transactions over the wire --- */
 
-/* One request of the group protocols: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit,
- * OffsetFetch, OffsetDelete, DescribeGroups, ListGroups, DeleteGroups, ConsumerGroupHeartbeat,
- * ConsumerGroupDescribe. Everything pointed to stays alive and unchanged until done, which is called
- * exactly once, on the shard's thread, in the order in which answers became true; that of a JoinGroup
- * or SyncGroup may be minutes away. Whatever an answer says is durable by then. */
-struct group_call {
+/* One request that the coordinator of groups or that of transactions answers. Everything pointed to stays alive and
+ * unchanged until done, which is called exactly once, on the shard's thread, in the order in which answers became
+ * true; that of a JoinGroup or SyncGroup may be minutes away. Whatever an answer says is durable by then. */
+struct coordinator_call {
 	int16_t api_key, version;
 	const void *request; /* struct <api>_request */
 	void *response;      /* struct <api>_response, all defaults; filled by the time of done */
@@ -479,7 +481,7 @@ struct group_call {
 	 * spoke for it, unless txn_options says otherwise: what an older one still sends is refused. */
 	uint64_t connection;
 	size_t request_bytes; /* of the encoded request: what it weighs in the shard's queue */
-	void (*done)(struct group_call *c);
+	void (*done)(struct coordinator_call *c);
 	void *cookie;
 	/* result: not ERR_NONE when the store has failed; the outcome is unknown, the response is not
 	 * filled and nothing may be answered */
@@ -487,17 +489,18 @@ struct group_call {
 
 	void *state; /* the broker's */
 };
-void broker_group_call(struct broker *b, struct group_call *c);
+
+/* Any request of the group protocols: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch,
+ * OffsetDelete, DescribeGroups, ListGroups, DeleteGroups, ConsumerGroupHeartbeat, ConsumerGroupDescribe. */
+void broker_group_call(struct broker *b, struct coordinator_call *c);
 /* Before a server closes its connections: parked joins and syncs are answered with NOT_COORDINATOR,
  * and so are later calls that would have to be parked. broker_close does the same. */
 void broker_group_calls_end(struct broker *b);
 
-/* --- transactions over the wire --- */
-
-/* As broker_group_call, for InitProducerId with a transactional id, AddPartitionsToTxn, AddOffsetsToTxn,
+/* Any request of transactions: InitProducerId with a transactional id, AddPartitionsToTxn, AddOffsetsToTxn,
  * TxnOffsetCommit, EndTxn, WriteTxnMarkers, ListTransactions and DescribeTransactions. An end is answered when its
  * markers and offsets are durable and can be read. */
-void broker_txn_call(struct broker *b, struct group_call *c);
+void broker_txn_call(struct broker *b, struct coordinator_call *c);
 
 struct txn_stats {
 	uint64_t ids;  /* transactional ids that are known */

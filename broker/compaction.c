@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "broker/cleaner.h"
 #include "broker/core.h"
@@ -117,15 +117,8 @@ enum ks_err compaction_run(struct broker *b, size_t *cleaned, struct ks_why *why
 /* true: stop. */
 static bool sleep_for(struct compaction *c, int64_t ms)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&c->mtx);
 	while (!c->is_stopping)
 		if (pthread_cond_timedwait(&c->changed, &c->mtx, &until))

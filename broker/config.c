@@ -172,6 +172,14 @@ const char *broker_default_key(size_t i)
 	return i < CONFIG_BROKER ? broker_rows[i].key : NULL;
 }
 
+const char *broker_default_topic_key(const char *key)
+{
+	for (size_t i = 0; i < CONFIG_BROKER; i++)
+		if (strcmp(broker_rows[i].key, key) == 0)
+			return broker_rows[i].topic_key;
+	return NULL;
+}
+
 /* CONFIG_KEYS: there is none. */
 static size_t find_row(const char *key)
 {
@@ -409,18 +417,6 @@ static void apply(struct topic_config *c, const struct row *r, const char *value
 	}
 }
 
-/* A copy without the blanks around it. */
-static char *trimmed(const char *value)
-{
-	static const char blanks[] = " \t\r\n";
-	char *copy = xstrdup(value + strspn(value, blanks));
-	size_t len = strlen(copy);
-
-	while (len > 0 && strchr(blanks, copy[len - 1]))
-		copy[--len] = 0;
-	return copy;
-}
-
 /* --- defaults of a broker --- */
 
 /* In the topic's unit; NULL: no whole number, or too large. A negative one stays what it means, "no
@@ -459,7 +455,7 @@ enum ks_err config_defaults_set(struct config_defaults *d, const char *key, cons
 		return ks_fail(why, ERR_NOT_FOUND,
 			       "no topic's configuration has \"%s\" as its default", key);
 	const struct row *r = &rows[find_row(broker_rows[i].topic_key)];
-	char *given = trimmed(value), *scaled = in_unit(given, broker_rows[i].unit);
+	char *given = xstrdup_trimmed(value), *scaled = in_unit(given, broker_rows[i].unit);
 	bool is_good = scaled && is_valid(r, scaled);
 	free(scaled);
 	if (!is_good) {
@@ -552,7 +548,7 @@ enum ks_err config_change(struct topic_config *c, const struct config_change *ch
 	if (!change->value)
 		return ks_fail(why, ERR_INVALID_REQUEST, "%s: there is no value", change->key);
 	if (change->op == CONFIG_SET)
-		return set_row(c, i, trimmed(change->value), why);
+		return set_row(c, i, xstrdup_trimmed(change->value), why);
 	if (change->op != CONFIG_APPEND && change->op != CONFIG_SUBTRACT)
 		return ks_fail(why, ERR_INVALID_REQUEST, "%s: there is no operation %d",
 			       change->key, (int)change->op);

@@ -81,7 +81,7 @@ enum ks_err coordinator_check_name(struct slice name)
 
 /* --- calls --- */
 
-void *coordinator_alloc(struct group_call *c, size_t count, size_t size)
+void *coordinator_alloc(struct coordinator_call *c, size_t count, size_t size)
 {
 	if (count == 0)
 		return NULL;
@@ -90,7 +90,7 @@ void *coordinator_alloc(struct group_call *c, size_t count, size_t size)
 	return p;
 }
 
-struct slice coordinator_copy(struct group_call *c, struct slice text)
+struct slice coordinator_copy(struct coordinator_call *c, struct slice text)
 {
 	if (!text.data)
 		return SLICE_NULL;
@@ -138,7 +138,7 @@ static void fetch_and_answer(void *arg, enum ks_err err)
 }
 
 /* Those that are answered by the end of it. */
-static void carry_out(struct step *s, struct group_call *call)
+static void carry_out(struct step *s, struct coordinator_call *call)
 {
 	switch ((enum wire_api_key)call->api_key) {
 	case API_heartbeat:
@@ -198,7 +198,7 @@ static void apply(struct task *t, struct group *g)
 
 /* As Kafka makes them: the client's name or its instance id, then a random UUID. Random here, on
  * the sender's thread: the shard takes chance from outside. */
-static struct slice fresh_id(struct group_call *call)
+static struct slice fresh_id(struct coordinator_call *call)
 {
 	const struct join_group_request *q = call->request;
 	struct slice name = q->group_instance_id.len > 0 ? q->group_instance_id : call->client_id;
@@ -219,7 +219,7 @@ static struct slice fresh_id(struct group_call *call)
 	return copy;
 }
 
-void broker_group_call(struct broker *b, struct group_call *call)
+void broker_group_call(struct broker *b, struct coordinator_call *call)
 {
 	struct errand *e = xmalloc(sizeof *e);
 
@@ -262,7 +262,7 @@ static int64_t run_tick(void *arg, struct group *g, int64_t now_ns)
 
 /* --- changes that do not come over the wire --- */
 
-void coordinator_note_offsets(struct coordinator *c, const char *group)
+struct coordinated *coordinator_note_offsets(struct coordinator *c, const char *group)
 {
 	struct coordinated *x = coordinator_find(c, slice_str(group));
 
@@ -273,6 +273,7 @@ void coordinator_note_offsets(struct coordinator *c, const char *group)
 		c->options.groups_max = max;
 	}
 	x->has_offsets = true;
+	return x;
 }
 
 enum ks_err coordinator_check_idle(struct coordinator *c, const char *group, struct ks_why *why)

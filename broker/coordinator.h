@@ -25,8 +25,8 @@ void coordinator_free(struct coordinator *c, bool store_has_failed);
 
 /* The shard's thread, for changes that do not come over the wire. */
 
-/* Offsets of the group are being put. */
-void coordinator_note_offsets(struct coordinator *c, const char *group);
+/* Offsets of the group are being put; it is the group's. */
+struct coordinated *coordinator_note_offsets(struct coordinator *c, const char *group);
 /* ERR_NON_EMPTY_GROUP: the group has members, nobody else may change its offsets. */
 enum ks_err coordinator_check_idle(struct coordinator *c, const char *group, struct ks_why *why);
 /* Deletes the group with its offsets. ERR_GROUP_ID_NOT_FOUND, ERR_NON_EMPTY_GROUP */

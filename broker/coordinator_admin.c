@@ -41,7 +41,7 @@ static bool is_listed(const struct list_groups_request *q, const struct coordina
 	       passes(q->states_filter.v, q->states_filter.n, state_of(x));
 }
 
-void coordinator_list(struct step *s, struct group_call *call)
+void coordinator_list(struct step *s, struct coordinator_call *call)
 {
 	const struct list_groups_request *q = call->request;
 	struct list_groups_response *r = call->response;
@@ -66,7 +66,7 @@ void coordinator_list(struct step *s, struct group_call *call)
 /* --- DescribeGroups --- */
 
 /* Metadata and assignments are those of a generation, which only a stable group has. */
-static void describe_members(struct group_call *call, const struct classic_group *g,
+static void describe_members(struct coordinator_call *call, const struct classic_group *g,
 			     struct describe_groups_response_group *to)
 {
 	bool is_stable = g->state == CLASSIC_STABLE;
@@ -89,7 +89,7 @@ static void describe_members(struct group_call *call, const struct classic_group
 }
 
 /* An unknown group is described as dead; version 6 has an error for it too. */
-static void describe_unknown(struct group_call *call, const struct coordinated *x,
+static void describe_unknown(struct coordinator_call *call, const struct coordinated *x,
 			     struct describe_groups_response_group *to)
 {
 	to->group_state = slice_str(classic_state_names[CLASSIC_DEAD]);
@@ -100,7 +100,7 @@ static void describe_unknown(struct group_call *call, const struct coordinated *
 					: ks_err_text(ERR_GROUP_ID_NOT_FOUND));
 }
 
-static void describe(struct step *s, struct group_call *call, struct slice name,
+static void describe(struct step *s, struct coordinator_call *call, struct slice name,
 		     struct describe_groups_response_group *to)
 {
 	const struct describe_groups_request *q = call->request;
@@ -126,7 +126,7 @@ static void describe(struct step *s, struct group_call *call, struct slice name,
 	describe_members(call, x->classic, to);
 }
 
-void coordinator_describe(struct step *s, struct group_call *call)
+void coordinator_describe(struct step *s, struct coordinator_call *call)
 {
 	const struct describe_groups_request *q = call->request;
 	struct describe_groups_response *r = call->response;
@@ -138,7 +138,7 @@ void coordinator_describe(struct step *s, struct group_call *call)
 
 /* --- DeleteGroups --- */
 
-void coordinator_delete_groups(struct step *s, struct group_call *call)
+void coordinator_delete_groups(struct step *s, struct coordinator_call *call)
 {
 	const struct delete_groups_request *q = call->request;
 	struct delete_groups_response *r = call->response;

@@ -28,7 +28,7 @@ static struct slice no_null(struct slice s)
 
 /* --- answers --- */
 
-static void fill_members(struct group_call *call, const struct classic_group *g)
+static void fill_members(struct coordinator_call *call, const struct classic_group *g)
 {
 	struct join_group_response *r = call->response;
 
@@ -46,7 +46,7 @@ static void fill_members(struct group_call *call, const struct classic_group *g)
 static void fill_join(const struct errand *e, const struct classic_group *g,
 		      const struct classic_answer *a)
 {
-	struct group_call *call = e->call;
+	struct coordinator_call *call = e->call;
 	const struct join_group_request *q = call->request;
 	struct join_group_response *r = call->response;
 
@@ -64,7 +64,7 @@ static void fill_join(const struct errand *e, const struct classic_group *g,
 		fill_members(call, g);
 }
 
-static void fill_sync(struct group_call *call, const struct classic_group *g,
+static void fill_sync(struct coordinator_call *call, const struct classic_group *g,
 		      const struct classic_answer *a)
 {
 	struct sync_group_response *r = call->response;
@@ -269,7 +269,7 @@ void coordinator_sync(struct step *s, struct errand *e)
 
 /* --- the rest --- */
 
-void coordinator_heartbeat(struct step *s, struct group_call *call)
+void coordinator_heartbeat(struct step *s, struct coordinator_call *call)
 {
 	const struct heartbeat_request *q = call->request;
 	struct heartbeat_response *r = call->response;
@@ -285,7 +285,7 @@ void coordinator_heartbeat(struct step *s, struct group_call *call)
 }
 
 /* Who is to leave; before version 3 one, and its error is that of the whole. */
-static struct classic_leaver *leavers_of(struct group_call *call, size_t *count)
+static struct classic_leaver *leavers_of(struct coordinator_call *call, size_t *count)
 {
 	const struct leave_group_request *q = call->request;
 	bool is_old = call->version < 3;
@@ -303,7 +303,8 @@ static struct classic_leaver *leavers_of(struct group_call *call, size_t *count)
 	return leavers;
 }
 
-static void fill_leave(struct group_call *call, const struct classic_leaver *leavers, size_t count)
+static void fill_leave(struct coordinator_call *call, const struct classic_leaver *leavers,
+		       size_t count)
 {
 	struct leave_group_response *r = call->response;
 
@@ -317,7 +318,7 @@ static void fill_leave(struct group_call *call, const struct classic_leaver *lea
 			leavers[i].member_id, leavers[i].instance_id, code(leavers[i].err)};
 }
 
-void coordinator_leave(struct step *s, struct group_call *call)
+void coordinator_leave(struct step *s, struct coordinator_call *call)
 {
 	const struct leave_group_request *q = call->request;
 	struct coordinated *x = coordinator_find(s->c, q->group_id);

@@ -151,7 +151,8 @@ static size_t count_topics(struct broker *b, const struct parts *p)
 	return count;
 }
 
-static int32_t *indexes(struct group_call *call, const struct parts *p, const struct stretch *s)
+static int32_t *indexes(struct coordinator_call *call, const struct parts *p,
+			const struct stretch *s)
 {
 	int32_t *v = coordinator_alloc(call, s->end - s->from, sizeof *v);
 
@@ -169,7 +170,7 @@ static struct wire_uuid uuid_of(const struct topic *t)
 }
 
 static struct consumer_group_heartbeat_response_assignment *
-assignment_of(struct broker *b, struct group_call *call, const struct parts *p)
+assignment_of(struct broker *b, struct coordinator_call *call, const struct parts *p)
 {
 	struct consumer_group_heartbeat_response_assignment *a =
 		coordinator_alloc(call, 1, sizeof *a);
@@ -186,7 +187,7 @@ assignment_of(struct broker *b, struct group_call *call, const struct parts *p)
 
 /* --- the heartbeat --- */
 
-static void refuse(struct group_call *call, enum ks_err err, struct slice message)
+static void refuse(struct coordinator_call *call, enum ks_err err, struct slice message)
 {
 	struct consumer_group_heartbeat_response *r = call->response;
 
@@ -194,7 +195,7 @@ static void refuse(struct group_call *call, enum ks_err err, struct slice messag
 	r->error_message = message.len ? message : slice_str(ks_err_text(err));
 }
 
-static void leave(struct step *s, struct group_call *call, struct coordinated *x)
+static void leave(struct step *s, struct coordinator_call *call, struct coordinated *x)
 {
 	const struct consumer_group_heartbeat_request *q = call->request;
 	struct consumer_group_heartbeat_response *r = call->response;
@@ -211,7 +212,8 @@ static void leave(struct step *s, struct group_call *call, struct coordinated *x
 }
 
 /* v0 lets the broker make the member's id. */
-static struct slice id_of(struct group_call *call, const struct consumer_group_heartbeat_request *q)
+static struct slice id_of(struct coordinator_call *call,
+			  const struct consumer_group_heartbeat_request *q)
 {
 	struct topic_uuid u;
 	char text[37], *to = text;
@@ -228,7 +230,7 @@ static struct slice id_of(struct group_call *call, const struct consumer_group_h
 	return coordinator_copy(call, slice_of(text, (size_t)(to - text)));
 }
 
-static struct consumer_beat beat_of(struct group_call *call, const struct parts *owned)
+static struct consumer_beat beat_of(struct coordinator_call *call, const struct parts *owned)
 {
 	const struct consumer_group_heartbeat_request *q = call->request;
 	struct slice host = slice_str(call->client_host ? call->client_host : "");
@@ -252,7 +254,7 @@ static struct consumer_beat beat_of(struct group_call *call, const struct parts 
 	};
 }
 
-static void beat(struct step *s, struct group_call *call, struct coordinated *x)
+static void beat(struct step *s, struct coordinator_call *call, struct coordinated *x)
 {
 	const struct consumer_group_heartbeat_request *q = call->request;
 	struct consumer_group_heartbeat_response *r = call->response;
@@ -283,7 +285,7 @@ static void beat(struct step *s, struct group_call *call, struct coordinated *x)
 }
 
 /* What is asked for must be something that we have. */
-static enum ks_err check_wishes(struct coordinator *c, struct group_call *call,
+static enum ks_err check_wishes(struct coordinator *c, struct coordinator_call *call,
 				struct slice *message)
 {
 	const struct consumer_group_heartbeat_request *q = call->request;
@@ -299,7 +301,7 @@ static enum ks_err check_wishes(struct coordinator *c, struct group_call *call,
 	return err;
 }
 
-void coordinator_consumer_heartbeat(struct step *s, struct group_call *call)
+void coordinator_consumer_heartbeat(struct step *s, struct coordinator_call *call)
 {
 	const struct consumer_group_heartbeat_request *q = call->request;
 	const char *problem = check_request(q, call->version);
@@ -331,7 +333,7 @@ void coordinator_consumer_heartbeat(struct step *s, struct group_call *call)
 /* --- describing --- */
 
 static struct consumer_group_describe_response_assignment *
-described_assignment(struct broker *b, struct group_call *call, const struct parts *p)
+described_assignment(struct broker *b, struct coordinator_call *call, const struct parts *p)
 {
 	struct consumer_group_describe_response_assignment *a =
 		coordinator_alloc(call, 1, sizeof *a);
@@ -348,7 +350,7 @@ described_assignment(struct broker *b, struct group_call *call, const struct par
 	return a;
 }
 
-static void describe_member(struct broker *b, struct group_call *call,
+static void describe_member(struct broker *b, struct coordinator_call *call,
 			    const struct consumer_member *m,
 			    struct consumer_group_describe_response_member *to)
 {
@@ -370,7 +372,7 @@ static void describe_member(struct broker *b, struct group_call *call,
 		to->subscribed_topic_names.v[i] = coordinator_copy(call, m->topics.v[i]);
 }
 
-static void describe(struct step *s, struct group_call *call, struct slice name,
+static void describe(struct step *s, struct coordinator_call *call, struct slice name,
 		     struct consumer_group_describe_response_group *to)
 {
 	const struct consumer_group_describe_request *q = call->request;
@@ -399,7 +401,7 @@ static void describe(struct step *s, struct group_call *call, struct slice name,
 		describe_member(s->c->broker, call, g->members.items[i], &to->members.v[i]);
 }
 
-void coordinator_consumer_describe(struct step *s, struct group_call *call)
+void coordinator_consumer_describe(struct step *s, struct coordinator_call *call)
 {
 	const struct consumer_group_describe_request *q = call->request;
 	struct consumer_group_describe_response *r = call->response;

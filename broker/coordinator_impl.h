@@ -69,7 +69,7 @@ struct coordinator {
 struct errand {
 	struct task task;
 	struct coordinator *coordinator;
-	struct group_call *call;
+	struct coordinator_call *call;
 	struct slice fresh_id; /* of a JoinGroup: made for it, in the call's arena */
 };
 
@@ -104,8 +104,8 @@ void coordinator_reply(struct step *s, struct errand *e);
 #define COORDINATOR_ANSWER_BYTES_MAX (64 << 20)
 
 /* Zeroed; NULL for nothing. */
-void *coordinator_alloc(struct group_call *c, size_t count, size_t size);
-struct slice coordinator_copy(struct group_call *c, struct slice text); /* null stays null */
+void *coordinator_alloc(struct coordinator_call *c, size_t count, size_t size);
+struct slice coordinator_copy(struct coordinator_call *c, struct slice text); /* null stays null */
 /* A zeroed array of an answer. */
 #define COORDINATOR_MAKE(c, array, count)                                                          \
 	do {                                                                                       \
@@ -128,33 +128,33 @@ void coordinator_delete_records(struct step *s, struct coordinated *x);
 
 void coordinator_join(struct step *s, struct errand *e);
 void coordinator_sync(struct step *s, struct errand *e);
-void coordinator_heartbeat(struct step *s, struct group_call *call);
-void coordinator_leave(struct step *s, struct group_call *call);
+void coordinator_heartbeat(struct step *s, struct coordinator_call *call);
+void coordinator_leave(struct step *s, struct coordinator_call *call);
 /* Writes what the classic effects say and replies to their calls. */
 void coordinator_settle_classic(struct step *s, struct coordinated *x);
 
-void coordinator_consumer_heartbeat(struct step *s, struct group_call *call);
-void coordinator_consumer_describe(struct step *s, struct group_call *call);
+void coordinator_consumer_heartbeat(struct step *s, struct coordinator_call *call);
+void coordinator_consumer_describe(struct step *s, struct coordinator_call *call);
 
-void coordinator_commit(struct step *s, struct group_call *call);
-void coordinator_fetch(struct coordinator *c, struct group_call *call); /* after the write */
-void coordinator_delete_offsets(struct step *s, struct group_call *call);
+void coordinator_commit(struct step *s, struct coordinator_call *call);
+void coordinator_fetch(struct coordinator *c, struct coordinator_call *call); /* after the write */
+void coordinator_delete_offsets(struct step *s, struct coordinator_call *call);
 /* Whether the sender of TxnOffsetCommit may commit for the group; x: NULL, there is none. */
 enum ks_err coordinator_check_txn_commit(const struct coordinated *x,
 					 const struct txn_offset_commit_request *q);
 /* NULL: the topic has no such partition, or there is no topic. */
 struct partition *coordinator_partition(struct topic *t, int32_t index);
 
-void coordinator_list(struct step *s, struct group_call *call);
-void coordinator_describe(struct step *s, struct group_call *call);
-void coordinator_delete_groups(struct step *s, struct group_call *call);
+void coordinator_list(struct step *s, struct coordinator_call *call);
+void coordinator_describe(struct step *s, struct coordinator_call *call);
+void coordinator_delete_groups(struct step *s, struct coordinator_call *call);
 
 /* What everybody may do with a group, as long as there is no access control: READ, DELETE,
  * DESCRIBE. */
 #define COORDINATOR_GROUP_OPERATIONS (1 << 3 | 1 << 6 | 1 << 8)
 
 /* Fills the answer of a call that is refused as a whole. */
-void coordinator_refuse(struct group_call *c, enum ks_err err);
+void coordinator_refuse(struct coordinator_call *c, enum ks_err err);
 
 /* --- coordinator_sweep.c --- */
 

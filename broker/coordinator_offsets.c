@@ -103,7 +103,7 @@ static enum ks_err commit_one(struct step *s, struct coordinated *x, struct topi
 	return ERR_NONE;
 }
 
-static void commit(struct step *s, struct group_call *call, struct coordinated *x)
+static void commit(struct step *s, struct coordinator_call *call, struct coordinated *x)
 {
 	const struct offset_commit_request *q = call->request;
 	struct offset_commit_response *r = call->response;
@@ -126,7 +126,7 @@ static void commit(struct step *s, struct group_call *call, struct coordinated *
 	}
 }
 
-void coordinator_commit(struct step *s, struct group_call *call)
+void coordinator_commit(struct step *s, struct coordinator_call *call)
 {
 	const struct offset_commit_request *q = call->request;
 	struct coordinated *x = coordinator_find(s->c, q->group_id);
@@ -149,7 +149,7 @@ void coordinator_commit(struct step *s, struct group_call *call)
 /* One fetch of one group: what it asks for and where the answer goes. */
 struct fetch {
 	struct coordinator *c;
-	struct group_call *call;
+	struct coordinator_call *call;
 	struct slice group; /* null: one that cannot be */
 	/* Of which offsets of open transactions are to be told; NULL: none are there, or it does not matter. */
 	const struct coordinated *unstable;
@@ -333,7 +333,7 @@ static enum ks_err check_fetch(const struct coordinator *c,
 }
 
 /* Of an unknown group nothing is committed, and that is no error. */
-static void fetch_group(struct coordinator *c, struct group_call *call,
+static void fetch_group(struct coordinator *c, struct coordinator_call *call,
 			const struct offset_fetch_request_group *q,
 			struct offset_fetch_response_group *to)
 {
@@ -364,7 +364,7 @@ static void fetch_group(struct coordinator *c, struct group_call *call,
 }
 
 /* Before version 8 there is one group, and its fields are the message's. */
-static struct offset_fetch_request_group group_of_old(struct group_call *call)
+static struct offset_fetch_request_group group_of_old(struct coordinator_call *call)
 {
 	const struct offset_fetch_request *q = call->request;
 	struct offset_fetch_request_group g = {.group_id = q->group_id, .member_epoch = -1};
@@ -382,7 +382,7 @@ static struct offset_fetch_request_group group_of_old(struct group_call *call)
 	return g;
 }
 
-static void fill_old(struct group_call *call, const struct offset_fetch_response_group *from)
+static void fill_old(struct coordinator_call *call, const struct offset_fetch_response_group *from)
 {
 	struct offset_fetch_response *r = call->response;
 
@@ -402,7 +402,7 @@ static void fill_old(struct group_call *call, const struct offset_fetch_response
 	}
 }
 
-void coordinator_fetch(struct coordinator *c, struct group_call *call)
+void coordinator_fetch(struct coordinator *c, struct coordinator_call *call)
 {
 	const struct offset_fetch_request *q = call->request;
 	struct offset_fetch_response *r = call->response;
@@ -449,12 +449,12 @@ static enum ks_err delete_one(struct step *s, struct coordinated *x, struct topi
 	if (reads_topic(x, t))
 		return ERR_GROUP_SUBSCRIBED_TO_TOPIC;
 	offset_delete(s->g->write, &s->c->key, x->name, p->id);
-	pending_offsets_overtake(x, p->id, s->g);
+	pending_offsets_drop(x, p->id, s->g);
 	s->g->needs_sync = true;
 	return ERR_NONE;
 }
 
-void coordinator_delete_offsets(struct step *s, struct group_call *call)
+void coordinator_delete_offsets(struct step *s, struct coordinator_call *call)
 {
 	const struct offset_delete_request *q = call->request;
 	struct offset_delete_response *r = call->response;

@@ -11,7 +11,7 @@ static int16_t code(enum ks_err err)
 	return (int16_t)err;
 }
 
-static void refuse_join(struct group_call *c, enum ks_err err)
+static void refuse_join(struct coordinator_call *c, enum ks_err err)
 {
 	const struct join_group_request *q = c->request;
 	struct join_group_response *r = c->response;
@@ -20,13 +20,13 @@ static void refuse_join(struct group_call *c, enum ks_err err)
 	r->member_id = q->member_id;
 }
 
-static void refuse_leave(struct group_call *c, enum ks_err err)
+static void refuse_leave(struct coordinator_call *c, enum ks_err err)
 {
 	struct leave_group_response *r = c->response;
 	r->error_code = code(err);
 }
 
-static void refuse_commit(struct group_call *c, enum ks_err err)
+static void refuse_commit(struct coordinator_call *c, enum ks_err err)
 {
 	const struct offset_commit_request *q = c->request;
 	struct offset_commit_response *r = c->response;
@@ -46,7 +46,7 @@ static void refuse_commit(struct group_call *c, enum ks_err err)
 }
 
 /* Version 1 has no place for an error but the partitions. */
-static void refuse_old_fetch(struct group_call *c, enum ks_err err)
+static void refuse_old_fetch(struct coordinator_call *c, enum ks_err err)
 {
 	const struct offset_fetch_request *q = c->request;
 	struct offset_fetch_response *r = c->response;
@@ -71,7 +71,7 @@ static void refuse_old_fetch(struct group_call *c, enum ks_err err)
 	}
 }
 
-static void refuse_fetch(struct group_call *c, enum ks_err err)
+static void refuse_fetch(struct coordinator_call *c, enum ks_err err)
 {
 	const struct offset_fetch_request *q = c->request;
 	struct offset_fetch_response *r = c->response;
@@ -87,7 +87,7 @@ static void refuse_fetch(struct group_call *c, enum ks_err err)
 	}
 }
 
-static void refuse_describe(struct group_call *c, enum ks_err err)
+static void refuse_describe(struct coordinator_call *c, enum ks_err err)
 {
 	const struct describe_groups_request *q = c->request;
 	struct describe_groups_response *r = c->response;
@@ -101,7 +101,7 @@ static void refuse_describe(struct group_call *c, enum ks_err err)
 		};
 }
 
-static void refuse_delete(struct group_call *c, enum ks_err err)
+static void refuse_delete(struct coordinator_call *c, enum ks_err err)
 {
 	const struct delete_groups_request *q = c->request;
 	struct delete_groups_response *r = c->response;
@@ -112,7 +112,7 @@ static void refuse_delete(struct group_call *c, enum ks_err err)
 			(struct delete_groups_response_result){q->groups_names.v[i], code(err)};
 }
 
-static void refuse_consumer_describe(struct group_call *c, enum ks_err err)
+static void refuse_consumer_describe(struct coordinator_call *c, enum ks_err err)
 {
 	const struct consumer_group_describe_request *q = c->request;
 	struct consumer_group_describe_response *r = c->response;
@@ -126,7 +126,7 @@ static void refuse_consumer_describe(struct group_call *c, enum ks_err err)
 		};
 }
 
-void coordinator_refuse(struct group_call *c, enum ks_err err)
+void coordinator_refuse(struct coordinator_call *c, enum ks_err err)
 {
 	switch ((enum wire_api_key)c->api_key) {
 	case API_join_group:

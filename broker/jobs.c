@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/coordinator.h"
 #include "base/seeded.h"
+#include "broker/coordinator.h"
 #include "broker/core.h"
 #include "broker/offsets.h"
 #include "broker/shard.h"
@@ -190,11 +190,12 @@ enum ks_err commit_apply(struct commit *c, struct group *g)
 			     o->partition->topic->config.is_append_time);
 		o->batches = NULL;
 	}
+	struct coordinated *x =
+		c->offset_count
+			? coordinator_note_offsets(c->session->broker->coordinator, c->group)
+			: NULL;
 	for (size_t i = 0; i < c->offset_count && !KS_SEEDED_BUG(3071); i++)
-		offset_put(g->write, &g->key, c->group, c->offsets[i].partition,
-			   c->offsets[i].offset, g->now_ms);
-	if (c->offset_count)
-		coordinator_note_offsets(c->session->broker->coordinator, c->group);
+		offset_put(x, c->offsets[i].partition, c->offsets[i].offset, g);
 	for (size_t i = 0; i < c->state_count; i++)
 		state_put(g->write, c->session->id, &c->states[i]);
 	return ERR_NONE;

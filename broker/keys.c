@@ -412,6 +412,24 @@ bool key_pending_decode(struct slice key, int64_t *producer_id, struct slice *gr
 	return true;
 }
 
+#define PENDING_HEAD_BYTES 9
+
+void pending_encode(struct buf *value, uint64_t order, const struct stored_offset *o)
+{
+	buf_append_u8(value, VERSION);
+	buf_append_u64be(value, order);
+	stored_offset_encode(value, o);
+}
+
+bool pending_decode(struct slice value, uint64_t *order, struct stored_offset *o)
+{
+	if (value.len < PENDING_HEAD_BYTES || value.data[0] != VERSION)
+		return false;
+	*order = get_u64be(value.data + 1);
+	return stored_offset_decode(
+		slice_of(value.data + PENDING_HEAD_BYTES, value.len - PENDING_HEAD_BYTES), o);
+}
+
 struct value_ids value_ids(const struct ids *ids)
 {
 	struct value_ids v;

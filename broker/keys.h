@@ -166,11 +166,15 @@ struct key_aborted_by key_aborted_by(uint32_t partition_id, int64_t producer_id,
 /* The value is the same. */
 bool aborted_by_decode(struct slice key, struct slice value, struct aborted *a);
 
-/* CF_TXN 'o': producer id, group, partition id -> an offset (stored_offset) that its open transaction will commit. */
+/* CF_TXN 'o': producer id, group, partition id -> an offset that its open transaction will commit. Its order is higher than
+ * that of any that was there when it came; 0: a later commit has overtaken it, and it will not become the group's. */
 #define KEY_TYPE_PENDING 'o'
 void key_pending(struct buf *key, int64_t producer_id, struct slice group, uint32_t partition_id);
 bool key_pending_decode(struct slice key, int64_t *producer_id, struct slice *group,
 			uint32_t *partition_id);
+void pending_encode(struct buf *value, uint64_t order, const struct stored_offset *o);
+/* The metadata points into value. */
+bool pending_decode(struct slice value, uint64_t *order, struct stored_offset *o);
 
 /* CF_META 'i': the next unused ids. */
 struct ids {

@@ -25,14 +25,14 @@ enum ks_err group_name_check(const char *group, struct ks_why *why)
 	return ERR_NONE;
 }
 
-void offset_put(struct store_write *w, struct buf *scratch, const char *group,
-		const struct partition *p, int64_t offset, int64_t now_ms)
+void offset_put(struct coordinated *x, const struct partition *p, int64_t offset, struct group *g)
 {
-	struct value_offset value = value_offset(offset, now_ms);
+	struct value_offset value = value_offset(offset, g->now_ms);
 
-	buf_clear(scratch);
-	key_offset(scratch, slice_str(group), p->id);
-	store_put(w, CF_OFFSETS, buf_slice(scratch), KEY_SLICE(value));
+	buf_clear(&g->key);
+	key_offset(&g->key, x->name, p->id);
+	store_put(g->write, CF_OFFSETS, buf_slice(&g->key), KEY_SLICE(value));
+	pending_offsets_overtake(x, p->id, g);
 }
 
 void offset_put_stored(struct store_write *w, struct buf *scratch, struct slice group,
@@ -171,10 +171,7 @@ static void list_name(struct name_list *l, struct slice name)
 		l->cap = l->cap ? 2 * l->cap : 16;
 		l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
 	}
-	char *copy = xmalloc(name.len + 1);
-	memcpy(copy, name.data, name.len);
-	copy[name.len] = 0;
-	l->v[l->count++] = copy;
+	l->v[l->count++] = slice_strdup(name);
 }
 
 static void list_those_with_offsets(struct broker *b, struct name_list *l)
@@ -328,15 +325,11 @@ static enum ks_err group_commit_apply(struct call *call, struct group *g)
 		if (o->offset < 0)
 			return ks_fail(call->why, ERR_OFFSET_OUT_OF_RANGE, "an offset is negative");
 	}
-	for (size_t i = 0; i < c->count; i++)
-		offset_put(g->write, &g->key, c->group, c->offsets[i].partition,
-			   c->offsets[i].offset, g->now_ms);
 	if (c->count == 0)
 		return ERR_NONE;
-	coordinator_note_offsets(call->broker->coordinator, c->group);
-	struct coordinated *x = coordinator_find(call->broker->coordinator, slice_str(c->group));
-	for (size_t i = 0; x && i < c->count; i++)
-		pending_offsets_overtake(x, c->offsets[i].partition->id, g);
+	struct coordinated *x = coordinator_note_offsets(call->broker->coordinator, c->group);
+	for (size_t i = 0; i < c->count; i++)
+		offset_put(x, c->offsets[i].partition, c->offsets[i].offset, g);
 	return ERR_NONE;
 }
 

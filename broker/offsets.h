@@ -8,9 +8,11 @@
 /* ERR_INVALID_GROUP_ID; why (may be NULL) has the rule. */
 enum ks_err group_name_check(const char *group, struct ks_why *why);
 
-/* Puts one committed offset. */
-void offset_put(struct store_write *w, struct buf *scratch, const char *group,
-		const struct partition *p, int64_t offset, int64_t now_ms);
+struct coordinated;
+struct group;
+
+/* Commits an offset past the protocol. */
+void offset_put(struct coordinated *x, const struct partition *p, int64_t offset, struct group *g);
 
 /* Puts one that a client committed. */
 void offset_put_stored(struct store_write *w, struct buf *scratch, struct slice group,

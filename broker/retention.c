@@ -12,8 +12,8 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/seeded.h"
 #include "broker/aborted.h"
@@ -389,15 +389,8 @@ static void look_once(struct retention *r)
 /* true: stop. */
 static bool sleep_until_next(struct retention *r)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(r->broker->options.retention_check_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += r->broker->options.retention_check_ms / 1000;
-	until.tv_nsec += (long)(r->broker->options.retention_check_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&r->mtx);
 	while (!r->is_stopping)
 		if (pthread_cond_timedwait(&r->stop, &r->mtx, &until))

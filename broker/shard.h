@@ -87,6 +87,7 @@ void shard_tick_add(struct shard *s, struct tick *t);
 /* The shard's thread: the tick runs at due_ns, or earlier when it was due earlier. */
 void shard_tick_by(struct tick *t, int64_t due_ns);
 
+/* Any thread. What went wrong when a write failed, until shard_stop; NULL: nothing has. */
 const char *shard_failure(struct shard *s);
 void shard_stats(struct shard *s, struct broker_stats *out);
 

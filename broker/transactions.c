@@ -185,7 +185,7 @@ enum ks_err txn_check_id(struct slice id)
 	return id.len == 0 || id.len > TRANSACTIONAL_ID_MAX ? ERR_INVALID_REQUEST : ERR_NONE;
 }
 
-int16_t txn_code(enum ks_err err, const struct group_call *call)
+int16_t txn_code(enum ks_err err, const struct coordinator_call *call)
 {
 	return (int16_t)transaction_wire_error(err, call->api_key, call->version);
 }
@@ -208,7 +208,7 @@ bool txns_has_producer(const struct txns *c, int64_t producer_id)
 struct txn_errand {
 	struct task task;
 	struct txns *txns;
-	struct group_call *call;
+	struct coordinator_call *call;
 };
 
 static void answer(void *arg, enum ks_err err)
@@ -220,7 +220,7 @@ static void answer(void *arg, enum ks_err err)
 	free(e);
 }
 
-static void carry_out(struct txn_step *s, struct group_call *call)
+static void carry_out(struct txn_step *s, struct coordinator_call *call)
 {
 	switch ((enum wire_api_key)call->api_key) {
 	case API_init_producer_id:
@@ -265,7 +265,7 @@ static void apply(struct task *t, struct group *g)
 		group_after(g, answer, e);
 }
 
-void broker_txn_call(struct broker *b, struct group_call *call)
+void broker_txn_call(struct broker *b, struct coordinator_call *call)
 {
 	struct txn_errand *e = xmalloc(sizeof *e);
 

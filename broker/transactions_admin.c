@@ -55,7 +55,7 @@ static bool is_wanted(const struct txn_step *s, const struct list_transactions_r
 	return !regex || (!regex_gave_up(regex) && regex_matches(regex, x->id));
 }
 
-static void list_unknown_states(struct group_call *call)
+static void list_unknown_states(struct coordinator_call *call)
 {
 	const struct list_transactions_request *q = call->request;
 	struct list_transactions_response *r = call->response;
@@ -69,7 +69,7 @@ static void list_unknown_states(struct group_call *call)
 	r->unknown_state_filters.n = n;
 }
 
-void txn_list(struct txn_step *s, struct group_call *call)
+void txn_list(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct list_transactions_request *q = call->request;
 	struct list_transactions_response *r = call->response;
@@ -113,7 +113,8 @@ static size_t end_of_topic(struct partition *const *all, size_t count, size_t i)
 	return end;
 }
 
-static void describe_parts(struct txn_step *s, struct group_call *call, const struct transaction *t,
+static void describe_parts(struct txn_step *s, struct coordinator_call *call,
+			   const struct transaction *t,
 			   struct describe_transactions_response_transaction_state *to)
 {
 	struct partition **all = coordinator_alloc(call, t->parts.partition_count, sizeof(*all));
@@ -139,7 +140,7 @@ static void describe_parts(struct txn_step *s, struct group_call *call, const st
 	}
 }
 
-static void describe(struct txn_step *s, struct group_call *call, struct slice id,
+static void describe(struct txn_step *s, struct coordinator_call *call, struct slice id,
 		     struct describe_transactions_response_transaction_state *to)
 {
 	const struct txn_entry *x = txn_find(s->c, id);
@@ -164,7 +165,7 @@ static void describe(struct txn_step *s, struct group_call *call, struct slice i
 	describe_parts(s, call, &x->t, to);
 }
 
-void txn_describe(struct txn_step *s, struct group_call *call)
+void txn_describe(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct describe_transactions_request *q = call->request;
 	struct describe_transactions_response *r = call->response;
@@ -213,7 +214,7 @@ static enum ks_err write_marker(struct txn_step *s,
 	return ERR_NONE;
 }
 
-static void write_one(struct txn_step *s, struct group_call *call,
+static void write_one(struct txn_step *s, struct coordinator_call *call,
 		      const struct write_txn_markers_request_marker *from,
 		      struct write_txn_markers_response_marker *to)
 {
@@ -234,7 +235,7 @@ static void write_one(struct txn_step *s, struct group_call *call,
 	}
 }
 
-void txn_write_markers(struct txn_step *s, struct group_call *call)
+void txn_write_markers(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct write_txn_markers_request *q = call->request;
 	struct write_txn_markers_response *r = call->response;

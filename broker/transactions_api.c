@@ -9,8 +9,8 @@
 
 /* --- InitProducerId --- */
 
-static enum ks_err init_entry(struct txn_step *s, struct group_call *call, struct txn_entry *x,
-			      struct init_producer_id_response *r)
+static enum ks_err init_entry(struct txn_step *s, struct coordinator_call *call,
+			      struct txn_entry *x, struct init_producer_id_response *r)
 {
 	const struct init_producer_id_request *q = call->request;
 	struct transaction_init init = {
@@ -34,7 +34,7 @@ static enum ks_err init_entry(struct txn_step *s, struct group_call *call, struc
 	return err;
 }
 
-void txn_init_producer(struct txn_step *s, struct group_call *call)
+void txn_init_producer(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct init_producer_id_request *q = call->request;
 	struct init_producer_id_response *r = call->response;
@@ -64,7 +64,8 @@ struct adding {
 };
 
 /* Fills in the numbers of the partitions. ERR_UNKNOWN_TOPIC_OR_PARTITION: some are not there, and their codes say so. */
-static enum ks_err find_partitions(struct txn_step *s, struct group_call *call, struct adding *a,
+static enum ks_err find_partitions(struct txn_step *s, struct coordinator_call *call,
+				   struct adding *a,
 				   struct add_partitions_to_txn_response_topic_result *results)
 {
 	enum ks_err err = ERR_NONE;
@@ -117,7 +118,8 @@ static enum ks_err verify(struct txn_step *s, const struct txn_entry *x, const s
 	return err;
 }
 
-static enum ks_err add_all(struct txn_step *s, const struct group_call *call, struct adding *a)
+static enum ks_err add_all(struct txn_step *s, const struct coordinator_call *call,
+			   struct adding *a)
 {
 	struct txn_entry *x = txn_find(s->c, a->id);
 	struct transaction_effects fx;
@@ -137,7 +139,7 @@ static enum ks_err add_all(struct txn_step *s, const struct group_call *call, st
 	return err;
 }
 
-static void add_to_one(struct txn_step *s, struct group_call *call, struct adding *a,
+static void add_to_one(struct txn_step *s, struct coordinator_call *call, struct adding *a,
 		       struct add_partitions_to_txn_response_topic_result *results)
 {
 	enum ks_err err = txn_check_id(a->id);
@@ -151,7 +153,7 @@ static void add_to_one(struct txn_step *s, struct group_call *call, struct addin
 	say_all(results, a->topic_count, txn_code(err, call));
 }
 
-static void add_old(struct txn_step *s, struct group_call *call)
+static void add_old(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct add_partitions_to_txn_request *q = call->request;
 	struct add_partitions_to_txn_response *r = call->response;
@@ -167,7 +169,7 @@ static void add_old(struct txn_step *s, struct group_call *call)
 }
 
 /* From version 4 on it is what brokers ask each other; from 5 on about transactions of version 2. */
-void txn_add_partitions(struct txn_step *s, struct group_call *call)
+void txn_add_partitions(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct add_partitions_to_txn_request *q = call->request;
 	struct add_partitions_to_txn_response *r = call->response;
@@ -198,7 +200,7 @@ void txn_add_partitions(struct txn_step *s, struct group_call *call)
 
 /* --- AddOffsetsToTxn --- */
 
-static enum ks_err add_group(struct txn_step *s, const struct group_call *call)
+static enum ks_err add_group(struct txn_step *s, const struct coordinator_call *call)
 {
 	const struct add_offsets_to_txn_request *q = call->request;
 	struct transaction_claim claim = {q->producer_id, q->producer_epoch, 1};
@@ -220,7 +222,7 @@ static enum ks_err add_group(struct txn_step *s, const struct group_call *call)
 	return err;
 }
 
-void txn_add_offsets(struct txn_step *s, struct group_call *call)
+void txn_add_offsets(struct txn_step *s, struct coordinator_call *call)
 {
 	struct add_offsets_to_txn_response *r = call->response;
 
@@ -229,7 +231,7 @@ void txn_add_offsets(struct txn_step *s, struct group_call *call)
 
 /* --- EndTxn --- */
 
-static enum ks_err end_entry(struct txn_step *s, struct group_call *call, struct txn_entry *x)
+static enum ks_err end_entry(struct txn_step *s, struct coordinator_call *call, struct txn_entry *x)
 {
 	const struct end_txn_request *q = call->request;
 	struct end_txn_response *r = call->response;
@@ -252,7 +254,7 @@ static enum ks_err end_entry(struct txn_step *s, struct group_call *call, struct
 	return err;
 }
 
-void txn_end(struct txn_step *s, struct group_call *call)
+void txn_end(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct end_txn_request *q = call->request;
 	struct end_txn_response *r = call->response;

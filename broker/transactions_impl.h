@@ -42,8 +42,8 @@ struct txns {
 	size_t bucket_count;
 	TAILQ_HEAD(txn_entries, txn_entry) open; /* by the time when they began */
 	size_t open_count, part_count;
-	size_t pending_bytes;  /* of offsets */
-	int64_t pending_order; /* of the newest of them */
+	size_t pending_bytes;   /* of offsets */
+	uint64_t pending_order; /* of the newest */
 	struct tick tick;
 	struct {
 		int64_t timeouts, expiry,
@@ -78,21 +78,21 @@ void txn_settle(struct txn_step *s, struct txn_entry *x, struct transaction_effe
 /* ERR_INVALID_REQUEST */
 enum ks_err txn_check_id(struct slice id);
 /* As transaction_wire_error. */
-int16_t txn_code(enum ks_err err, const struct group_call *call);
+int16_t txn_code(enum ks_err err, const struct coordinator_call *call);
 /* The defence against what comes late. */
 enum ks_err txn_check_connection(struct txns *c, struct txn_entry *x, enum defence_kind kind,
 				 const struct transaction_claim *claim, uint64_t connection);
 
 /* --- the APIs --- */
 
-void txn_init_producer(struct txn_step *s, struct group_call *call);
-void txn_add_partitions(struct txn_step *s, struct group_call *call);
-void txn_add_offsets(struct txn_step *s, struct group_call *call);
-void txn_end(struct txn_step *s, struct group_call *call);
-void txn_commit_offsets(struct txn_step *s, struct group_call *call);
-void txn_list(struct txn_step *s, struct group_call *call);
-void txn_describe(struct txn_step *s, struct group_call *call);
-void txn_write_markers(struct txn_step *s, struct group_call *call);
+void txn_init_producer(struct txn_step *s, struct coordinator_call *call);
+void txn_add_partitions(struct txn_step *s, struct coordinator_call *call);
+void txn_add_offsets(struct txn_step *s, struct coordinator_call *call);
+void txn_end(struct txn_step *s, struct coordinator_call *call);
+void txn_commit_offsets(struct txn_step *s, struct coordinator_call *call);
+void txn_list(struct txn_step *s, struct coordinator_call *call);
+void txn_describe(struct txn_step *s, struct coordinator_call *call);
+void txn_write_markers(struct txn_step *s, struct coordinator_call *call);
 
 /* --- transactions_watch.c --- */
 

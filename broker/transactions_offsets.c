@@ -14,7 +14,7 @@
 
 struct pending_offset {
 	uint32_t partition_id;
-	int64_t order;          /* what was sent later has a higher one */
+	uint64_t order;         /* see keys.h */
 	struct stored_offset o; /* the metadata is its own */
 };
 
@@ -44,11 +44,11 @@ static size_t place_of(const struct pending_offsets *set, uint32_t partition_id)
 	return low;
 }
 
-static bool has(const struct pending_offsets *set, uint32_t partition_id)
+static struct pending_offset *find(const struct pending_offsets *set, uint32_t partition_id)
 {
 	size_t at = place_of(set, partition_id);
 
-	return at < set->count && set->v[at].partition_id == partition_id;
+	return at < set->count && set->v[at].partition_id == partition_id ? &set->v[at] : NULL;
 }
 
 bool pending_offsets_has(const struct coordinated *x, uint32_t partition_id)
@@ -57,7 +57,7 @@ bool pending_offsets_has(const struct coordinated *x, uint32_t partition_id)
 
 	LIST_FOREACH(set, &x->pending, in_group)
 	{
-		if (has(set, partition_id))
+		if (find(set, partition_id))
 			return true;
 	}
 	return false;
@@ -81,7 +81,7 @@ static struct pending_offsets *set_of(struct txns *c, struct txn_entry *x,
 }
 
 static void remember(struct txns *c, struct pending_offsets *set, uint32_t partition_id,
-		     const struct stored_offset *o)
+		     uint64_t order, const struct stored_offset *o)
 {
 	size_t at = place_of(set, partition_id);
 	struct slice metadata = text_copy(o->metadata);
@@ -96,20 +96,11 @@ static void remember(struct txns *c, struct pending_offsets *set, uint32_t parti
 		}
 		memmove(set->v + at + 1, set->v + at, (set->count++ - at) * sizeof *set->v);
 	}
-	/* The time of the commit, but that it grows always: so it goes on after a start. */
-	c->pending_order =
-		o->commit_time_ms > c->pending_order ? o->commit_time_ms : c->pending_order + 1;
-	set->v[at] = (struct pending_offset){partition_id, c->pending_order, *o};
+	set->v[at] = (struct pending_offset){partition_id, order, *o};
 	set->v[at].o.metadata = metadata;
 	c->pending_bytes += PENDING_COST + metadata.len;
-}
-
-/* A set that has become empty stays until its transaction ends. */
-static void forget(struct txns *c, struct pending_offsets *set, size_t at)
-{
-	c->pending_bytes -= PENDING_COST + set->v[at].o.metadata.len;
-	text_free(&set->v[at].o.metadata);
-	memmove(set->v + at, set->v + at + 1, (--set->count - at) * sizeof *set->v);
+	if (c->pending_order < order)
+		c->pending_order = order;
 }
 
 static void set_free(struct txns *c, struct pending_offsets *set)
@@ -124,7 +115,17 @@ static void set_free(struct txns *c, struct pending_offsets *set)
 	free(set);
 }
 
-/* --- the end --- */
+/* --- in the store --- */
+
+static void put_one(struct txns *c, const struct pending_offsets *set, int64_t producer_id,
+		    const struct pending_offset *p, struct group *g)
+{
+	buf_clear(&c->key);
+	buf_clear(&c->value);
+	key_pending(&c->key, producer_id, set->group->name, p->partition_id);
+	pending_encode(&c->value, p->order, &p->o);
+	store_put(g->write, CF_TXN, buf_slice(&c->key), buf_slice(&c->value));
+}
 
 static void delete_one(struct txns *c, const struct pending_offsets *set, int64_t producer_id,
 		       uint32_t partition_id, struct group *g)
@@ -134,44 +135,69 @@ static void delete_one(struct txns *c, const struct pending_offsets *set, int64_
 	store_delete(g->write, CF_TXN, buf_slice(&c->key));
 }
 
-static void delete_stored(struct txns *c, const struct pending_offsets *set, int64_t producer_id,
-			  struct group *g)
+static void delete_all(struct txns *c, const struct pending_offsets *set, int64_t producer_id,
+		       struct group *g)
 {
 	for (size_t i = 0; i < set->count; i++)
 		delete_one(c, set, producer_id, set->v[i].partition_id, g);
 }
 
-/* What transactions have sent for the partition before that. Of a group's offsets the one that was sent last counts, as in
- * Kafka, whichever transaction ends last: otherwise it would go back. */
-static void drop_older(struct coordinated *group, uint32_t partition_id, int64_t order,
-		       struct group *g)
+/* --- other commits --- */
+
+/* What has a lower order. */
+static void overtake(struct coordinated *x, uint32_t partition_id, uint64_t order, struct group *g)
 {
 	struct pending_offsets *set;
 
-	LIST_FOREACH(set, &group->pending, in_group)
+	LIST_FOREACH(set, &x->pending, in_group)
 	{
-		size_t at = place_of(set, partition_id);
-		if (!has(set, partition_id) || set->v[at].order >= order || KS_SEEDED_BUG(3053))
+		struct pending_offset *p = find(set, partition_id);
+		if (!p || p->order == 0 || p->order >= order)
 			continue;
-		delete_one(set->txns, set, set->transaction->indexed_producer_id, partition_id, g);
-		forget(set->txns, set, at);
+		p->order = 0;
+		put_one(set->txns, set, set->transaction->indexed_producer_id, p, g);
 	}
 }
 
 void pending_offsets_overtake(struct coordinated *x, uint32_t partition_id, struct group *g)
 {
-	drop_older(x, partition_id, INT64_MAX, g);
+	if (!KS_SEEDED_BUG(3053))
+		overtake(x, partition_id, UINT64_MAX, g);
 }
 
+void pending_offsets_drop(struct coordinated *x, uint32_t partition_id, struct group *g)
+{
+	struct pending_offsets *set;
+
+	LIST_FOREACH(set, &x->pending, in_group)
+	{
+		struct pending_offset *p = find(set, partition_id);
+		if (!p || KS_SEEDED_BUG(3054))
+			continue;
+		set->txns->pending_bytes -= PENDING_COST + p->o.metadata.len;
+		text_free(&p->o.metadata);
+		memmove(p, p + 1, (size_t)(set->v + set->count-- - (p + 1)) * sizeof *p);
+		delete_one(set->txns, set, set->transaction->indexed_producer_id, partition_id, g);
+	}
+}
+
+/* --- the end --- */
+
 /* The topic may be gone meanwhile: its offsets are nobody's. */
+static bool is_wanted(const struct txns *c, const struct pending_offset *p)
+{
+	return p->order > 0 &&
+	       (topics_partition(&c->broker->topics, p->partition_id) || KS_SEEDED_BUG(3052));
+}
+
 static void promote(struct txns *c, const struct pending_offsets *set, struct group *g)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		const struct pending_offset *p = &set->v[i];
-		if (!topics_partition(&c->broker->topics, p->partition_id) && !KS_SEEDED_BUG(3052))
+		if (!is_wanted(c, p))
 			continue;
+		overtake(set->group, p->partition_id, p->order, g);
 		offset_put_stored(g->write, &c->key, set->group->name, p->partition_id, &p->o);
-		drop_older(set->group, p->partition_id, p->order, g);
 		set->group->has_offsets = true;
 	}
 }
@@ -183,7 +209,7 @@ static void end_set(struct txns *c, struct pending_offsets *set, int64_t produce
 
 	if (is_commit != KS_SEEDED_BUG(3012))
 		promote(c, set, g);
-	delete_stored(c, set, producer_id, g);
+	delete_all(c, set, producer_id, g);
 	set_free(c, set);
 	coordinator_count(c->broker->coordinator, group);
 }
@@ -205,7 +231,7 @@ void pending_offsets_drop_group(struct coordinated *group, struct group *g)
 	struct pending_offsets *set;
 
 	while ((set = KS_SEEDED_BUG(3051) ? NULL : LIST_FIRST(&group->pending))) {
-		delete_stored(set->txns, set, set->transaction->indexed_producer_id, g);
+		delete_all(set->txns, set, set->transaction->indexed_producer_id, g);
 		set_free(set->txns, set);
 	}
 }
@@ -220,7 +246,7 @@ void pending_offsets_free(struct txns *c, struct txn_entry *x)
 
 /* --- TxnOffsetCommit --- */
 
-static enum ks_err admit_group(struct txn_step *s, const struct group_call *call,
+static enum ks_err admit_group(struct txn_step *s, const struct coordinator_call *call,
 			       struct txn_entry *x, struct coordinated **group)
 {
 	const struct txn_offset_commit_request *q = call->request;
@@ -251,7 +277,7 @@ static enum ks_err admit_group(struct txn_step *s, const struct group_call *call
 	return err;
 }
 
-static enum ks_err check_all(struct txn_step *s, const struct group_call *call,
+static enum ks_err check_all(struct txn_step *s, const struct coordinator_call *call,
 			     struct txn_entry **x, struct coordinated **group)
 {
 	const struct txn_offset_commit_request *q = call->request;
@@ -287,16 +313,12 @@ static enum ks_err commit_one(struct txn_step *s, struct txn_entry *x, struct pe
 		.metadata =
 			from->committed_metadata.data ? from->committed_metadata : slice_str(""),
 	};
-	remember(c, set, p->id, &o);
-	buf_clear(&c->key);
-	buf_clear(&c->value);
-	key_pending(&c->key, x->t.producer_id, set->group->name, p->id);
-	stored_offset_encode(&c->value, &o);
-	store_put(s->g->write, CF_TXN, buf_slice(&c->key), buf_slice(&c->value));
+	remember(c, set, p->id, c->pending_order + 1, &o);
+	put_one(c, set, x->t.producer_id, find(set, p->id), s->g);
 	return ERR_NONE;
 }
 
-void txn_commit_offsets(struct txn_step *s, struct group_call *call)
+void txn_commit_offsets(struct txn_step *s, struct coordinator_call *call)
 {
 	const struct txn_offset_commit_request *q = call->request;
 	struct txn_offset_commit_response *r = call->response;
@@ -333,9 +355,10 @@ static bool load_one(struct txns *c, struct slice key, struct slice value)
 	struct slice name;
 	uint32_t partition_id;
 	int64_t producer_id;
+	uint64_t order;
 
 	if (!key_pending_decode(key, &producer_id, &name, &partition_id) ||
-	    !stored_offset_decode(value, &o))
+	    !pending_decode(value, &order, &o))
 		return false;
 	struct txn_entry *x = txn_find_producer(c, producer_id);
 	if (!x || !transaction_parts_has_group(&x->t.parts, name)) {
@@ -344,7 +367,7 @@ static bool load_one(struct txns *c, struct slice key, struct slice value)
 		return true;
 	}
 	struct coordinated *group = coordinator_find_or_load(groups, name);
-	remember(c, set_of(c, x, group), partition_id, &o);
+	remember(c, set_of(c, x, group), partition_id, order, &o);
 	return true;
 }
 

@@ -12,8 +12,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "broker/broker.h"
 #include "broker/partition.h"
 
@@ -111,15 +111,8 @@ uint64_t waiter_ticket(struct waiter *w)
 
 void waiter_wait(struct waiter *w, uint64_t ticket, int timeout_ms)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(timeout_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&w->mtx);
 	while (w->events == ticket)
 		if (pthread_cond_timedwait(&w->happened, &w->mtx, &until))

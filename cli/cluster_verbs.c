@@ -2,15 +2,10 @@
 #include <stdlib.h>
 
 #include "cli/encode.h"
-#include "cli/table.h"
-#include "cli/verb.h"
+#include "cli/table_verb.h"
 
 const struct option cluster_describe_options[] = {
-	{.name = "format",
-	 .type = OPTION_TEXT,
-	 .arg = "FORMAT",
-	 .fallback = "text",
-	 .help = "text, wide or json"},
+	FORMAT_OPTION,
 	{0},
 };
 

@@ -2,13 +2,7 @@
 #include <stdlib.h>
 
 #include "cli/changes.h"
-#include "cli/table.h"
-
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
+#include "cli/table_verb.h"
 
 /* "topic NAME", "broker ID" or "broker": what the arguments mean. An exit code. */
 static int parse_resource(const struct options *o, enum target_resource *resource,

@@ -3,59 +3,37 @@
 #include <stdlib.h>
 
 #include "cli/select.h"
-#include "cli/table.h"
-
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
+#include "cli/table_verb.h"
 
 /* --- list --- */
 
 const struct option group_list_options[] = {FORMAT_OPTION, {0}};
 
-static struct table *groups_table(const struct target_groups *groups)
+static enum ks_err fill_groups(struct target *t, const struct options *o, struct table *table,
+			       struct ks_why *why)
 {
-	static const struct column columns[] = {
-		{"GROUP", CELL_TEXT, false}, {"STATE", CELL_TEXT, true}, {"TYPE", CELL_TEXT, true}};
-	struct table *table = table_new(columns, 3);
+	struct target_groups groups;
+	enum ks_err err = t->groups(t, &groups, why);
 
-	for (size_t i = 0; i < groups->count; i++) {
-		const struct target_group *g = &groups->rows[i];
+	(void)o;
+	if (err)
+		return err;
+	for (size_t i = 0; i < groups.count; i++) {
+		const struct target_group *g = &groups.rows[i];
 		table_text(table, g->name);
 		table_text(table, *g->state ? g->state : NULL);
 		table_text(table, *g->type ? g->type : NULL);
 	}
-	return table;
+	arena_fini(&groups.arena);
+	return ERR_NONE;
 }
 
 int verb_group_list(const struct options *o)
 {
-	struct target_groups groups;
-	struct ks_why why = {""};
-	struct buf out = {0};
-	struct target *t;
-	int output;
+	static const struct column columns[] = {
+		{"GROUP", CELL_TEXT, false}, {"STATE", CELL_TEXT, true}, {"TYPE", CELL_TEXT, true}};
 
-	if (!verb_output(o, &output))
-		return EXIT_USAGE;
-	int code = verb_open_target(o, false, &t);
-	if (code)
-		return code;
-	enum ks_err err = t->groups(t, &groups, &why);
-	if (err) {
-		code = say_failure(err, &why);
-	} else {
-		struct table *table = groups_table(&groups);
-		table_write(table, (enum output)output, &out);
-		table_free(table);
-		arena_fini(&groups.arena);
-	}
-	out_write(&out);
-	buf_fini(&out);
-	t->close(t);
-	return code ? code : out_code();
+	return verb_table(o, columns, sizeof columns / sizeof *columns, fill_groups);
 }
 
 /* --- describe --- */
@@ -111,18 +89,9 @@ static void write_row(const char *group, const struct group_row *row, const stru
 {
 	table_text(table, group);
 	table_text(table, row->topic.name);
-	if (row->topic.name)
-		table_number(table, row->partition);
-	else
-		table_text(table, NULL);
-	if (row->offset >= 0)
-		table_number(table, row->offset);
-	else
-		table_text(table, NULL);
-	if (b)
-		table_number(table, b->high_watermark);
-	else
-		table_text(table, NULL);
+	table_number_or_none(table, row->topic.name ? row->partition : -1);
+	table_number_or_none(table, row->offset);
+	table_number_or_none(table, b ? b->high_watermark : -1);
 	if (b && row->offset >= 0) {
 		/* What was trimmed cannot be read any more: it is no lag. */
 		int64_t from =
@@ -136,30 +105,41 @@ static void write_row(const char *group, const struct group_row *row, const stru
 	table_text(table, row->who ? row->who->client_id : NULL);
 }
 
-/* rows are sorted: the bounds of a topic are asked for once. */
+/* The bounds of the topic that was asked for last. Zero-initialise; free() v. */
+struct known_bounds {
+	const char *topic;
+	struct target_bounds *v; /* of its partitions */
+};
+
+/* Rows of a topic follow each other: it is asked once. */
+static enum ks_err know_bounds(struct known_bounds *k, struct target *t,
+			       const struct target_topic *topic, struct ks_why *why)
+{
+	if (k->topic && strcmp(k->topic, topic->name) == 0)
+		return ERR_NONE;
+	k->topic = topic->name;
+	k->v = xrealloc(k->v, ((size_t)topic->partition_count + 1) * sizeof *k->v);
+	return t->bounds_all(t, topic, false, k->v, why);
+}
+
 static enum ks_err write_rows(struct target *t, const char *group, const struct group_row *rows,
 			      size_t count, struct table *table, struct ks_why *why)
 {
-	struct target_bounds *bounds = NULL;
+	struct known_bounds k = {0};
 	enum ks_err err = ERR_NONE;
 
 	for (size_t i = 0; i < count && !err; i++) {
 		const struct target_topic *topic = &rows[i].topic;
-		bool is_new =
-			topic->name && (!i || strcmp(topic->name, rows[i - 1].topic.name) != 0);
-		if (is_new) {
-			bounds = xrealloc(bounds,
-					  ((size_t)topic->partition_count + 1) * sizeof *bounds);
-			err = t->bounds_all(t, topic, false, bounds, why);
-		}
+		if (topic->name)
+			err = know_bounds(&k, t, topic, why);
 		if (!err)
 			write_row(group, &rows[i],
 				  topic->name && rows[i].partition < topic->partition_count
-					  ? &bounds[rows[i].partition]
+					  ? &k.v[rows[i].partition]
 					  : NULL,
 				  table);
 	}
-	free(bounds);
+	free(k.v);
 	return err;
 }
 
@@ -210,10 +190,7 @@ static enum ks_err add_state(struct target *t, const char *group, struct table *
 	if (err)
 		return err;
 	table_text(table, group);
-	if (m.group.coordinator >= 0)
-		table_number(table, m.group.coordinator);
-	else
-		table_text(table, NULL);
+	table_number_or_none(table, m.group.coordinator);
 	table_text(table, *m.assignor ? m.assignor : NULL);
 	table_text(table, m.group.state);
 	table_number(table, (int64_t)m.member_count);
@@ -221,7 +198,18 @@ static enum ks_err add_state(struct target *t, const char *group, struct table *
 	return ERR_NONE;
 }
 
-static struct table *describe_table(bool is_state)
+static enum ks_err fill_descriptions(struct target *t, const struct options *o, struct table *table,
+				     struct ks_why *why)
+{
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < o->arg_count && !err; i++)
+		err = options_flag(o, "state") ? add_state(t, o->args[i], table, why)
+					       : add_group(t, o->args[i], table, why);
+	return err;
+}
+
+int verb_group_describe(const struct options *o)
 {
 	static const struct column offsets[] = {{"GROUP", CELL_TEXT, false},
 						{"TOPIC", CELL_TEXT, false},
@@ -238,38 +226,9 @@ static struct table *describe_table(bool is_state)
 					       {"STATE", CELL_TEXT, false},
 					       {"MEMBERS", CELL_NUMBER, false}};
 
-	return is_state ? table_new(states, sizeof states / sizeof *states)
-			: table_new(offsets, sizeof offsets / sizeof *offsets);
-}
-
-int verb_group_describe(const struct options *o)
-{
-	bool is_state = options_flag(o, "state");
-	struct ks_why why = {""};
-	struct buf out = {0};
-	struct target *t;
-	int output;
-
-	if (!verb_output(o, &output))
-		return EXIT_USAGE;
-	int code = verb_open_target(o, false, &t);
-	if (code)
-		return code;
-	struct table *table = describe_table(is_state);
-	for (size_t i = 0; i < o->arg_count && !code; i++) {
-		enum ks_err err = is_state ? add_state(t, o->args[i], table, &why)
-					   : add_group(t, o->args[i], table, &why);
-		if (err)
-			code = say_failure(err, &why);
-	}
-	if (!code) {
-		table_write(table, (enum output)output, &out);
-		out_write(&out);
-	}
-	buf_fini(&out);
-	table_free(table);
-	t->close(t);
-	return code ? code : out_code();
+	if (options_flag(o, "state"))
+		return verb_table(o, states, sizeof states / sizeof *states, fill_descriptions);
+	return verb_table(o, offsets, sizeof offsets / sizeof *offsets, fill_descriptions);
 }
 
 /* --- seek --- */
@@ -373,25 +332,20 @@ static enum ks_err seek_row(struct seek *s, struct target_offset *row,
 	return err;
 }
 
-/* The rows of a topic follow each other: its bounds are asked for once. */
 static enum ks_err seek_plan(struct seek *s, struct ks_why *why)
 {
-	struct target_bounds *bounds = NULL;
+	struct known_bounds k = {0};
 	enum ks_err err = ERR_NONE;
 
 	s->after = xcalloc(s->count, sizeof *s->after);
 	for (size_t i = 0; i < s->count && !err; i++) {
 		struct target_offset *row = &s->after[i];
 		*row = s->before[i];
-		if (!i || strcmp(row->topic.name, s->before[i - 1].topic.name) != 0) {
-			bounds = xrealloc(bounds, ((size_t)row->topic.partition_count + 1) *
-							  sizeof *bounds);
-			err = s->target->bounds_all(s->target, &row->topic, false, bounds, why);
-		}
+		err = know_bounds(&k, s->target, &row->topic, why);
 		if (!err)
-			err = seek_row(s, row, &bounds[row->partition], why);
+			err = seek_row(s, row, &k.v[row->partition], why);
 	}
-	free(bounds);
+	free(k.v);
 	return err;
 }
 

@@ -52,6 +52,18 @@ static bool has_eta(const struct progress *p, double rate)
 	return p->total >= 0 && p->done < p->total && rate > 0;
 }
 
+/* How fast it goes, and for how long still. */
+static void append_rate(const struct progress *p, double rate, struct buf *out)
+{
+	append_count(out, rate);
+	buf_append_str(out, "/s");
+	if (!has_eta(p, rate))
+		return;
+	buf_append_str(out, ", ");
+	append_seconds(out, (int64_t)((double)(p->total - p->done) / rate) + 1);
+	buf_append_str(out, " left");
+}
+
 void progress_bar(const struct progress *p, int64_t now_ns, size_t columns, struct buf *out)
 {
 	double rate = rate_of(p, now_ns);
@@ -67,13 +79,7 @@ void progress_bar(const struct progress *p, int64_t now_ns, size_t columns, stru
 		buf_printf(out, "] %d%% ", (int)((double)done / (double)p->total * 100));
 	}
 	buf_printf(out, "%lld records, ", (long long)p->done);
-	append_count(out, rate);
-	buf_append_str(out, "/s");
-	if (has_eta(p, rate)) {
-		buf_append_str(out, ", ");
-		append_seconds(out, (int64_t)((double)(p->total - p->done) / rate) + 1);
-		buf_append_str(out, " left");
-	}
+	append_rate(p, rate, out);
 	if (out->len - start > columns)
 		out->len = start + columns;
 }
@@ -86,13 +92,7 @@ void progress_sentence(const struct progress *p, int64_t now_ns, struct buf *out
 	if (p->total >= 0)
 		buf_printf(out, " of %lld", (long long)p->total);
 	buf_printf(out, " in %.1f s, ", (double)(now_ns - p->begin_ns) / (double)NS);
-	append_count(out, rate);
-	buf_append_str(out, "/s");
-	if (has_eta(p, rate)) {
-		buf_append_str(out, ", ");
-		append_seconds(out, (int64_t)((double)(p->total - p->done) / rate) + 1);
-		buf_append_str(out, " left");
-	}
+	append_rate(p, rate, out);
 }
 
 void progress_begin(struct progress *p, const char *label, int64_t total)

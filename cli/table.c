@@ -69,6 +69,14 @@ void table_number(struct table *t, int64_t number)
 	add_cell(t, xasprintf("%lld", (long long)number));
 }
 
+void table_number_or_none(struct table *t, int64_t number)
+{
+	if (number < 0)
+		table_text(t, NULL);
+	else
+		table_number(t, number);
+}
+
 void table_bool(struct table *t, bool b)
 {
 	add_cell(t, xstrdup(b ? "true" : "false"));

@@ -28,6 +28,7 @@ void table_free(struct table *t); /* t may be NULL */
 /* Cells are set from left to right; a row is complete when every column has one. */
 void table_text(struct table *t, const char *text); /* NULL: none, shown as - and null */
 void table_number(struct table *t, int64_t number);
+void table_number_or_none(struct table *t, int64_t number); /* below 0: none */
 void table_bool(struct table *t, bool b);
 size_t table_rows(const struct table *t);
 

@@ -9,7 +9,7 @@
 /* --- asking the coordinator --- */
 
 struct question {
-	struct group_call call;
+	struct coordinator_call call;
 	struct arena arena; /* of the response */
 	pthread_mutex_t mtx;
 	pthread_cond_t answered;
@@ -17,7 +17,7 @@ struct question {
 };
 
 /* On the shard's thread. */
-static void on_done(struct group_call *call)
+static void on_done(struct coordinator_call *call)
 {
 	struct question *q = call->cookie;
 
@@ -37,14 +37,15 @@ static enum ks_err question_ask(struct question *q, struct target *t, int16_t ap
 	*q = (struct question){.is_answered = false};
 	pthread_mutex_init(&q->mtx, NULL);
 	pthread_cond_init(&q->answered, NULL);
-	q->call = (struct group_call){.api_key = api_key,
-				      .version = api->version_max,
-				      .request = request,
-				      .response = arena_alloc(&q->arena, api->response()->size),
-				      .arena = &q->arena,
-				      .client_host = "/",
-				      .done = on_done,
-				      .cookie = q};
+	q->call =
+		(struct coordinator_call){.api_key = api_key,
+					  .version = api->version_max,
+					  .request = request,
+					  .response = arena_alloc(&q->arena, api->response()->size),
+					  .arena = &q->arena,
+					  .client_host = "/",
+					  .done = on_done,
+					  .cookie = q};
 	wire_defaults(api->response(), q->call.response);
 	broker_txn_call(b, &q->call);
 	pthread_mutex_lock(&q->mtx);

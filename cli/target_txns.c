@@ -3,30 +3,21 @@
 
 #include <stdlib.h>
 
-static const char *text_in(struct arena *arena, struct slice s)
-{
-	char *text = arena_alloc(arena, s.len + 1);
-
-	if (s.len)
-		memcpy(text, s.data, s.len);
-	text[s.len] = 0;
-	return text;
-}
-
 void target_txns_add(struct target_txns *out, int32_t coordinator,
 		     const struct list_transactions_response *m)
 {
 	size_t count = out->count + (size_t)m->transaction_states.n;
 
 	if (m->unknown_state_filters.n > 0 && !out->unknown_state)
-		out->unknown_state = xstrdup(text_in(&out->arena, m->unknown_state_filters.v[0]));
+		out->unknown_state =
+			xstrdup(arena_text(&out->arena, m->unknown_state_filters.v[0]));
 	out->rows = xrealloc(out->rows, (count + 1) * sizeof *out->rows);
 	for (int32_t i = 0; i < m->transaction_states.n; i++) {
 		const struct list_transactions_response_transaction_state *s =
 			&m->transaction_states.v[i];
 		out->rows[out->count++] =
-			(struct target_txn){.id = text_in(&out->arena, s->transactional_id),
-					    .state = text_in(&out->arena, s->transaction_state),
+			(struct target_txn){.id = arena_text(&out->arena, s->transactional_id),
+					    .state = arena_text(&out->arena, s->transaction_state),
 					    .producer_id = s->producer_id,
 					    .coordinator = coordinator};
 	}
@@ -61,8 +52,8 @@ void target_txn_read(struct target_txn_details *out, int32_t coordinator,
 	*out = (struct target_txn_details){.producer_epoch = row->producer_epoch,
 					   .timeout_ms = row->transaction_timeout_ms,
 					   .start_ms = row->transaction_start_time_ms};
-	out->txn = (struct target_txn){.id = text_in(&out->arena, row->transactional_id),
-				       .state = text_in(&out->arena, row->transaction_state),
+	out->txn = (struct target_txn){.id = arena_text(&out->arena, row->transactional_id),
+				       .state = arena_text(&out->arena, row->transaction_state),
 				       .producer_id = row->producer_id,
 				       .coordinator = coordinator};
 	for (int32_t i = 0; i < row->topics.n; i++)
@@ -70,7 +61,7 @@ void target_txn_read(struct target_txn_details *out, int32_t coordinator,
 	parts = arena_alloc(&out->arena, (count + 1) * sizeof *parts);
 	for (int32_t i = 0; i < row->topics.n; i++) {
 		const struct describe_transactions_response_topic *t = &row->topics.v[i];
-		const char *topic = text_in(&out->arena, t->topic);
+		const char *topic = arena_text(&out->arena, t->topic);
 		for (int32_t k = 0; k < t->partitions.n; k++)
 			parts[n++] = (struct target_txn_part){topic, t->partitions.v[k]};
 	}

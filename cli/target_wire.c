@@ -26,10 +26,7 @@ const char *wire_name(struct wire_target *w, struct slice name)
 		else
 			high = mid;
 	}
-	char *text = xmalloc(name.len + 1);
-	if (name.len)
-		memcpy(text, name.data, name.len);
-	text[name.len] = 0;
+	char *text = slice_strdup(name);
 	w->names = xrealloc(w->names, (w->name_count + 1) * sizeof(char *));
 	memmove(&w->names[low + 1], &w->names[low], (w->name_count - low) * sizeof(char *));
 	w->names[low] = text;

@@ -40,14 +40,7 @@ static enum ks_err address(struct wire_target *w, enum target_resource resource,
 
 static char *text_or_null(struct slice s)
 {
-	char *text;
-
-	if (!s.data)
-		return NULL;
-	text = xmalloc(s.len + 1);
-	memcpy(text, s.data, s.len);
-	text[s.len] = 0;
-	return text;
+	return s.data ? slice_strdup(s) : NULL;
 }
 
 static int compare_configs(const void *a, const void *b)

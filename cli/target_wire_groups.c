@@ -90,16 +90,6 @@ enum ks_err wire_group_offsets(struct target *t, const char *group, struct targe
 
 /* --- members --- */
 
-static const char *text_in(struct arena *arena, struct slice s)
-{
-	char *text = arena_alloc(arena, s.len + 1);
-
-	if (s.len)
-		memcpy(text, s.data, s.len);
-	text[s.len] = 0;
-	return text;
-}
-
 static size_t count_rows(const struct client_group_description *d)
 {
 	size_t n = 0;
@@ -116,13 +106,13 @@ static size_t count_rows(const struct client_group_description *d)
 static void add_member(struct target_members *out, const struct client_group_member *m)
 {
 	struct target_assigned row = {.partition = -1,
-				      .member = text_in(&out->arena, m->id),
-				      .host = text_in(&out->arena, m->host),
-				      .client_id = text_in(&out->arena, m->client_id)};
+				      .member = arena_text(&out->arena, m->id),
+				      .host = arena_text(&out->arena, m->host),
+				      .client_id = arena_text(&out->arena, m->client_id)};
 	size_t before = out->row_count;
 
 	for (size_t i = 0; i < m->share_count; i++) {
-		row.topic = text_in(&out->arena, m->shares[i].topic);
+		row.topic = arena_text(&out->arena, m->shares[i].topic);
 		for (int32_t k = 0; k < m->shares[i].count; k++) {
 			row.partition = m->shares[i].partitions[k];
 			out->rows[out->row_count++] = row;
@@ -144,10 +134,10 @@ enum ks_err wire_group_members(struct target *t, const char *group, struct targe
 		return err;
 	*out = (struct target_members){.member_count = d.member_count};
 	out->group = (struct target_group){.name = arena_strdup(&out->arena, group),
-					   .state = text_in(&out->arena, d.state),
+					   .state = arena_text(&out->arena, d.state),
 					   .type = "",
 					   .coordinator = d.coordinator};
-	out->assignor = text_in(&out->arena, d.assignor);
+	out->assignor = arena_text(&out->arena, d.assignor);
 	out->rows = arena_alloc(&out->arena, (count_rows(&d) + 1) * sizeof *out->rows);
 	for (size_t i = 0; i < d.member_count; i++)
 		add_member(out, &d.members[i]);

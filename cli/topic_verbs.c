@@ -5,14 +5,8 @@
 #include "cli/changes.h"
 #include "cli/encode.h"
 #include "cli/select.h"
-#include "cli/table.h"
-#include "cli/verb.h"
+#include "cli/table_verb.h"
 
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
 #define CONFIG_OPTION                                                                              \
 	{                                                                                          \
 		.letter = 'c', .name = "config", .name_too = "topic-config", .type = OPTION_LIST,  \
@@ -189,22 +183,24 @@ static enum ks_err add_listed(struct target *t, struct table *table,
 	return ERR_NONE;
 }
 
-static enum ks_err list_all(struct target *t, const struct options *o, bool with_figures,
-			    struct table *table, struct ks_why *why)
+static enum ks_err fill_list(struct target *t, const struct options *o, struct table *table,
+			     struct ks_why *why)
 {
 	struct target_topic *topics;
 	size_t count;
+	int output = OUTPUT_TEXT;
 	enum ks_err err = t->topics(t, &topics, &count, why);
 
 	if (err)
 		return err;
+	verb_output(o, &output);
 	for (size_t i = 0; i < count && !err; i++) {
 		if (topics[i].is_internal && !options_flag(o, "internal"))
 			continue;
 		if (o->arg_count &&
 		    !topic_name_matches(topics[i].name, o, options_flag(o, "regex")))
 			continue;
-		err = add_listed(t, table, &topics[i], with_figures, why);
+		err = add_listed(t, table, &topics[i], output != OUTPUT_TEXT, why);
 	}
 	free(topics);
 	return err;
@@ -216,29 +212,13 @@ int verb_topic_list(const struct options *o)
 		{"NAME", CELL_TEXT, false},        {"PARTITIONS", CELL_NUMBER, false},
 		{"REPLICAS", CELL_NUMBER, false},  {"RECORDS", CELL_NUMBER, true},
 		{"SIZE-BYTES", CELL_NUMBER, true}, {"INTERNAL", CELL_BOOL, true}};
-	struct ks_why why = {""};
-	struct buf out = {0};
-	struct target *t;
-	int output;
+	int output, code = EXIT_DONE;
 
 	if (!verb_output(o, &output))
 		return EXIT_USAGE;
-	int code = options_flag(o, "regex") ? topic_regexes_check(o) : EXIT_DONE;
-	if (code == EXIT_DONE)
-		code = verb_open_target(o, false, &t);
-	if (code)
-		return code;
-	struct table *table = table_new(columns, sizeof columns / sizeof *columns);
-	enum ks_err err = list_all(t, o, output != OUTPUT_TEXT, table, &why);
-	if (err)
-		code = say_failure(err, &why);
-	else
-		table_write(table, (enum output)output, &out);
-	out_write(&out);
-	buf_fini(&out);
-	table_free(table);
-	t->close(t);
-	return code ? code : out_code();
+	if (options_flag(o, "regex"))
+		code = topic_regexes_check(o);
+	return code ? code : verb_table(o, columns, sizeof columns / sizeof *columns, fill_list);
 }
 
 /* --- describe --- */

@@ -4,52 +4,15 @@
 
 #include "cli/offsets.h"
 #include "cli/select.h"
-#include "cli/table.h"
+#include "cli/table_verb.h"
 
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
 #define STATES_MAX 16
 #define IDS_MAX    64
 
-/* What most verbs do: open, fill a table, write it. */
-static int with_table(const struct options *o, const struct column *columns, size_t count,
-		      enum ks_err (*fill)(struct target *t, const struct options *o,
-					  struct table *table, struct ks_why *why))
+/* Of what has ended some brokers still tell when it began. */
+static bool is_open(const char *state)
 {
-	struct ks_why why = {""};
-	struct buf out = {0};
-	struct target *t;
-	int output;
-
-	if (!verb_output(o, &output))
-		return EXIT_USAGE;
-	int code = verb_open_target(o, false, &t);
-	if (code)
-		return code;
-	struct table *table = table_new(columns, count);
-	enum ks_err err = fill(t, o, table, &why);
-	if (err) {
-		code = say_failure(err, &why);
-	} else {
-		table_write(table, (enum output)output, &out);
-		out_write(&out);
-	}
-	buf_fini(&out);
-	table_free(table);
-	t->close(t);
-	return code ? code : out_code();
-}
-
-/* Numbers below 0 say that there is none. */
-static void put_number(struct table *table, int64_t number)
-{
-	if (number < 0)
-		table_text(table, NULL);
-	else
-		table_number(table, number);
+	return strcmp(state, "Ongoing") == 0 || strncmp(state, "Prepare", 7) == 0;
 }
 
 static int64_t age_ms(int64_t since_ms)
@@ -144,8 +107,10 @@ static enum ks_err fill_list(struct target *t, const struct options *o, struct t
 			      "CompleteAbort, PrepareEpochFence, Dead",
 			      txns.unknown_state);
 	for (size_t i = 0; i < txns.count && !err; i++) {
+		if (options_given(o, "older-than") && !is_open(txns.rows[i].state))
+			continue;
 		table_text(table, txns.rows[i].id);
-		put_number(table, txns.rows[i].coordinator);
+		table_number_or_none(table, txns.rows[i].coordinator);
 		table_number(table, txns.rows[i].producer_id);
 		table_text(table, txns.rows[i].state);
 	}
@@ -160,7 +125,7 @@ int verb_txn_list(const struct options *o)
 						{"PRODUCER-ID", CELL_NUMBER, false},
 						{"STATE", CELL_TEXT, false}};
 
-	return with_table(o, columns, sizeof columns / sizeof *columns, fill_list);
+	return verb_table(o, columns, sizeof columns / sizeof *columns, fill_list);
 }
 
 /* --- describe --- */
@@ -187,13 +152,13 @@ static enum ks_err fill_description(struct target *t, const struct options *o, s
 		if (err)
 			return err;
 		table_text(table, d.txn.id);
-		put_number(table, d.txn.coordinator);
+		table_number_or_none(table, d.txn.coordinator);
 		table_number(table, d.txn.producer_id);
 		table_number(table, d.producer_epoch);
 		table_text(table, d.txn.state);
 		table_number(table, d.timeout_ms);
-		put_number(table, d.start_ms);
-		put_number(table, age_ms(d.start_ms));
+		table_number_or_none(table, d.start_ms);
+		table_number_or_none(table, is_open(d.txn.state) ? age_ms(d.start_ms) : -1);
 		put_parts(table, &d);
 		arena_fini(&d.arena);
 	}
@@ -212,7 +177,46 @@ int verb_txn_describe(const struct options *o)
 						{"AGE-MS", CELL_NUMBER, false},
 						{"PARTITIONS", CELL_TEXT, false}};
 
-	return with_table(o, columns, sizeof columns / sizeof *columns, fill_description);
+	return verb_table(o, columns, sizeof columns / sizeof *columns, fill_description);
+}
+
+/* --- whose it is --- */
+
+static bool has_part(const struct target_txn_details *d, const char *topic, int32_t partition)
+{
+	for (size_t i = 0; i < d->part_count; i++)
+		if (d->parts[i].partition == partition && strcmp(d->parts[i].topic, topic) == 0)
+			return true;
+	return false;
+}
+
+/* The transactional id with which a coordinator has the producer's transaction open in this partition, to be freed; NULL: none has. */
+static enum ks_err find_owner(struct target *t, const struct target_topic *topic, int32_t partition,
+			      int64_t producer_id, char **owner, struct ks_why *why)
+{
+	struct list_transactions_request filter = {.producer_id_filters = {&producer_id, 1},
+						   .duration_filter = -1};
+	struct target_txns txns;
+	enum ks_err err = t->txns(t, &filter, &txns, why);
+
+	*owner = NULL;
+	if (err)
+		return err;
+	for (size_t i = 0; i < txns.count && !err && !*owner; i++) {
+		struct target_txn_details d;
+		err = t->txn_describe(t, txns.rows[i].id, &d, why);
+		if (err == ERR_TRANSACTIONAL_ID_NOT_FOUND) { /* gone meanwhile */
+			err = ERR_NONE;
+			continue;
+		}
+		if (err)
+			break;
+		if (d.txn.producer_id == producer_id && has_part(&d, topic->name, partition))
+			*owner = xstrdup(txns.rows[i].id);
+		arena_fini(&d.arena);
+	}
+	target_txns_free(&txns);
+	return err;
 }
 
 /* --- producers --- */
@@ -235,10 +239,10 @@ static void put_producer(struct table *table, const struct target_topic *topic, 
 	table_number(table, partition);
 	table_number(table, p->producer_id);
 	table_number(table, p->producer_epoch);
-	put_number(table, p->coordinator_epoch);
-	put_number(table, p->last_sequence);
-	put_number(table, p->last_timestamp);
-	put_number(table, p->txn_start_offset);
+	table_number_or_none(table, p->coordinator_epoch);
+	table_number_or_none(table, p->last_sequence);
+	table_number_or_none(table, p->last_timestamp);
+	table_number_or_none(table, p->txn_start_offset);
 }
 
 static const struct column producer_columns[] = {{"TOPIC", CELL_TEXT, false},
@@ -290,42 +294,12 @@ static enum ks_err fill_producers(struct target *t, const struct options *o, str
 
 int verb_txn_producers(const struct options *o)
 {
-	return with_table(o, producer_columns, PRODUCER_COLUMNS, fill_producers);
+	return verb_table(o, producer_columns, PRODUCER_COLUMNS, fill_producers);
 }
 
 /* --- find-hanging --- */
 
 const struct option txn_find_hanging_options[] = {FORMAT_OPTION, {0}};
-
-/* Whether a coordinator has this transaction open in this partition. */
-static enum ks_err is_known(struct target *t, const struct target_topic *topic, int32_t partition,
-			    int64_t producer_id, bool *out, struct ks_why *why)
-{
-	struct list_transactions_request filter = {.producer_id_filters = {&producer_id, 1},
-						   .duration_filter = -1};
-	struct target_txns txns;
-	enum ks_err err = t->txns(t, &filter, &txns, why);
-
-	*out = false;
-	if (err)
-		return err;
-	for (size_t i = 0; i < txns.count && !err && !*out; i++) {
-		struct target_txn_details d;
-		err = t->txn_describe(t, txns.rows[i].id, &d, why);
-		if (err == ERR_TRANSACTIONAL_ID_NOT_FOUND) { /* gone meanwhile */
-			err = ERR_NONE;
-			continue;
-		}
-		if (err)
-			break;
-		for (size_t k = 0; k < d.part_count && d.txn.producer_id == producer_id; k++)
-			*out |= d.parts[k].partition == partition &&
-				strcmp(d.parts[k].topic, topic->name) == 0;
-		arena_fini(&d.arena);
-	}
-	target_txns_free(&txns);
-	return err;
-}
 
 /* The partition is asked before its coordinators, so what ends in between looks as if nobody knew it: whatever is suspect has
  * to be there at a second look. */
@@ -357,14 +331,16 @@ static enum ks_err put_hanging(struct target *t, const struct target_topic *topi
 	if (err)
 		return err;
 	for (size_t i = 0; i < count && !err; i++) {
-		bool known = true, open = false;
+		char *owner = NULL;
+		bool open = false;
 		if (rows[i].txn_start_offset < 0)
 			continue;
-		err = is_known(t, topic, partition, rows[i].producer_id, &known, why);
-		if (!err && !known)
+		err = find_owner(t, topic, partition, rows[i].producer_id, &owner, why);
+		if (!err && !owner)
 			err = is_still_open(t, topic, partition, &rows[i], &open, why);
-		if (!err && !known && open)
+		if (!err && open)
 			put_producer(table, topic, partition, &rows[i]);
+		free(owner);
 	}
 	free(rows);
 	return err;
@@ -391,7 +367,7 @@ static enum ks_err fill_hanging(struct target *t, const struct options *o, struc
 
 int verb_txn_find_hanging(const struct options *o)
 {
-	return with_table(o, producer_columns, PRODUCER_COLUMNS, fill_hanging);
+	return verb_table(o, producer_columns, PRODUCER_COLUMNS, fill_hanging);
 }
 
 /* --- abort --- */
@@ -433,6 +409,23 @@ static enum ks_err find_open(struct target *t, const struct target_topic *topic,
 			       topic->name, partition, (long long)start_offset);
 }
 
+/* What a coordinator knows it ends everywhere, at its time; a broker that would let it be aborted here alone would tear it. */
+static enum ks_err check_hanging(struct target *t, const struct target_topic *topic,
+				 int32_t partition, const struct target_producer *p,
+				 struct ks_why *why)
+{
+	char *owner;
+	enum ks_err err = find_owner(t, topic, partition, p->producer_id, &owner, why);
+
+	if (!err && owner)
+		err = ks_fail(why, ERR_INVALID_TXN_STATE,
+			      "%s [%d]: the transaction does not hang, it is open: its coordinator "
+			      "ends it in all partitions, for \"%s\"",
+			      topic->name, partition, owner);
+	free(owner);
+	return err;
+}
+
 static int abort_confirmed(const struct options *o, const struct buf *shown)
 {
 	if (options_flag(o, "yes"))
@@ -454,6 +447,8 @@ static int abort_in(struct target *t, const struct options *o, int output)
 	if (!err)
 		err = find_open(t, &topic, partition, options_number(o, "start-offset"), &producer,
 				&why);
+	if (!err)
+		err = check_hanging(t, &topic, partition, &producer, &why);
 	if (err)
 		return say_failure(err, &why);
 	struct table *table = table_new(producer_columns, PRODUCER_COLUMNS);

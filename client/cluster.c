@@ -178,16 +178,6 @@ static enum ks_err any_connection(struct client_cluster *cl, struct client_conne
 
 /* --- what metadata tells --- */
 
-static char *text_of(struct slice s)
-{
-	char *text = xmalloc(s.len + 1);
-
-	if (s.len)
-		memcpy(text, s.data, s.len);
-	text[s.len] = 0;
-	return text;
-}
-
 static void node_fini(struct node *n)
 {
 	client_connection_close(n->connection);
@@ -209,8 +199,8 @@ static void learn_broker(struct client_cluster *cl, const struct metadata_respon
 	}
 	if (!is_same)
 		*n = (struct node){.broker = {.id = b->node_id,
-					      .host = text_of(b->host),
-					      .rack = b->rack.data ? text_of(b->rack) : NULL,
+					      .host = slice_strdup(b->host),
+					      .rack = b->rack.data ? slice_strdup(b->rack) : NULL,
 					      .port = (uint16_t)b->port}};
 	n->is_current = true;
 }
@@ -232,7 +222,7 @@ static void learn_brokers(struct client_cluster *cl, const struct metadata_respo
 	cl->node_count = kept;
 	cl->controller = m->controller_id;
 	free(cl->id);
-	cl->id = m->cluster_id.data ? text_of(m->cluster_id) : NULL;
+	cl->id = m->cluster_id.data ? slice_strdup(m->cluster_id) : NULL;
 }
 
 /* The place of a topic, or where it belongs. */
@@ -283,7 +273,7 @@ static void learn_leaders(struct client_cluster *cl, const struct metadata_respo
 	memmove(&cl->topics[at + 1], &cl->topics[at], (cl->topic_count - at) * sizeof *cl->topics);
 	cl->topic_count++;
 	struct topic_leaders *l = &cl->topics[at];
-	*l = (struct topic_leaders){.topic = text_of(t->name),
+	*l = (struct topic_leaders){.topic = slice_strdup(t->name),
 				    .leaders =
 					    xcalloc((size_t)t->partitions.n + 1, sizeof(int32_t)),
 				    .count = t->partitions.n};

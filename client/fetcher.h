@@ -23,6 +23,7 @@ struct client_fetcher_options {
 	int stop_fd;             /* once readable, waiting ends; 0: none */
 };
 
+/* The cluster outlives it; options are copied. */
 struct client_fetcher *client_fetcher_new(struct client_cluster *cl,
 					  const struct client_fetcher_options *options);
 void client_fetcher_free(struct client_fetcher *f); /* after its cursors; may be NULL */

@@ -13,16 +13,6 @@ bool client_coordinator_may_change(enum ks_err err)
 	       err == ERR_NOT_COORDINATOR;
 }
 
-static char *text_of(struct slice s)
-{
-	char *text = xmalloc(s.len + 1);
-
-	if (s.len)
-		memcpy(text, s.data, s.len);
-	text[s.len] = 0;
-	return text;
-}
-
 static enum ks_err group_error(const char *group, enum ks_err err, struct ks_why *why)
 {
 	return ks_fail(why, err, "group \"%s\": %s", group, ks_err_text(err));
@@ -61,9 +51,9 @@ static enum ks_err list_of_broker(struct client_cluster *cl, int32_t node,
 	*rows = xrealloc(*rows, (*count + (size_t)m->groups.n + 1) * sizeof **rows);
 	for (int32_t i = 0; i < m->groups.n; i++) {
 		const struct list_groups_response_group *g = &m->groups.v[i];
-		(*rows)[(*count)++] = (struct client_group){.name = text_of(g->group_id),
-							    .state = text_of(g->group_state),
-							    .type = text_of(g->group_type),
+		(*rows)[(*count)++] = (struct client_group){.name = slice_strdup(g->group_id),
+							    .state = slice_strdup(g->group_state),
+							    .type = slice_strdup(g->group_type),
 							    .coordinator = node};
 	}
 	client_reply_fini(&r);
@@ -277,7 +267,7 @@ static void add_offset(struct offsets *o, struct slice topic, int32_t partition,
 		return;
 	if ((o->count & (o->count - 1)) == 0)
 		o->rows = xrealloc(o->rows, (o->count ? o->count * 2 : 1) * sizeof *o->rows);
-	o->rows[o->count++] = (struct client_group_offset){text_of(topic), partition, offset};
+	o->rows[o->count++] = (struct client_group_offset){slice_strdup(topic), partition, offset};
 }
 
 static enum ks_err fetched(const struct client_reply *r, struct offsets *out)

@@ -55,11 +55,8 @@ struct client_member *client_member_new(struct client_cluster *cl,
 
 static void set_id(struct client_member *m, struct slice id)
 {
-	char *text = xmalloc(id.len + 1);
+	char *text = slice_strdup(id); /* id may lie in what is freed */
 
-	if (id.len)
-		memcpy(text, id.data, id.len);
-	text[id.len] = 0;
 	free(m->id);
 	m->id = text;
 }

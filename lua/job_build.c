@@ -1,3 +1,5 @@
+/* job_build.c - see job_build.h: ks.job, and the topics, flows and settings in its table. The steps of a flow are read in
+ * job_steps.c. */
 #include "lua/job_build.h"
 
 #include <lauxlib.h>

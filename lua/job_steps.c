@@ -1,3 +1,5 @@
+/* job_steps.c - the steps of a flow, see job_build.h: one table says what each constructor may be given, and everything that
+ * depends on a step's place in its list (a source first, nothing behind an end) is checked here. */
 #include "lua/job_build.h"
 
 #include <lauxlib.h>

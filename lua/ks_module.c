@@ -1,3 +1,5 @@
+/* ks_module.c - see ks_module.h. A name that the module does not have raises, with the nearest one that it has: nil would only
+ * show up where it is called. */
 #include "lua/ks_module.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,4 @@
+/* node.c - see node.h: one row for each constructor. */
 #include "lua/node.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,4 @@
+/* record_view.c - see record_view.h. Each access asks whether the function that was given the view still runs. */
 #include "lua/record_view.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,4 @@
+/* report.c - see report.h. */
 #include "lua/report.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* script.c - see script.h: loading, and turning an error of Lua into a report. The functions of a job run in script_ops.c. */
 #include "lua/script.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,4 @@
+/* spec.c - see spec.h. */
 #include "lua/spec.h"
 
 #include <lauxlib.h>

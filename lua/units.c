@@ -1,3 +1,4 @@
+/* units.c - see units.h. */
 #include "lua/units.h"
 
 #include <stdio.h>

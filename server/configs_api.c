@@ -244,19 +244,32 @@ static enum ks_err alter_topic(const struct alter *a, struct ks_why *why)
 					    why);
 }
 
+static enum ks_err refuse_of_broker(const char *key, struct ks_why *why)
+{
+	const char *topic_key = broker_default_topic_key(key);
+
+	if (topic_key)
+		return ks_fail(
+			why, ERR_INVALID_REQUEST,
+			"\"%s\" cannot be changed while the broker runs: it is started with its "
+			"configuration; a topic can have its own \"%s\"",
+			key, topic_key);
+	return ks_fail(why, ERR_INVALID_REQUEST,
+		       "\"%s\" cannot be changed while the broker runs: it is started with its "
+		       "configuration",
+		       key);
+}
+
+/* Nothing has been set while it ran, so there is nothing to take back: tools that clean up behind themselves may. */
 static enum ks_err alter_broker(const struct alter *a, struct ks_why *why)
 {
 	enum ks_err err =
 		a->name.len ? check_node(a->x, a->name, why) : ERR_NONE; /* "": all brokers */
 
-	if (err)
-		return err;
-	if (a->count == 0)
-		return ERR_NONE;
-	return ks_fail(why, ERR_INVALID_REQUEST,
-		       "\"%s\" cannot be changed while the broker runs: it is started with its "
-		       "configuration",
-		       a->changes[0].key);
+	for (size_t i = 0; i < a->count && !err; i++)
+		if (a->changes[i].op != CONFIG_DELETE)
+			err = refuse_of_broker(a->changes[i].key, why);
+	return err;
 }
 
 static int find_level(const char *name)

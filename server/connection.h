@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "server/gone_topics.h"
 #include "server/exchange.h"
 #include "server/pool.h"
 
@@ -67,6 +68,8 @@ struct connection {
 	bool is_cancelling;
 	bool is_dead;   /* the socket is closed */
 	bool is_closed; /* the handle is closed, too */
+
+	struct gone_topics gone;
 
 	int64_t last_sign_ms;
 	TAILQ_ENTRY(connection) in_loop, in_dirty;

@@ -4,7 +4,7 @@
 #include "server/server_impl.h"
 
 /* On the shard's thread. */
-static void on_done(struct group_call *call)
+static void on_done(struct coordinator_call *call)
 {
 	struct exchange *x = call->cookie;
 
@@ -14,11 +14,11 @@ static void on_done(struct group_call *call)
 		exchange_reply(x);
 }
 
-void forward_call(struct exchange *x, void (*forward)(struct broker *b, struct group_call *c))
+void forward_call(struct exchange *x, void (*forward)(struct broker *b, struct coordinator_call *c))
 {
-	struct group_call *call = exchange_alloc(x, 1, sizeof *call);
+	struct coordinator_call *call = exchange_alloc(x, 1, sizeof *call);
 
-	*call = (struct group_call){
+	*call = (struct coordinator_call){
 		.api_key = x->header.api_key,
 		.version = x->header.api_version,
 		.request = x->request,

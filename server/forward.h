@@ -6,6 +6,6 @@
 #include "server/exchange.h"
 
 /* call: broker_group_call or broker_txn_call. */
-void forward_call(struct exchange *x, void (*call)(struct broker *b, struct group_call *c));
+void forward_call(struct exchange *x, void (*call)(struct broker *b, struct coordinator_call *c));
 
 #endif

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 #include "server/admin.h"
+#include "server/connection.h"
 #include "server/lookup.h"
+#include "server/loop_impl.h"
 #include "server/server.h"
 
 /* --- Metadata: topics --- */
@@ -91,11 +93,25 @@ static enum ks_err find(struct exchange *x, const struct metadata_request_topic 
 	return q->name.data ? lookup_topic(x, q->name, out) : ERR_INVALID_REQUEST;
 }
 
+/* A topic that may be made anew is not looked for among those that are gone. */
+static enum ks_err find_or_recall(struct exchange *x, const struct metadata_request_topic *q,
+				  struct topic **out)
+{
+	struct connection *c = x->connection;
+	enum ks_err err = find(x, q, out);
+
+	if (err != ERR_UNKNOWN_TOPIC_OR_PARTITION && err != ERR_UNKNOWN_TOPIC_ID)
+		return err;
+	*out = gone_topics_find(&c->gone, is_zero(q->topic_id) ? q->name : SLICE_NULL, q->topic_id,
+				loop_timers_now_ms(&c->loop->timers));
+	return *out ? ERR_NONE : err;
+}
+
 static void answer_topic(struct exchange *x, const struct metadata_request_topic *q, int32_t *node,
 			 bool creates, struct metadata_response_topic *out)
 {
 	struct topic *t = NULL;
-	enum ks_err err = find(x, q, &t);
+	enum ks_err err = creates ? find(x, q, &t) : find_or_recall(x, q, &t);
 
 	wire_defaults(metadata_response_topic_desc(), out);
 	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION && creates)

@@ -12,13 +12,13 @@
 #define DESCRIBED_AT_ONCE 64
 
 struct waiting {
-	struct group_call call;
+	struct coordinator_call call;
 	pthread_mutex_t mtx;
 	pthread_cond_t ended;
 	bool is_done; /* under mtx */
 };
 
-static void on_done(struct group_call *c)
+static void on_done(struct coordinator_call *c)
 {
 	struct waiting *w = c->cookie;
 

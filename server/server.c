@@ -5,9 +5,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define DEFAULT(field, value) ((field) ? (field) : (value))
@@ -204,15 +204,8 @@ static void drain(struct loop *l, void *unused)
 
 static void wait_until_empty(struct server *s, int timeout_ms)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(timeout_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&s->mtx);
 	while (atomic_load(&s->connection_count) > 0)
 		if (pthread_cond_timedwait(&s->emptied, &s->mtx, &until))

@@ -62,6 +62,8 @@ struct server_options {
 	void *failed_cookie;
 };
 
+/* Listens on all listeners and serves in threads of its own until server_stop. What the options point to is alive until then.
+ * On failure nothing is left of it. */
 enum ks_err server_start(const struct server_options *options, struct server **out,
 			 struct ks_why *why);
 /* The port that a listener is bound to. */

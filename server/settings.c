@@ -202,17 +202,6 @@ static enum ks_err set_row(struct settings *s, const struct row *r, const char *
 	return ERR_INVALID_CONFIG;
 }
 
-static char *trimmed(const char *value)
-{
-	static const char blanks[] = " \t\r\n";
-	char *copy = xstrdup(value + strspn(value, blanks));
-	size_t len = strlen(copy);
-
-	while (len > 0 && strchr(blanks, copy[len - 1]))
-		copy[--len] = 0;
-	return copy;
-}
-
 /* --- keys --- */
 
 static const struct row *find_row(const char *key)
@@ -305,7 +294,7 @@ static enum ks_err set_known(struct settings *s, const char *key, const char *va
 enum ks_err settings_set(struct settings *s, const char *key, const char *value, const char *origin,
 			 struct ks_why *why)
 {
-	char *bare = trimmed(value);
+	char *bare = xstrdup_trimmed(value);
 	enum ks_err err = set_known(s, key, bare, origin, why);
 
 	free(bare);
@@ -362,7 +351,7 @@ static enum ks_err load_variable(struct settings *s, const char *variable, struc
 		return ERR_NONE;
 	char *key = key_of_variable(variable + prefix, (size_t)(equals - variable) - prefix);
 	char *origin = xasprintf("%.*s in the environment", (int)(equals - variable), variable);
-	char *value = trimmed(equals + 1);
+	char *value = xstrdup_trimmed(equals + 1);
 	enum ks_err err = set_known(s, key, value, origin, why);
 	free(key);
 	free(origin);

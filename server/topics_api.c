@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 #include "server/admin.h"
+#include "server/connection.h"
 #include "server/lookup.h"
+#include "server/loop_impl.h"
 #include "server/server.h"
 
 static enum ks_err repeated_name(struct ks_why *why)
@@ -219,20 +221,50 @@ static void delete_topic(struct exchange *x, struct slice name, struct wire_uuid
 		out->error_message = admin_message(x, &why);
 }
 
-static void delete_topics(struct exchange *x)
+static int32_t doomed_count(const struct exchange *x)
 {
 	const struct delete_topics_request *request = x->request;
-	struct delete_topics_response *response = x->response;
+
+	return x->header.api_version >= 6 ? request->topics.n : request->topic_names.n;
+}
+
+/* Which topic is the i-th: by name, and from version 6 on perhaps by id. */
+static struct slice doomed(const struct exchange *x, int32_t i, struct wire_uuid *id)
+{
+	const struct delete_topics_request *request = x->request;
 	bool is_newer = x->header.api_version >= 6;
-	int32_t n = is_newer ? request->topics.n : request->topic_names.n;
+
+	*id = is_newer ? request->topics.v[i].topic_id : (struct wire_uuid){{0}};
+	return is_newer ? request->topics.v[i].name : request->topic_names.v[i];
+}
+
+static void delete_topics(struct exchange *x)
+{
+	struct delete_topics_response *response = x->response;
+	int32_t n = doomed_count(x);
 
 	response->responses.v = exchange_alloc(x, (size_t)n, sizeof *response->responses.v);
 	response->responses.n = n;
-	for (int32_t i = 0; i < n; i++)
-		delete_topic(x, is_newer ? request->topics.v[i].name : request->topic_names.v[i],
-			     is_newer ? request->topics.v[i].topic_id : (struct wire_uuid){{0}},
-			     &response->responses.v[i]);
+	for (int32_t i = 0; i < n; i++) {
+		struct wire_uuid id;
+		struct slice name = doomed(x, i, &id);
+		delete_topic(x, name, id, &response->responses.v[i]);
+	}
 	admin_reply(x);
+}
+
+/* What will be gone; a topic that is not is found without that. */
+static void remember_doomed(struct exchange *x)
+{
+	struct connection *c = x->connection;
+
+	for (int32_t i = 0; i < doomed_count(x); i++) {
+		struct wire_uuid id;
+		struct topic *t;
+		struct slice name = doomed(x, i, &id);
+		if (!find_doomed(x, name, id, &t, NULL))
+			gone_topics_add(&c->gone, t, loop_timers_now_ms(&c->loop->timers));
+	}
 }
 
 void handle_delete_topics(struct exchange *x, const struct delete_topics_request *request,
@@ -240,6 +272,7 @@ void handle_delete_topics(struct exchange *x, const struct delete_topics_request
 {
 	(void)request;
 	(void)response;
+	remember_doomed(x);
 	exchange_offload(x, delete_topics);
 }
 

@@ -1,4 +1,5 @@
 /* engine.c - the life of a running job. See engine.h and, for what happens inside, run.h. */
+#include "base/clock.h"
 #include "streams/excerpt.h"
 #include "streams/run.h"
 
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "streams/plan_impl.h"
@@ -363,15 +363,8 @@ bool engine_is_drained(struct engine *e)
 
 enum ks_err engine_wait_for(struct engine *e, int timeout_ms, bool *running, struct ks_why *why)
 {
-	struct timespec until;
+	const struct timespec until = clock_deadline(timeout_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&e->mtx);
 	while (e->running > 0)
 		if (pthread_cond_timedwait(&e->stopped, &e->mtx, &until) == ETIMEDOUT)

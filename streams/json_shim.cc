@@ -1,4 +1,4 @@
-// json_shim.cc - see json_shim.h. The only file of the project that is not C.
+// json_shim.cc - see json_shim.h. C++, because simdjson is.
 #include "streams/json_shim.h"
 
 #include <charconv>

@@ -398,20 +398,30 @@ static enum ks_err check_bounds(const struct script_store *s, struct ks_why *why
 		       "one record reads, puts and forwards hundreds of MiB through ctx");
 }
 
-static enum ks_err script_get(void *self, struct datum *key, struct datum *value, bool *found,
-			      struct ks_why *why)
+/* The place of a key that a script names. */
+static enum ks_err script_find(struct script_store *s, struct datum *key, struct place *p,
+			       struct ks_why *why)
 {
-	struct script_store *s = self;
-	struct place p;
-
 	if (key->kind == DATUM_NULL)
 		return ks_fail(why, ERR_SCRIPT, "nil is no key");
 	enum ks_err err = check_bounds(s, why);
 	if (err)
 		return err;
-	err = find_place(s->task, s->node, key, &p);
-	*found = !err && p.found;
-	if (!err && p.found)
+	err = find_place(s->task, s->node, key, p);
+	return err ? ks_fail(why, err, "%s", s->task->thread->failure.e.message) : ERR_NONE;
+}
+
+static enum ks_err script_get(void *self, struct datum *key, struct datum *value, bool *found,
+			      struct ks_why *why)
+{
+	struct script_store *s = self;
+	struct place p;
+	enum ks_err err = script_find(s, key, &p, why);
+
+	if (err)
+		return err;
+	*found = p.found;
+	if (p.found)
 		err = unpack_copy(s->task, s->node, p.value, value);
 	return err ? ks_fail(why, err, "%s", s->task->thread->failure.e.message) : ERR_NONE;
 }
@@ -421,15 +431,10 @@ static enum ks_err script_put(void *self, struct datum *key, struct datum *value
 {
 	struct script_store *s = self;
 	struct place p;
+	enum ks_err err = script_find(s, key, &p, why);
 
-	if (key->kind == DATUM_NULL)
-		return ks_fail(why, ERR_SCRIPT, "nil is no key");
-	enum ks_err err = check_bounds(s, why);
 	if (err)
 		return err;
-	err = find_place(s->task, s->node, key, &p);
-	if (err)
-		return ks_fail(why, err, "%s", s->task->thread->failure.e.message);
 	write_value(s->task, s->node, &p, value);
 	s->put_bytes += p.key.len + s->task->thread->encoded.len;
 	return ERR_NONE;

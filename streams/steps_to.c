@@ -42,9 +42,7 @@ static enum ks_err pick_topic(struct task *t, struct node *n, struct rec *r, str
 	*sink = sinks_find(&th->sinks, name.bytes);
 	if (*sink)
 		return ERR_NONE;
-	char *text = arena_alloc(&th->arena, name.bytes.len + 1);
-	memcpy(text, name.bytes.data, name.bytes.len);
-	text[name.bytes.len] = 0;
+	char *text = arena_text(&th->arena, name.bytes);
 	err = strlen(text) == name.bytes.len
 		      ? thread_sink(th, text, sink, &why)
 		      : ks_fail(&why, ERR_INVALID_TOPIC_EXCEPTION, "a topic name with a NUL byte");

@@ -141,15 +141,29 @@ void run_transactions(const struct options *o)
 
 /* --- txn-produce and txn-copy: a commit every so many milliseconds --- */
 
-static void report(const struct options *o, int64_t start, long commits, double cpu,
-		   double server_cpu)
+/* wholes: of all that belongs to a commit; NULL: the commit is all of it. */
+static void report(const struct options *o, int64_t start, struct latencies *commits,
+		   struct latencies *wholes, double cpu, double server_cpu)
 {
 	double seconds = (double)(now_ns() - start) / 1e9;
 
-	printf("%s messages=%ld size=%ld seconds=%.3f msgs_per_s=%.0f MB_per_s=%.1f commits=%ld",
+	printf("%s messages=%ld size=%ld seconds=%.3f msgs_per_s=%.0f MB_per_s=%.1f commits=%zu "
+	       "p50_us=%.1f p99_us=%.1f",
 	       o->mode, o->messages, o->size, seconds, (double)o->messages / seconds,
-	       (double)o->messages / 1e6 * (double)o->size / seconds, commits);
+	       (double)o->messages / 1e6 * (double)o->size / seconds, commits->count,
+	       latencies_percentile(commits, 50), latencies_percentile(commits, 99));
+	if (wholes)
+		printf(" whole_p50_us=%.1f whole_p99_us=%.1f", latencies_percentile(wholes, 50),
+		       latencies_percentile(wholes, 99));
 	report_cpu(o, cpu_self() - cpu, cpu_of(o->pid) - server_cpu, (double)o->messages / 1e6);
+}
+
+static void commit(rd_kafka_t *rk, struct latencies *commits)
+{
+	int64_t began = now_ns();
+
+	must(rd_kafka_commit_transaction(rk, LIMIT_MS), "commit_transaction");
+	latencies_add(commits, now_ns() - began);
 }
 
 void run_transactional_produce(const struct options *o)
@@ -158,7 +172,7 @@ void run_transactional_produce(const struct options *o)
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, o->topic, NULL);
 	double cpu = cpu_self(), server_cpu = cpu_of(o->pid);
 	int64_t start = now_ns(), began = start;
-	long commits = 0;
+	struct latencies commits = {0};
 
 	must(rd_kafka_begin_transaction(rk), "begin_transaction");
 	for (long i = 0; i < o->messages; i++) {
@@ -168,20 +182,22 @@ void run_transactional_produce(const struct options *o)
 			rd_kafka_poll(rk, 0);
 		if (i % 64 || now_ns() - began < o->commit_ms * INT64_C(1000000))
 			continue;
-		must(rd_kafka_commit_transaction(rk, LIMIT_MS), "commit_transaction");
+		commit(rk, &commits);
 		must(rd_kafka_begin_transaction(rk), "begin_transaction");
 		began = now_ns();
-		commits++;
 	}
-	must(rd_kafka_commit_transaction(rk, LIMIT_MS), "commit_transaction");
-	report(o, start, commits + 1, cpu, server_cpu);
+	commit(rk, &commits);
+	report(o, start, &commits, NULL, cpu, server_cpu);
+	free(commits.ns);
 	rd_kafka_topic_destroy(topic);
 	rd_kafka_destroy(rk);
 }
 
 /* The positions of the consumer become part of the transaction, which is then committed. */
-static void commit_positions(rd_kafka_t *rk, rd_kafka_t *consumer)
+static void commit_positions(rd_kafka_t *rk, rd_kafka_t *consumer, struct latencies *commits,
+			     struct latencies *wholes)
 {
+	int64_t began = now_ns();
 	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(consumer);
 	rd_kafka_topic_partition_list_t *list;
 
@@ -189,7 +205,8 @@ static void commit_positions(rd_kafka_t *rk, rd_kafka_t *consumer)
 		die("no positions");
 	must(rd_kafka_send_offsets_to_transaction(rk, list, group, LIMIT_MS),
 	     "send_offsets_to_transaction");
-	must(rd_kafka_commit_transaction(rk, LIMIT_MS), "commit_transaction");
+	commit(rk, commits);
+	latencies_add(wholes, now_ns() - began);
 	rd_kafka_topic_partition_list_destroy(list);
 	rd_kafka_consumer_group_metadata_destroy(group);
 }
@@ -199,8 +216,9 @@ void run_transactional_copy(const struct options *o)
 {
 	struct options committed = *o;
 	int64_t start = 0, began = 0;
+	struct latencies commits = {0}, wholes = {0};
 	double cpu = 0, server_cpu = 0;
-	long count = 0, commits = 0;
+	long count = 0;
 
 	committed.isolation = "read_committed";
 	rd_kafka_t *consumer = consumer_new(&committed), *rk = transactional_new(o, 0);
@@ -223,13 +241,14 @@ void run_transactional_copy(const struct options *o)
 			rd_kafka_poll(rk, 0);
 		if (count == o->messages ||
 		    (count % 64 == 0 && now_ns() - began > o->commit_ms * INT64_C(1000000))) {
-			commit_positions(rk, consumer);
-			commits++;
+			commit_positions(rk, consumer, &commits, &wholes);
 			must(rd_kafka_begin_transaction(rk), "begin_transaction");
 			began = now_ns();
 		}
 	}
-	report(o, start, commits, cpu, server_cpu);
+	report(o, start, &commits, &wholes, cpu, server_cpu);
+	free(commits.ns);
+	free(wholes.ns);
 	rd_kafka_topic_destroy(to);
 	rd_kafka_destroy(rk);
 	rd_kafka_consumer_close(consumer);

@@ -130,6 +130,23 @@ class Told(unittest.TestCase):
     def met(self, order):
         order.met.result(LIMIT_S)
 
+    def begun(self, *sends, **more):
+        """A driver with a transaction whose records are acknowledged."""
+        d = self.driver(**more)
+        self.ok(d, "init", "begin", *sends, "flush")
+        return d
+
+    def held(self, d, key, command):
+        """The order that holds the request of this command back until release(), whatever the driver is told meanwhile."""
+        late = self.proxy.order("hold", [key], 120)
+        self.ok(d, command)
+        self.met(late)
+        return late
+
+    def kill_and_start(self):
+        self.broker.kill()
+        self.broker.start()
+
     def release(self, order):
         """And the broker has answered it."""
         self.proxy.release(order)
@@ -140,11 +157,8 @@ class Stories(Told):
     # --- late requests ---
 
     def test_a1_a_commit_that_comes_late_does_not_commit_the_next_transaction(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "flush")
-        late = self.proxy.order("hold", [proxy.END_TXN], 120)
-        self.ok(d, "commit")
-        self.met(late)
+        d = self.begun("send 0 1")
+        late = self.held(d, proxy.END_TXN, "commit")
         self.ok(d, "begin", "send 0 2", "flush")
         self.release(late)
         self.assertEqual(self.read(), {0: [1]})
@@ -153,11 +167,8 @@ class Stories(Told):
         self.assert_stable()
 
     def test_a1_an_abort_that_comes_late_does_not_abort_the_next_transaction(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "flush")
-        late = self.proxy.order("hold", [proxy.END_TXN], 120)
-        self.ok(d, "abort")
-        self.met(late)
+        d = self.begun("send 0 1")
+        late = self.held(d, proxy.END_TXN, "abort")
         self.ok(d, "begin", "send 0 2", "flush")
         self.release(late)
         self.ok(d, "commit")
@@ -165,11 +176,8 @@ class Stories(Told):
         self.assert_stable()
 
     def test_a2_a_record_that_comes_after_its_abort_joins_no_later_transaction(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "flush")
-        late = self.proxy.order("hold", [proxy.PRODUCE], 120)
-        self.ok(d, "send 0 2")
-        self.met(late)
+        d = self.begun("send 0 1")
+        late = self.held(d, proxy.PRODUCE, "send 0 2")
         self.ok(d, "abort", "begin", "send 1 3", "flush")
         self.release(late)
         self.ok(d, "commit")
@@ -177,11 +185,8 @@ class Stories(Told):
         self.assert_stable()
 
     def test_a2_a_record_that_comes_when_no_transaction_is_open_opens_none(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "flush")
-        late = self.proxy.order("hold", [proxy.PRODUCE], 120)
-        self.ok(d, "send 0 2")
-        self.met(late)
+        d = self.begun("send 0 1")
+        late = self.held(d, proxy.PRODUCE, "send 0 2")
         self.ok(d, "abort")
         self.release(late)
         self.assert_stable()
@@ -221,22 +226,19 @@ class Stories(Told):
         self.assertEqual(d.answer(), "ok")
 
     def test_a7_a_commit_whose_answer_is_lost_in_a_kill_is_a_commit(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "flush")
+        d = self.begun("send 0 1")
         self.lost_in_a_kill(d, "commit")
         self.ok(d, "begin", "send 0 2", "flush", "commit")
         self.assertEqual(self.read(), {0: [1, 2]})
 
     def test_a7_an_abort_whose_answer_is_lost_in_a_kill_is_an_abort(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "flush")
+        d = self.begun("send 0 1")
         self.lost_in_a_kill(d, "abort")
         self.ok(d, "begin", "send 0 2", "flush", "commit")
         self.assertEqual(self.read(), {0: [2]})
 
     def test_a7_a_commit_that_comes_twice_is_one_commit(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "flush")
+        d = self.begun("send 0 1")
         order = self.proxy.order("duplicate", [proxy.END_TXN])
         self.ok(d, "commit")
         self.met(order)
@@ -320,8 +322,7 @@ class Stories(Told):
                          (0, "messages=150 missing=0 doubled=0 disordered=0 strange=0\n"))
 
     def test_a11_a_commit_after_the_timeout_fails_and_nothing_of_it_is_seen(self):
-        d = self.driver(timeout_ms=5000)
-        self.ok(d, "init", "begin", "send 0 1", "flush")
+        d = self.begun("send 0 1", timeout_ms=5000)
         self.assert_stable()
         self.assertNotEqual(d.do("commit"), "ok")
         self.assertEqual(self.read(), {})
@@ -330,8 +331,7 @@ class Stories(Told):
         self.assertEqual(self.read(), {0: [2]})
 
     def test_a11_records_sent_after_the_timeout_do_not_make_half_a_transaction(self):
-        d = self.driver(timeout_ms=5000)
-        self.ok(d, "init", "begin", "send 0 1", "flush")
+        d = self.begun("send 0 1", timeout_ms=5000)
         self.assert_stable()
         self.assertNotEqual(d.do("send 1 2", "flush", "commit"), "ok")
         self.assertEqual(self.read(), {})
@@ -366,26 +366,21 @@ class Stories(Told):
     def test_a4_a_transaction_over_all_partitions_is_there_whole_after_a_kill(self):
         d = self.driver()
         self.ok(d, "init", "begin", *(f"send {p} {p}" for p in range(PARTITIONS)), f"offsets {self.topic} 0 7", "flush", "commit")
-        self.broker.kill()
-        self.broker.start()
+        self.kill_and_start()
         self.assertEqual(self.read(), {p: [p] for p in range(PARTITIONS)})
         self.assertEqual(self.committed(), 7)
         self.assert_stable()
 
     def test_a15_a_transaction_that_a_kill_interrupts_can_be_committed(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "send 1 2", "flush")
-        self.broker.kill()
-        self.broker.start()
+        d = self.begun("send 0 1", "send 1 2")
+        self.kill_and_start()
         self.ok(d, "send 2 3", "flush", "commit")
         self.assertEqual(self.read(), {0: [1], 1: [2], 2: [3]})
         self.assert_stable()
 
     def test_a15_a_transaction_that_a_kill_interrupts_can_be_aborted(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "send 1 2", "flush")
-        self.broker.kill()
-        self.broker.start()
+        d = self.begun("send 0 1", "send 1 2")
+        self.kill_and_start()
         self.ok(d, "abort")
         self.assert_stable()
         self.assertEqual(self.read(), {})
@@ -433,8 +428,7 @@ class Stories(Told):
     def test_d1_a_pending_offset_outlives_a_kill(self):
         d = self.driver()
         self.ok(d, "init", "begin", "send 0 1", f"offsets {self.topic} 0 7", "flush")
-        self.broker.kill()
-        self.broker.start()
+        self.kill_and_start()
         self.assertEqual(self.committed(), -1)
         self.ok(d, "commit")
         self.assertEqual(self.committed(), 7)
@@ -451,11 +445,8 @@ class Unfenced(Told):
         super().setUp()
 
     def test_a1_a_late_commit_commits_half_of_the_next_transaction(self):
-        d = self.driver()
-        self.ok(d, "init", "begin", "send 0 1", "flush")
-        late = self.proxy.order("hold", [proxy.END_TXN], 120)
-        self.ok(d, "commit")
-        self.met(late)
+        d = self.begun("send 0 1")
+        late = self.held(d, proxy.END_TXN, "commit")
         self.ok(d, "begin", "send 0 2", "flush")
         self.release(late)
         self.assertEqual(self.read(), {0: [1, 2]})

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 
 
 def crc32c(data):
@@ -121,32 +122,55 @@ class Producer(Peer):
 
     TRANSACTIONAL = 0x10
 
-    def __init__(self, port, name, host="localhost", timeout_ms=60000):
+    # A new topic is not everywhere yet, the coordinator is not there yet, or still ends the last transaction.
+    FOR_A_WHILE = (3, 6, 14, 15, 16, 51)
+
+    def __init__(self, port, name, host="localhost", timeout_ms=60000, is_patient=False):
+        """is_patient: asks again what is refused for a while, which our broker never does."""
         super().__init__(port, host)
-        self.name, self.sequence = name, {}
-        answer = self.ask(22, 0, string(name) + struct.pack(">i", timeout_ms))
-        error, self.id, self.epoch = struct.unpack_from(">hqh", answer, 4)
+        self.name, self.sequence, self.is_patient = name, {}, is_patient
+        if is_patient:
+            self.until_lasting(lambda: struct.unpack_from(">h", self.ask(10, 1, string(name) + b"\1"), 4))
+        error, self.id, self.epoch = self.until_lasting(
+            lambda: struct.unpack_from(">hqh", self.ask(22, 0, string(name) + struct.pack(">i", timeout_ms)), 4))
         assert error == 0, error
+
+    def until_lasting(self, ask):
+        """ask() gives a tuple that begins with an error."""
+        result = ask()
+        for _ in range(600):
+            if not self.is_patient or result[0] not in self.FOR_A_WHILE:
+                break
+            time.sleep(0.05)
+            result = ask()
+        return result
 
     def who(self):
         return string(self.name) + struct.pack(">qh", self.id, self.epoch)
 
     def add(self, topic):
         """The error of partition 0."""
-        answer = self.ask(24, 0, self.who() + struct.pack(">i", 1) + string(topic) + struct.pack(">ii", 1, 0))
-        return struct.unpack_from(">h", answer, 4 + 4 + 2 + len(topic) + 4 + 4)[0]
+        body = self.who() + struct.pack(">i", 1) + string(topic) + struct.pack(">ii", 1, 0)
+        return self.until_lasting(
+            lambda: struct.unpack_from(">h", self.ask(24, 0, body), 4 + 4 + 2 + len(topic) + 4 + 4))[0]
 
     def put(self, topic, *values):
         """(error, base offset), in the transaction"""
-        assert self.add(topic) == 0
+        error = self.add(topic)
+        assert error == 0, error
+        return self.put_unadded(topic, *values)
+
+    def put_unadded(self, topic, *values):
+        """The coordinator is not told: who takes it has a transaction that hangs."""
         first = self.sequence.get(topic, 0)
         records = batch(*values, producer=(self.id, self.epoch, first), attributes=self.TRANSACTIONAL)
         body = self.produce_body(topic, records)
-        answer = self.ask(0, 3, string(self.name) + body[2:])
-        error, offset = struct.unpack_from(">hq", answer, 4 + 2 + len(topic) + 4 + 4)
+        error, offset = self.until_lasting(
+            lambda: struct.unpack_from(">hq", self.ask(0, 3, string(self.name) + body[2:]), 4 + 2 + len(topic) + 4 + 4))
         if error == 0:
             self.sequence[topic] = first + len(values)
         return error, offset
 
     def end(self, is_commit):
-        return struct.unpack_from(">h", self.ask(26, 0, self.who() + struct.pack(">?", is_commit)), 4)[0]
+        body = self.who() + struct.pack(">?", is_commit)
+        return self.until_lasting(lambda: struct.unpack_from(">h", self.ask(26, 0, body), 4))[0]

@@ -62,7 +62,8 @@ class Transactions(Case):
                          (0, p.id, 0, 1))
         self.assertEqual(self.rows("txn", "find-hanging"), [])
         r = self.run_any("txn", "abort", "in", "-p", "0", "--start-offset", "0", "--yes", "-b", self.broker.address)
-        self.assertEqual((r.code, r.err), (1, "ksrun txn abort: in [0]: the transaction's state does not allow this\n"))
+        self.assertEqual((r.code, r.err), (1, 'ksrun txn abort: in [0]: the transaction does not hang, it is open: its coordinator '
+                                          'ends it in all partitions, for "p"\n'))
         self.assertEqual(self.read(), "")
         self.assertEqual(p.end(True), 0)
         self.assertEqual(self.read(), "a b ")

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENTRIES = {"A": 21, "B": 16, "C": 11, "D": 9}
 UNTESTED = {"as in Kafka", "does not arise"}
 # Of C and of Python; one that is not registered in C is an unused function, which the compiler refuses.
-TEST = re.compile(r"^static void (\w+)\(void \*\*|^    def (test_\w+)\(self", re.M)
+TEST = re.compile(r"^static void\s+(\w+)\(void \*\*|^    def (test_\w+)\(self", re.M)
 NAMED = re.compile(r"^test_([abcd])(\d+)_")
 
 

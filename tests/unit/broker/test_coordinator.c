@@ -1,7 +1,6 @@
 /* All groups of a broker: what is there after a restart, what bounds them, how calls end, and a store that fails. */
+#include "failing_disk.h"
 #include "group_calls.h"
-
-#include "store/store_impl.h"
 
 /* --- restarts --- */
 
@@ -279,9 +278,6 @@ static void closing_answers_what_is_parked(void **state)
 
 /* --- the store fails --- */
 
-static struct store_ops ops;
-static enum ks_err (*real_commit)(struct store *s, struct store_write *w, bool sync,
-				  struct ks_why *why);
 static _Atomic(bool) fails;
 
 static enum ks_err failing_commit(struct store *s, struct store_write *w, bool sync,
@@ -289,7 +285,7 @@ static enum ks_err failing_commit(struct store *s, struct store_write *w, bool s
 {
 	if (fails)
 		return ks_fail(why, ERR_IO, "the disk is on fire");
-	return real_commit(s, w, sync, why);
+	return disk.real->commit(s, w, sync, why);
 }
 
 static int setup_failing(void **state)
@@ -297,10 +293,7 @@ static int setup_failing(void **state)
 	struct rig *r = rig_new(false);
 	struct store *s = store_open_memory();
 
-	ops = *s->ops;
-	real_commit = ops.commit;
-	ops.commit = failing_commit;
-	s->ops = &ops;
+	disk_intercept(s, failing_commit);
 	fails = false;
 	assert_int_equal(broker_open_store(&r->options, s, &r->b, NULL), 0);
 	*state = r;
@@ -309,11 +302,8 @@ static int setup_failing(void **state)
 
 static enum ks_err wait_for_failure(struct sent *s)
 {
-	pthread_mutex_lock(&s->mtx);
-	while (!s->is_done)
-		pthread_cond_wait(&s->done, &s->mtx);
-	pthread_mutex_unlock(&s->mtx);
-	enum ks_err err = s->call.err;
+	enum ks_err err = sent_wait_failed(s);
+
 	sent_free(s);
 	return err;
 }

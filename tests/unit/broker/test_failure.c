@@ -1,19 +1,14 @@
 /* When the store fails, nothing more is acknowledged and nothing of the lost write is seen. */
-#include "rig.h"
-
-#include "store/store_impl.h"
+#include "failing_disk.h"
 
 /* The memory store with another commit: the seam is the table of functions. */
-static struct store_ops ops;
-static enum ks_err (*real_commit)(struct store *s, struct store_write *w, bool sync,
-				  struct ks_why *why);
 static _Atomic(bool) fails, fails_after_writing, fails_to_mark;
 
 static enum ks_err commit(struct store *s, struct store_write *w, bool sync, struct ks_why *why)
 {
 	if (fails)
 		return ks_fail(why, ERR_IO, "the disk is on fire");
-	enum ks_err err = real_commit(s, w, sync, why);
+	enum ks_err err = disk.real->commit(s, w, sync, why);
 	if (fails_after_writing)
 		return ks_fail(why, ERR_IO, "the disk did not answer");
 	return err;
@@ -30,11 +25,8 @@ static int setup(void **state)
 	struct rig *r = rig_new(false);
 	struct store *s = store_open_memory();
 
-	ops = *s->ops;
-	real_commit = ops.commit;
-	ops.commit = commit;
-	ops.mark = mark;
-	s->ops = &ops;
+	disk_intercept(s, commit);
+	disk.ops.mark = mark;
 	fails = fails_after_writing = fails_to_mark = false;
 	assert_int_equal(broker_open_store(&r->options, s, &r->b, NULL), 0);
 	*state = r;

@@ -345,6 +345,27 @@ static void test_d1_keys_of_pending_offsets_name_producer_group_and_partition(vo
 	buf_fini(&b);
 }
 
+static void test_d1_pending_offsets_have_an_order(void **state)
+{
+	struct stored_offset before = {7, 1700000000000, -1, 3, slice_str("m")}, o;
+	struct buf value = {0};
+	uint64_t order;
+
+	(void)state;
+	pending_encode(&value, UINT64_MAX - 1, &before);
+	for (size_t n = 0; n < value.len; n++)
+		assert_false(pending_decode(slice_of(value.data, n), &order, &o));
+	assert_true(pending_decode(buf_slice(&value), &order, &o));
+	assert_true(order == UINT64_MAX - 1);
+	assert_int_equal(o.offset, 7);
+	assert_int_equal(o.commit_time_ms, 1700000000000);
+	assert_int_equal(o.leader_epoch, 3);
+	assert_true(slice_equal(o.metadata, slice_str("m")));
+	buf_append_u8(&value, 0);
+	assert_false(pending_decode(buf_slice(&value), &order, &o));
+	buf_fini(&value);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +382,7 @@ int main(void)
 			test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_all),
 		cmocka_unit_test(test_b1_entries_of_aborted_transactions_are_found_by_producer_too),
 		cmocka_unit_test(test_d1_keys_of_pending_offsets_name_producer_group_and_partition),
+		cmocka_unit_test(test_d1_pending_offsets_have_an_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

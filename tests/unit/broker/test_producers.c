@@ -1,13 +1,14 @@
 /* Idempotent producers over a real broker: what is sent again is not appended again, through stops, crashes, failing
  * disks and deleted topics. */
+#include "failing_disk.h"
 #include "kill.h"
+#include "producer_ids.h"
 
 #include <errno.h>
 #include <pthread.h>
 
 #include "base/failpoint.h"
 #include "broker/producers.h"
-#include "store/store_impl.h"
 
 #define PID 42
 
@@ -238,37 +239,10 @@ static void a_producer_without_sequence_or_epoch_is_refused(void **state)
 
 /* --- the disk fails --- */
 
-static const struct store_ops *real_ops;
-static struct store_ops ops;
-static _Atomic(int) commits_left; /* until one fails; -1: none will */
-static _Atomic(bool) is_written;  /* and yet it took effect */
-
-static enum ks_err failing_commit(struct store *s, struct store_write *w, bool sync,
-				  struct ks_why *why)
-{
-	if (commits_left < 0 || commits_left-- > 0)
-		return real_ops->commit(s, w, sync, why);
-	if (is_written) {
-		enum ks_err err = real_ops->commit(s, w, sync, why);
-		assert(!err);
-	}
-	return ks_fail(why, ERR_IO, "the disk is on fire");
-}
-
 /* The broker again, with a store whose commits fail after n good ones. */
 static struct partition *reopen_failing(struct rig *r, int n, bool takes_effect)
 {
-	struct store *s;
-
-	broker_close(r->b);
-	assert_ok(store_open(r->dir, &r->options.store, &s, why));
-	real_ops = s->ops;
-	ops = *s->ops;
-	ops.commit = failing_commit;
-	s->ops = &ops;
-	commits_left = n;
-	is_written = takes_effect;
-	assert_ok(broker_open_store(&r->options, s, &r->b, why));
+	rig_reopen_failing(r, n, takes_effect);
 	return rig_partition(r, "t");
 }
 
@@ -569,7 +543,7 @@ static enum ks_err counting_commit(struct store *s, struct store_write *w, bool 
 				   struct ks_why *why)
 {
 	synced += sync;
-	return real_ops->commit(s, w, sync, why);
+	return disk.real->commit(s, w, sync, why);
 }
 
 static void a_repeated_batch_is_answered_with_acks_all_when_it_is_on_the_disk(void **state)
@@ -578,10 +552,7 @@ static void a_repeated_batch_is_answered_with_acks_all_when_it_is_on_the_disk(vo
 	struct store *s = store_open_memory();
 
 	broker_close(r->b);
-	real_ops = s->ops;
-	ops = *s->ops;
-	ops.commit = counting_commit;
-	s->ops = &ops;
+	disk_intercept(s, counting_commit);
 	assert_ok(broker_open_store(&r->options, s, &r->b, why));
 	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
 	assert_ok(broker_append_wait(r->b, p, make(PID, 0, 0, 1, 0), ACKS_LEADER, NULL, why));
@@ -627,48 +598,12 @@ static void the_producers_of_a_partition_are_listed(void **state)
 
 /* --- ids --- */
 
-struct asked {
-	struct producer_id_call call;
-	pthread_mutex_t mtx;
-	pthread_cond_t changed;
-	bool is_done;
-	enum ks_err err;
-};
-
-static void id_done(struct producer_id_call *c, enum ks_err err)
-{
-	struct asked *a = c->cookie;
-
-	pthread_mutex_lock(&a->mtx);
-	a->err = err;
-	a->is_done = true;
-	pthread_cond_signal(&a->changed);
-	pthread_mutex_unlock(&a->mtx);
-}
-
-static enum ks_err ask(struct broker *b, int64_t *id, int16_t *epoch)
-{
-	struct asked a = {.call = {.done = id_done, .producer_id = *id, .producer_epoch = *epoch}};
-
-	a.call.cookie = &a;
-	pthread_mutex_init(&a.mtx, NULL);
-	pthread_cond_init(&a.changed, NULL);
-	broker_producer_id(b, &a.call);
-	pthread_mutex_lock(&a.mtx);
-	while (!a.is_done)
-		pthread_cond_wait(&a.changed, &a.mtx);
-	pthread_mutex_unlock(&a.mtx);
-	*id = a.call.producer_id;
-	*epoch = a.call.producer_epoch;
-	return a.err;
-}
-
 static int64_t new_id(struct rig *r)
 {
 	int64_t id = -1;
 	int16_t epoch = -1;
 
-	assert_int_equal(ask(r->b, &id, &epoch), 0);
+	assert_int_equal(producer_id_ask(r->b, &id, &epoch), 0);
 	assert_int_equal(epoch, 0);
 	return id;
 }
@@ -696,21 +631,21 @@ static void a_producer_that_comes_with_its_id_gets_the_next_epoch(void **state)
 	int64_t id = new_id(r), first = id;
 	int16_t epoch = 0;
 
-	assert_int_equal(ask(r->b, &id, &epoch), 0);
+	assert_int_equal(producer_id_ask(r->b, &id, &epoch), 0);
 	assert_int_equal(id, first);
 	assert_int_equal(epoch, 1);
 	epoch = 0; /* the answer was lost: the same again */
-	assert_int_equal(ask(r->b, &id, &epoch), 0);
+	assert_int_equal(producer_id_ask(r->b, &id, &epoch), 0);
 	assert_int_equal(epoch, 1);
 	epoch = 32765;
-	assert_int_equal(ask(r->b, &id, &epoch), 0);
+	assert_int_equal(producer_id_ask(r->b, &id, &epoch), 0);
 	assert_int_equal(id, first);
 	assert_int_equal(epoch, 32766);
-	assert_int_equal(ask(r->b, &id, &epoch), 0); /* the epochs are used up */
+	assert_int_equal(producer_id_ask(r->b, &id, &epoch), 0); /* the epochs are used up */
 	assert_int_equal(id, first + 1);
 	assert_int_equal(epoch, 0);
 	id = 123456789; /* nobody got that from here */
-	assert_int_equal(ask(r->b, &id, &epoch), 0);
+	assert_int_equal(producer_id_ask(r->b, &id, &epoch), 0);
 	assert_int_equal(id, first + 2);
 	assert_int_equal(epoch, 0);
 }
@@ -723,7 +658,7 @@ static void an_id_whose_block_was_not_reserved_is_not_given_out(void **state)
 
 	rig_topic(r, "t", 1);
 	reopen_failing(r, 0, false);
-	assert_int_equal(ask(r->b, &id, &epoch), ERR_IO);
+	assert_int_equal(producer_id_ask(r->b, &id, &epoch), ERR_IO);
 	rig_reopen(r);
 	assert_int_equal(new_id(r), 0);
 }
@@ -750,7 +685,7 @@ static void send_until_killed(char *dir, int pipe)
 	for (int i = first; i < first + 400; i++) {
 		int64_t id = -1, offset;
 		int16_t epoch = -1;
-		if (ask(r->b, &id, &epoch))
+		if (producer_id_ask(r->b, &id, &epoch))
 			_exit(4);
 		say(pipe, -1 - id);
 		if (try_send(r, p, 0, i, 1, i, &offset) || offset != i)

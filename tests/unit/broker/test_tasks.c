@@ -1,10 +1,8 @@
 /* Tasks, what comes after a group, ticks, and senders that play the shard. */
-#include "rig.h"
+#include "failing_disk.h"
 
 #include <pthread.h>
 #include <sched.h>
-
-#include "store/store_impl.h"
 
 /* What happened, in order, and someone who waits for it. */
 struct diary {
@@ -151,10 +149,7 @@ static void answers_come_in_the_order_of_the_tasks_after_one_write(void **state)
 
 /* --- when the store fails --- */
 
-static struct store_ops ops;
 static _Atomic(bool) fails;
-static enum ks_err (*real_commit)(struct store *s, struct store_write *w, bool sync,
-				  struct ks_why *why);
 static _Atomic(int) commits, synced;
 
 static enum ks_err commit(struct store *s, struct store_write *w, bool sync, struct ks_why *why)
@@ -163,7 +158,7 @@ static enum ks_err commit(struct store *s, struct store_write *w, bool sync, str
 	synced += sync;
 	if (fails)
 		return ks_fail(why, ERR_IO, "the disk is on fire");
-	return real_commit(s, w, sync, why);
+	return disk.real->commit(s, w, sync, why);
 }
 
 static int setup_seam(void **state)
@@ -171,10 +166,7 @@ static int setup_seam(void **state)
 	struct rig *r = rig_new(false);
 	struct store *s = store_open_memory();
 
-	ops = *s->ops;
-	real_commit = ops.commit;
-	ops.commit = commit;
-	s->ops = &ops;
+	disk_intercept(s, commit);
 	fails = false;
 	commits = synced = 0;
 	assert_int_equal(broker_open_store(&r->options, s, &r->b, NULL), 0);

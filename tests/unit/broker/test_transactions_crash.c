@@ -15,16 +15,11 @@ static bool is_commit(int number)
 	return number % 3 != 0;
 }
 
-static struct partition *partition_at(struct rig *r, int32_t index)
-{
-	return topic_partition(broker_topic_find(r->b, "t"), index);
-}
-
 /* The next transaction: its number in every partition and as the group's offset. */
 static void run_one(struct rig *r, struct txn_client *c, int number)
 {
 	for (int i = 0; i < PARTITIONS; i++)
-		txn_write(c, partition_at(r, i), 1, number);
+		txn_write(c, partition_at(r, "t", i), 1, number);
 	if (!c->is_v2)
 		assert_code(txn_add_group(c, "g"), ERR_NONE);
 	assert_code(txn_offset_commit(
@@ -108,15 +103,15 @@ static bool check_partition(struct partition *p, int last)
 /* Returns the last number that is decided. */
 static int check(struct rig *r, int last)
 {
-	bool has_next = check_partition(partition_at(r, 0), last);
+	bool has_next = check_partition(partition_at(r, "t", 0), last);
 	int committed = has_next ? last + 1 : last;
 
 	for (int i = 1; i < PARTITIONS; i++)
-		assert_int_equal(check_partition(partition_at(r, i), last), has_next);
+		assert_int_equal(check_partition(partition_at(r, "t", i), last), has_next);
 	/* A new instance: what was open is aborted, and nobody waits for it any more. */
 	free(txn_client_new(r, "a", true));
 	for (int i = 0; i < PARTITIONS; i++) {
-		struct partition *p = partition_at(r, i);
+		struct partition *p = partition_at(r, "t", i);
 		assert_int_equal(partition_last_stable_offset(p), partition_high_watermark(p));
 		assert_int_equal(check_partition(p, last), has_next);
 	}

@@ -260,4 +260,50 @@ static inline const char *txn_state(struct rig *r, const char *id, int32_t *part
 	return is_known ? state : NULL;
 }
 
+/* Each story is told by clients of version 1 and of version 2. */
+#define EACH_VERSION(v) for (int v = 0; v < 2; v++)
+
+static inline struct partition *partition_at(struct rig *r, const char *topic, int32_t index)
+{
+	return topic_partition(broker_topic_find(r->b, topic), index);
+}
+
+/* As after a stop and a start, where there is a disk. */
+static inline void reopen(struct rig *r)
+{
+	if (r->dir)
+		rig_reopen(r);
+}
+
+/* What only a bug would do, on the shard's thread: makes a transaction open at offset. */
+struct spoiling {
+	struct call call;
+	struct producer *producer;
+	int64_t offset;
+	int16_t epoch; /* -1: as it is */
+};
+
+static inline enum ks_err spoil_apply(struct call *call, struct group *g)
+{
+	struct spoiling *x = (struct spoiling *)call;
+	struct producer_state s = x->producer->state;
+
+	(void)g;
+	s.txn_first_offset = x->offset;
+	if (x->epoch >= 0)
+		s.epoch = x->epoch;
+	producer_set(call->broker->producers, x->producer, &s);
+	return ERR_NONE;
+}
+
+static inline void spoil(struct rig *r, struct producer *x, int64_t offset, int16_t epoch)
+{
+	struct spoiling s = {.call = {.apply = spoil_apply, .is_alone = true, .broker = r->b},
+			     .producer = x,
+			     .offset = offset,
+			     .epoch = epoch};
+
+	assert_int_equal(shard_call(r->b->shard, &s.call), 0);
+}
+
 #endif

@@ -1,4 +1,4 @@
-/* test_encode.c */
+/* Hex, base64, UTF-8 and JSON text: there and back, and malformed input that leaves the output alone. */
 #include "cli/encode.h"
 #include "unit.h"
 

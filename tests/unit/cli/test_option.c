@@ -1,4 +1,4 @@
-/* test_option.c */
+/* How a command line is read: every way to write an option, where values come from, and what mistakes are called. */
 #include "cli/option.h"
 #include "unit.h"
 

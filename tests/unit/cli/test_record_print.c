@@ -1,4 +1,4 @@
-/* test_record_print.c */
+/* Records as consume shows them: JSON, metadata, several lines, and bytes that a terminal must not get. */
 #include "cli/record_print.h"
 #include "unit.h"
 #include "wire/batch.h"

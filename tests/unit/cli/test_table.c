@@ -1,4 +1,4 @@
-/* test_table.c */
+/* Tables for people and for programs: alignment, wide columns, JSON names, foreign text. */
 #include "cli/table.h"
 #include "unit.h"
 

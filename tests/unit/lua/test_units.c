@@ -1,3 +1,4 @@
+/* Durations and sizes as people write them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -206,6 +206,33 @@ static void impossible_changes_are_refused(void **state)
 	assert_int_equal(change(r, 32, "g", "x", SET, "1", false), ERR_INVALID_REQUEST);
 }
 
+static void a_brokers_configuration_is_what_it_was_started_with(void **state)
+{
+	static const char *const names[] = {"7", ""};
+	struct incremental_alter_configs_request_config config = {slice_str("message.max.bytes"),
+								  SET, slice_str("2000000")};
+	struct incremental_alter_configs_request_resource resource = {
+		BROKER, slice_str("7"), {&config, 1}};
+	struct incremental_alter_configs_request request = {.resources = {&resource, 1}};
+	struct rig *r = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		for (int8_t op = SET; op <= SUBTRACT; op++)
+			assert_int_equal(change(r, BROKER, names[i], "num.partitions", op,
+						op == DELETE ? NULL : "4", false),
+					 op == DELETE ? ERR_NONE : ERR_INVALID_REQUEST);
+		assert_int_equal(change(r, BROKER, names[i], "num.partitions", 9, "4", false),
+				 ERR_INVALID_REQUEST);
+	}
+	assert_int_equal(change(r, BROKER, "8", "num.partitions", DELETE, NULL, false),
+			 ERR_INVALID_REQUEST);
+	const struct incremental_alter_configs_response *m =
+		rig_ask(r, API_incremental_alter_configs, 1, &request);
+	assert_slice(m->responses.v[0].error_message,
+		     "\"message.max.bytes\" cannot be changed while the broker runs: it is started "
+		     "with its configuration; a topic can have its own \"max.message.bytes\"");
+}
+
 static void alter_configs_sets_these_and_no_others(void **state)
 {
 	struct rig *r = *state;
@@ -258,6 +285,7 @@ int main(void)
 		TEST(values_are_set_deleted_appended_and_subtracted),
 		TEST(a_change_that_is_only_checked_changes_nothing),
 		TEST(impossible_changes_are_refused),
+		TEST(a_brokers_configuration_is_what_it_was_started_with),
 		TEST(alter_configs_sets_these_and_no_others),
 		TEST(the_level_of_the_log_can_be_changed),
 	};

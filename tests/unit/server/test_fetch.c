@@ -642,20 +642,28 @@ static void epochs_out_of_order_and_unknown_sessions_are_refused(void **state)
 			 ERR_FETCH_SESSION_ID_NOT_FOUND);
 }
 
+/* The request takes partition 0 of "t" out of its session. */
+static void forget_it(struct rig_fetch *f)
+{
+	static int32_t zero;
+	static struct fetch_request_forgotten_topics_data forgotten;
+
+	forgotten = (struct fetch_request_forgotten_topics_data){.topic = slice_str("t"),
+								 .partitions = {&zero, 1}};
+	f->request.forgotten_topics_data.v = &forgotten;
+	f->request.forgotten_topics_data.n = 1;
+}
+
 static void a_session_without_partitions_ends(void **state)
 {
 	struct rig *r = *state;
 	int fd = rig_connect(r);
 	struct rig_fetch f;
-	int32_t zero = 0;
-	struct fetch_request_forgotten_topics_data forgotten = {.topic = slice_str("t"),
-								.partitions = {&zero, 1}};
 
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 0);
 	int32_t id = ask_session(r, fd, &f, 0, 0, true)->session_id;
-	f.request.forgotten_topics_data.v = &forgotten;
-	f.request.forgotten_topics_data.n = 1;
+	forget_it(&f);
 	const struct fetch_response *a = ask_session(r, fd, &f, id, 1, false);
 	assert_int_equal(a->error_code, 0);
 	assert_int_equal(a->session_id, 0);
@@ -669,14 +677,10 @@ static void a_new_session_has_forgotten_nothing(void **state)
 	struct rig *r = *state;
 	int fd = rig_connect(r);
 	struct rig_fetch f;
-	int32_t zero = 0;
-	struct fetch_request_forgotten_topics_data forgotten = {.topic = slice_str("t"),
-								.partitions = {&zero, 1}};
 
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 0);
-	f.request.forgotten_topics_data.v = &forgotten;
-	f.request.forgotten_topics_data.n = 1;
+	forget_it(&f);
 	const struct fetch_response *a = ask_session(r, fd, &f, 0, 0, true);
 	assert_int_not_equal(a->session_id, 0);
 	assert_int_equal(a->responses.n, 1);

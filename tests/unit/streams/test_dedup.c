@@ -12,20 +12,30 @@ static bool see(struct dedup *d, int id, int64_t time)
 	return dedup_seen(d, slice_of(text, (size_t)n), time);
 }
 
+/* The ids of a bed that is open from here on. */
+static struct dedup *open_dedup(struct bed *bed, int32_t partition, int64_t within_ms,
+				int64_t ids_max)
+{
+	struct dedup *d;
+	struct ks_why why = {""};
+
+	bed_open(bed, 1 << 20, 1 << 20);
+	assert_int_equal(dedup_open(&bed->pool, 1, partition, within_ms, ids_max, &d, &why), 0);
+	return d;
+}
+
 static void run(uint64_t seed, int64_t within, int64_t jump, int steps)
 {
 	static int64_t now[IDS], durable[IDS];
 	struct bed bed;
 	struct dedup *d;
-	struct ks_why why = {""};
 	uint64_t at = seed;
 	int64_t time = 1000, durable_time = 1000;
 
 	for (int i = 0; i < IDS; i++)
 		now[i] = durable[i] = never;
 	bed_init(&bed);
-	bed_open(&bed, 1 << 20, 1 << 20);
-	assert_int_equal(dedup_open(&bed.pool, 1, 2, within, 0, &d, &why), 0);
+	d = open_dedup(&bed, 2, within, 0);
 	for (int i = 0; i < steps; i++) {
 		int id = (int)roll(&at, IDS);
 		int64_t time_before = time;
@@ -50,8 +60,7 @@ static void run(uint64_t seed, int64_t within, int64_t jump, int steps)
 			memcpy(now, durable, sizeof now);
 			time = durable_time;
 			bed_close(&bed);
-			bed_open(&bed, 1 << 20, 1 << 20);
-			assert_int_equal(dedup_open(&bed.pool, 1, 2, within, 0, &d, &why), 0);
+			d = open_dedup(&bed, 2, within, 0);
 		}
 	}
 	if (within && !jump) {
@@ -79,12 +88,10 @@ static void a_record_that_is_undone_makes_no_id_old(void **state)
 {
 	struct bed bed;
 	struct dedup *d;
-	struct ks_why why = {""};
 
 	(void)state;
 	bed_init(&bed);
-	bed_open(&bed, 1 << 20, 1 << 20);
-	assert_int_equal(dedup_open(&bed.pool, 1, 0, 100, 0, &d, &why), 0);
+	d = open_dedup(&bed, 0, 100, 0);
 	assert_false(see(d, 1, 1000));
 	bed_commit(&bed);
 	undo_begin(&bed.undo);
@@ -100,12 +107,10 @@ static void times_at_both_ends_are_times(void **state)
 {
 	struct bed bed;
 	struct dedup *d;
-	struct ks_why why = {""};
 
 	(void)state;
 	bed_init(&bed);
-	bed_open(&bed, 1 << 20, 1 << 20);
-	assert_int_equal(dedup_open(&bed.pool, 1, 0, 100, 0, &d, &why), 0);
+	d = open_dedup(&bed, 0, 100, 0);
 	assert_false(see(d, 1, INT64_MIN));
 	assert_true(see(d, 1, INT64_MIN + 100));
 	assert_false(see(d, 1, INT64_MAX));
@@ -119,13 +124,11 @@ static void the_bound_is_the_same_before_and_after_a_commit(void **state)
 {
 	struct bed bed;
 	struct dedup *d;
-	struct ks_why why = {""};
 
 	(void)state;
 	for (int commits = 0; commits < 2; commits++) {
 		bed_init(&bed);
-		bed_open(&bed, 1 << 20, 1 << 20);
-		assert_int_equal(dedup_open(&bed.pool, 1, 0, 0, 10, &d, &why), 0);
+		d = open_dedup(&bed, 0, 0, 10);
 		for (int i = 0; i < 15; i++)
 			assert_false(see(d, i, 1));
 		if (commits)
@@ -141,12 +144,10 @@ static void only_so_many_ids_are_remembered(void **state)
 {
 	struct bed bed;
 	struct dedup *d;
-	struct ks_why why = {""};
 
 	(void)state;
 	bed_init(&bed);
-	bed_open(&bed, 1 << 20, 1 << 20);
-	assert_int_equal(dedup_open(&bed.pool, 1, 0, 0, 100, &d, &why), 0);
+	d = open_dedup(&bed, 0, 0, 100);
 	for (int i = 0; i < 1000; i++) {
 		assert_false(see(d, i, 1));
 		bed_commit(&bed);

@@ -3,7 +3,7 @@ package peer;
 import java.util.Arrays;
 import java.util.List;
 
-/** fill TOPIC | bulk JOB | latency JOB | serve JOB, then "--name value" pairs. Failure: exit status 1. */
+/** fill TOPIC | bulk JOB | latency JOB | serve JOB | txn TOPIC, then "--name value" pairs. Failure: exit status 1. */
 public final class Main {
     private Main() {
     }
@@ -12,7 +12,7 @@ public final class Main {
         try {
             List<String> all = Arrays.asList(arguments);
             if (all.size() < 2) {
-                throw new IllegalArgumentException("fill TOPIC | bulk JOB | latency JOB | serve JOB");
+                throw new IllegalArgumentException("fill TOPIC | bulk JOB | latency JOB | serve JOB | txn TOPIC");
             }
             Settings s = new Settings(all.subList(2, all.size()));
             switch (all.get(0)) {
@@ -20,6 +20,7 @@ public final class Main {
                 case "bulk" -> Bulk.run(Job.named(all.get(1)), s);
                 case "latency" -> Latency.run(Job.named(all.get(1)), s);
                 case "serve" -> Serve.run(Job.named(all.get(1)), s);
+                case "txn" -> Transactions.run(all.get(1), s);
                 default -> throw new IllegalArgumentException("no such verb: " + all.get(0));
             }
         } catch (Exception e) {

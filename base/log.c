@@ -28,8 +28,8 @@ static int level_from(const char *s)
 
 void log_init(void)
 {
-	const char *f = getenv("KS_LOG_FORMAT");
-	int level = level_from(getenv("KS_LOG"));
+	const char *f = getenv("KS_LOG_FORMAT"), *l = getenv("KS_LOG");
+	int level = level_from(l);
 
 	if (level >= 0)
 		threshold = level;
@@ -40,6 +40,10 @@ void log_init(void)
 		format_used = LOG_LOGFMT;
 	else if (f && strcmp(f, "text") == 0)
 		format_used = LOG_TEXT;
+	else if (f && *f)
+		log_warn("log", "KS_LOG_FORMAT is \"%s\": text, logfmt and json are known", f);
+	if (l && *l && level < 0)
+		log_warn("log", "KS_LOG is \"%s\": debug, info, warn, error and off are known", l);
 }
 
 void log_set_level(enum log_level level)

@@ -20,7 +20,8 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 enum log_format { LOG_TEXT, LOG_LOGFMT, LOG_JSON };
 
-/* Reads the environment and looks whether stderr is a terminal. Call once, before threads start. */
+/* Reads the environment, and warns of what it cannot read there; looks whether stderr is a terminal. Call once, before
+ * threads start. */
 void log_init(void);
 /* From any thread. */
 void log_set_level(enum log_level level);

@@ -347,13 +347,10 @@ static enum ks_err refuse_key(const char *key, const char *value, struct ks_why 
 	for (size_t i = 0; i < CONFIG_KEYS; i++)
 		keys[i] = rows[i].key;
 	const char *near = suggest(key, keys, CONFIG_KEYS);
-	if (near)
-		return ks_fail(
-			why, ERR_INVALID_CONFIG,
-			"there is no topic configuration \"%s\" (= \"%s\"); did you mean \"%s\"?",
-			key, value ? value : "", near);
-	return ks_fail(why, ERR_INVALID_CONFIG, "there is no topic configuration \"%s\" (= \"%s\")",
-		       key, value ? value : "");
+	return ks_fail(why, ERR_INVALID_CONFIG,
+		       "there is no topic configuration \"%s\"%s%s%s%s%s%s", key,
+		       value ? " (= \"" : "", value ? value : "", value ? "\")" : "",
+		       near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 /* Takes over what a valid value means. */

@@ -78,6 +78,14 @@ static enum ks_err check_commit(struct step *s, const struct coordinated *x,
 		q->group_instance_id.len > 0 ? q->group_instance_id : SLICE_NULL, &s->at);
 }
 
+/* -1: by the broker's retention. Who asks for more time than there is gets all of it. */
+static int64_t expire_time(int64_t now_ms, int64_t retention_ms)
+{
+	if (retention_ms < 0)
+		return -1;
+	return retention_ms < INT64_MAX - now_ms ? now_ms + retention_ms : INT64_MAX;
+}
+
 static enum ks_err commit_one(struct step *s, struct coordinated *x, struct topic *t,
 			      const struct offset_commit_request *q, int16_t version,
 			      const struct offset_commit_request_partition *from)
@@ -91,8 +99,7 @@ static enum ks_err commit_one(struct step *s, struct coordinated *x, struct topi
 	struct stored_offset o = {
 		.offset = from->committed_offset,
 		.commit_time_ms = s->g->now_ms,
-		.expire_time_ms =
-			q->retention_time_ms >= 0 ? s->g->now_ms + q->retention_time_ms : -1,
+		.expire_time_ms = expire_time(s->g->now_ms, q->retention_time_ms),
 		.leader_epoch = from->committed_leader_epoch,
 		.metadata = from->committed_metadata,
 	};

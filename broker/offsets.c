@@ -353,9 +353,9 @@ static enum ks_err group_delete_apply(struct call *call, struct group *g)
 	enum ks_err err = coordinator_delete(call->broker->coordinator, slice_str(c->group), g);
 
 	if (err == ERR_GROUP_ID_NOT_FOUND)
-		return ks_fail(call->why, err, "there is no group \"%s\"", c->group);
+		return ks_fail(call->why, err, "no such group");
 	if (err)
-		return ks_fail(call->why, err, "group \"%s\" has members", c->group);
+		return ks_fail(call->why, err, "it has members");
 	return ERR_NONE;
 }
 

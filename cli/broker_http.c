@@ -48,7 +48,7 @@ static int open_at(const char *host, uint16_t port, bool is_default, struct http
 int broker_http_open(const struct options *o, const struct settings *s, struct http **out)
 {
 	const char *option = options_text(o, "http");
-	const char *set = option ? option : settings_http(s);
+	const char *set = option ? option : s ? settings_http(s) : NULL;
 	char *text = xstrdup(set ? set : HTTP_DEFAULT), *host;
 	uint16_t port;
 	int code = EXIT_DONE;

@@ -69,10 +69,7 @@ static int serve(struct server_options *so, struct http *h)
 	}
 	if (h)
 		http_show(h, s, NULL);
-	char *addresses = serve_addresses(s);
-	printf("ready: listening on %s\n", addresses);
-	fflush(stdout);
-	free(addresses);
+	serve_say_ready(s);
 	int code = wait_for_end(so->broker, failed_fd);
 	if (h)
 		http_show(h, NULL, code == EXIT_DONE ? "stopping" : "the store has failed");

@@ -47,6 +47,9 @@ const struct option topic_consume_options[] = {
 	 .help = "json, text, or a layout with % verbs"},
 	{.name = "pretty-print", .help = "JSON over several lines"},
 	{.name = "meta-only", .help = "JSON with value_size instead of the value"},
+	{.name = "read-committed", .help = "committed records alone, as without this"},
+	{.name = "uncommitted",
+	 .help = "records of transactions that are open or were aborted, too"},
 	{.name = "print-control-records", .help = "print the markers of transactions too"},
 	{.name = "fetch-max-bytes",
 	 .type = OPTION_NUMBER,
@@ -198,6 +201,8 @@ static int parse_options(struct consumer *c, const struct options *o)
 		return say_usage("--num must not be negative");
 	if (bytes < 1)
 		return say_usage("--fetch-max-bytes must be positive");
+	if (options_flag(o, "uncommitted") && options_flag(o, "read-committed"))
+		return say_usage("only one of --read-committed and --uncommitted can be given");
 	c->left = num ? num : COUNT_OF_UNLIMITED;
 	c->fetch_bytes = (size_t)bytes;
 	c->wants_control = options_flag(o, "print-control-records");
@@ -226,6 +231,7 @@ int verb_topic_consume(const struct options *o)
 		code = verb_open_target(o, false, &c.target);
 	}
 	if (code == EXIT_DONE) {
+		c.target->reads_uncommitted = options_flag(o, "uncommitted");
 		signals_on_stop(wake, c.target);
 		code = consume(&c, o);
 		signals_on_stop(NULL, NULL);

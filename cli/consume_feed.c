@@ -57,8 +57,9 @@ static enum ks_err place_feed(struct consumer *c, struct feed *f,
 	struct target_bounds b = *bounds;
 	struct target *t = c->target;
 
-	/* Nobody reads beyond an open transaction. */
-	b.high_watermark = b.last_stable_offset;
+	/* Who wants committed records reads nothing behind an open transaction. */
+	if (!t->reads_uncommitted)
+		b.high_watermark = b.last_stable_offset;
 	enum ks_err err =
 		offset_resolve(t, &f->topic, f->partition, &c->range.from, &b, &f->next, why);
 	if (err)

@@ -14,6 +14,7 @@
 
 #include "cli/encode.h"
 #include "wire/batch.h"
+#include "streams/doc.h"
 
 #define FIELD_BYTES_MAX ((uint64_t)1 << 30) /* of a size that the input states */
 #define HEADERS_MAX     ((uint64_t)1 << 20)
@@ -44,6 +45,9 @@ struct format_reader {
 	bool has_terminator; /* reads lines; the steps then see the line alone */
 	struct buf terminator;
 	struct buf headers, matched;
+	struct doc_parser *json; /* NULL: nothing was JSON so far */
+	struct buf json_text;
+	struct arena json_arena;
 	bool seen_size[SIZE_COUNT], seen_field[SIZE_COUNT]; /* while compiling */
 };
 
@@ -62,6 +66,9 @@ void format_reader_free(struct format_reader *r)
 	buf_fini(&r->terminator);
 	buf_fini(&r->headers);
 	buf_fini(&r->matched);
+	doc_parser_free(r->json);
+	buf_fini(&r->json_text);
+	arena_fini(&r->json_arena);
 	free(r->steps);
 	free(r);
 }
@@ -666,9 +673,27 @@ static enum format_result read_sized(struct walk *w, uint64_t size, const char *
 	return FORMAT_RECORD;
 }
 
+/* What read_json found ends where a value would; this says whether it is one. */
+static enum format_result check_json(struct format_reader *r, struct walk *w, const char *name,
+				     struct slice text)
+{
+	struct ks_why why = {""};
+	struct doc *doc;
+
+	if (!r->json)
+		r->json = doc_parser_new();
+	buf_clear(&r->json_text); /* a parser reads beyond the end */
+	buf_append(&r->json_text, text.data, text.len);
+	arena_reset(&r->json_arena);
+	if (!doc_parse(r->json, &r->json_arena, buf_slice(&r->json_text), &doc, &why))
+		return FORMAT_RECORD;
+	ks_fail(w->why, ERR_MALFORMED, "the %s: %s", name, why.text);
+	return FORMAT_BAD;
+}
+
 /* Undoes the encoding of a field that was read. */
-static enum format_result decode(struct walk *w, struct step *s, const char *name,
-				 struct slice *text)
+static enum format_result decode(struct format_reader *r, struct walk *w, struct step *s,
+				 const char *name, struct slice *text)
 {
 	buf_clear(&s->decoded);
 	buf_reserve(&s->decoded, 1); /* never null */
@@ -685,6 +710,8 @@ static enum format_result decode(struct walk *w, struct step *s, const char *nam
 			return bad(w, "the %s is not base64", name);
 		break;
 	case TEXT_JSON:
+		if (check_json(r, w, name, *text) != FORMAT_RECORD)
+			return FORMAT_BAD;
 		json_compact(*text, &s->decoded);
 		break;
 	}
@@ -710,7 +737,7 @@ static enum format_result take_text(struct format_reader *r, struct walk *w, str
 		got = read_delimited(w, s, name, is_final, &text);
 	if (got != FORMAT_RECORD)
 		return got;
-	got = decode(w, s, name, &text);
+	got = decode(r, w, s, name, &text);
 	if (got != FORMAT_RECORD) {
 		w->pos = start;
 		return got;

@@ -1,6 +1,8 @@
 /* group_verbs.c - group list, describe, seek, delete. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/select.h"
 #include "cli/table_verb.h"
@@ -238,6 +240,14 @@ const struct option group_seek_options[] = {
 	 .type = OPTION_TEXT,
 	 .arg = "OFFSET",
 	 .help = "start, end, an offset, @TIME, or +N and -N from the present offset"},
+	{.name = "to-group",
+	 .type = OPTION_TEXT,
+	 .arg = "GROUP",
+	 .help = "to where this group is, in the partitions that it has"},
+	{.name = "to-file",
+	 .type = OPTION_TEXT,
+	 .arg = "FILE",
+	 .help = "to what the file says: lines of topic, partition and offset"},
 	{.name = "topics",
 	 .type = OPTION_TEXT,
 	 .arg = "LIST",
@@ -251,10 +261,12 @@ const struct option group_seek_options[] = {
 struct seek {
 	struct target *target;
 	const char *group;
+	const char *to_group, *to_file; /* NULL: by to */
 	struct offset_point to;
 	bool is_relative; /* to what is committed */
 	struct target_offset *before, *after;
-	bool *is_new; /* nothing is committed there yet */
+	int64_t *wanted; /* with to_group and to_file */
+	bool *is_new;    /* nothing is committed there yet */
 	size_t count;
 };
 
@@ -265,6 +277,14 @@ static void seek_add(struct seek *s, const struct target_offset *row, bool is_ne
 	s->before[s->count] = *row;
 	s->is_new[s->count] = is_new;
 	s->count++;
+}
+
+static bool seek_has_topic(const struct seek *s, const char *name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->before[i].topic.name, name) == 0)
+			return true;
+	return false;
 }
 
 /* All partitions of one topic, with what the group has committed there. */
@@ -286,17 +306,130 @@ static void seek_add_topic(struct seek *s, const struct target_topic *topic,
 	}
 }
 
+/* Whether a list with commas has the name; no list has all. */
+static bool is_listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+		if (strncmp(p, name, len) == 0 && (!p[len] || p[len] == ','))
+			return true;
+	return !list;
+}
+
+/* A partition and where it shall go; the last word about a partition counts. */
+static void seek_want(struct seek *s, const struct target_offset *to,
+		      const struct target_offset *committed, size_t committed_count)
+{
+	struct target_offset row = *to;
+	bool is_new = true;
+	size_t at = 0;
+
+	for (size_t i = 0; i < committed_count; i++) {
+		if (committed[i].partition == to->partition &&
+		    strcmp(committed[i].topic.name, to->topic.name) == 0) {
+			row.offset = committed[i].offset;
+			is_new = false;
+		}
+	}
+	while (at < s->count && (s->before[at].partition != to->partition ||
+				 strcmp(s->before[at].topic.name, to->topic.name) != 0))
+		at++;
+	if (at == s->count) {
+		seek_add(s, &row, is_new);
+		s->wanted = xrealloc(s->wanted, s->count * sizeof *s->wanted);
+	}
+	s->wanted[at] = to->offset;
+}
+
+/* "TOPIC PARTITION OFFSET" */
+static enum ks_err parse_wanted(struct seek *s, char *line, struct target_offset *out,
+				struct ks_why *why)
+{
+	char *rest = line, *topic = strtok_r(line, " \t\r\n", &rest), *end = NULL;
+	char *partition = strtok_r(NULL, " \t\r\n", &rest),
+	     *offset = strtok_r(NULL, " \t\r\n", &rest);
+	long number = partition ? strtol(partition, &end, 10) : 0;
+
+	if (!offset || strtok_r(NULL, " \t\r\n", &rest) || *end)
+		return ks_fail(why, ERR_INVALID_ARGUMENT, "it is TOPIC PARTITION OFFSET");
+	out->offset = strtoll(offset, &end, 10);
+	if (*end || out->offset < 0)
+		return ks_fail(why, ERR_INVALID_ARGUMENT, "\"%s\" is no offset", offset);
+	enum ks_err err = s->target->topic_find(s->target, topic, false, &out->topic, why);
+	if (!err && (number < 0 || number >= out->topic.partition_count))
+		err = ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
+			      "topic \"%s\" has no partition %ld; its partitions are 0 to %d",
+			      topic, number, out->topic.partition_count - 1);
+	out->partition = (int32_t)number;
+	return err;
+}
+
+static enum ks_err select_by_file(struct seek *s, const char *topics,
+				  const struct target_offset *committed, size_t count,
+				  struct ks_why *why)
+{
+	FILE *f = fopen(s->to_file, "re");
+	enum ks_err err = ERR_NONE;
+	char *line = NULL;
+	size_t cap = 0;
+
+	if (!f)
+		return ks_fail(why, ERR_INVALID_ARGUMENT, "cannot open %s: %s", s->to_file,
+			       strerror(errno));
+	for (int number = 1; !err && getline(&line, &cap, f) >= 0; number++) {
+		struct target_offset row = {.partition = 0};
+		struct ks_why what = {""};
+		if (!line[strspn(line, " \t\r\n")])
+			continue;
+		err = parse_wanted(s, line, &row, &what);
+		if (err)
+			ks_fail(why, err, "%s:%d: %s", s->to_file, number, what.text);
+		else if (is_listed(topics, row.topic.name))
+			seek_want(s, &row, committed, count);
+	}
+	if (!err && ferror(f))
+		err = ks_fail(why, ERR_IO, "cannot read %s: %s", s->to_file, strerror(errno));
+	free(line);
+	fclose(f);
+	return err;
+}
+
+static enum ks_err select_by_group(struct seek *s, const char *topics,
+				   const struct target_offset *committed, size_t count,
+				   struct ks_why *why)
+{
+	struct target_offset *others = NULL;
+	struct ks_why what = {""};
+	size_t other_count = 0;
+	enum ks_err err =
+		s->target->group_offsets(s->target, s->to_group, &others, &other_count, &what);
+
+	if (err)
+		return ks_fail(why, err, "--to-group: %s",
+			       what.text[0] ? what.text : ks_err_text(err));
+	for (size_t i = 0; i < other_count; i++)
+		if (is_listed(topics, others[i].topic.name))
+			seek_want(s, &others[i], committed, count);
+	free(others);
+	return ERR_NONE;
+}
+
 static enum ks_err seek_select(struct seek *s, const char *topics, struct ks_why *why)
 {
 	struct target_offset *committed = NULL;
 	size_t count = 0;
 	enum ks_err err = s->target->group_offsets(s->target, s->group, &committed, &count, why);
 
-	if (err == ERR_GROUP_ID_NOT_FOUND && topics)
+	if (err == ERR_GROUP_ID_NOT_FOUND && (topics || s->to_group || s->to_file))
 		err = ERR_NONE; /* the group begins here */
 	if (err)
 		return err;
-	if (!topics) {
+	if (s->to_file) {
+		err = select_by_file(s, topics, committed, count, why);
+	} else if (s->to_group) {
+		err = select_by_group(s, topics, committed, count, why);
+	} else if (!topics) {
 		for (size_t i = 0; i < count; i++)
 			seek_add(s, &committed[i], false);
 	} else {
@@ -304,7 +437,7 @@ static enum ks_err seek_select(struct seek *s, const char *topics, struct ks_why
 		while (!err && (name = strsep(&rest, ","))) {
 			struct target_topic topic;
 			err = s->target->topic_find(s->target, name, false, &topic, why);
-			if (!err)
+			if (!err && !seek_has_topic(s, name))
 				seek_add_topic(s, &topic, committed, count);
 		}
 		free(list);
@@ -315,12 +448,15 @@ static enum ks_err seek_select(struct seek *s, const char *topics, struct ks_why
 	return err;
 }
 
-static enum ks_err seek_row(struct seek *s, struct target_offset *row,
-			    const struct target_bounds *b, struct ks_why *why)
+static enum ks_err seek_row(struct seek *s, size_t i, const struct target_bounds *b,
+			    struct ks_why *why)
 {
+	struct target_offset *row = &s->after[i];
 	enum ks_err err = ERR_NONE;
 
-	if (s->is_relative)
+	if (s->wanted)
+		row->offset = s->wanted[i];
+	else if (s->is_relative)
 		row->offset += s->to.value;
 	else
 		err = offset_resolve(s->target, &row->topic, row->partition, &s->to, b,
@@ -343,7 +479,7 @@ static enum ks_err seek_plan(struct seek *s, struct ks_why *why)
 		*row = s->before[i];
 		err = know_bounds(&k, s->target, &row->topic, why);
 		if (!err)
-			err = seek_row(s, row, &k.v[row->partition], why);
+			err = seek_row(s, i, &k.v[row->partition], why);
 	}
 	free(k.v);
 	return err;
@@ -411,15 +547,19 @@ static int seek(struct seek *s, const struct options *o, int output)
 int verb_group_seek(const struct options *o)
 {
 	const char *to = options_text(o, "to");
-	struct seek s = {.group = o->args[0]};
+	struct seek s = {.group = o->args[0],
+			 .to_group = options_text(o, "to-group"),
+			 .to_file = options_text(o, "to-file")};
 	struct ks_why why = {""};
 	int output;
 
-	if (!to)
+	if (!to && !s.to_group && !s.to_file)
 		return say_usage("--to is needed: where shall the group go?");
-	if (offset_point_parse(to, clock_now_ms(&clock_real), &s.to, &why))
+	if (!!to + !!s.to_group + !!s.to_file > 1)
+		return say_usage("only one of --to, --to-group and --to-file can be given");
+	if (to && offset_point_parse(to, clock_now_ms(&clock_real), &s.to, &why))
 		return say_usage("--to: %s", why.text);
-	s.is_relative = *to == '+' || *to == '-';
+	s.is_relative = to && (*to == '+' || *to == '-');
 	if (!verb_output(o, &output))
 		return EXIT_USAGE;
 	int code = verb_open_target(o, false, &s.target);
@@ -429,6 +569,7 @@ int verb_group_seek(const struct options *o)
 	s.target->close(s.target);
 	free(s.before);
 	free(s.after);
+	free(s.wanted);
 	free(s.is_new);
 	return code;
 }

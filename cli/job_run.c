@@ -3,14 +3,18 @@
  * All scripts are loaded before anything is started: a script that is wrong starts nothing (exit code 2). A job that
  * stops by itself takes the others with it, for half a pipeline helps nobody (exit code 1).
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "cli/broker_http.h"
 #include "cli/job_verbs.h"
 #include "cli/progress.h"
 #include "cli/serve.h"
 #include "cli/signals.h"
+#include "server/prom.h"
 #include "streams/engine.h"
 
 #define LOOK_MS 100
@@ -28,6 +32,7 @@ struct run {
 	struct broker *broker;
 	struct settings *settings; /* NULL without --listen, like server */
 	struct server *server;
+	struct http *http; /* NULL: none */
 	struct running *jobs;
 	size_t job_count;
 	char owner[300];
@@ -176,6 +181,63 @@ static void say_results(const struct run *r)
 	}
 }
 
+/* --- metrics --- */
+
+/* A family with a sample for each job; the figure stands so many bytes into its progress. */
+static void put_family(const struct run *r, struct buf *out, const char *family, const char *help,
+		       size_t figure)
+{
+	struct prom p;
+
+	prom_begin(&p, out, family, PROM_COUNTER, help);
+	for (size_t i = 0; i < r->job_count; i++) {
+		const struct prom_label label = {"job", slice_str(r->jobs[i].job->name)};
+		struct engine_progress progress;
+		uint64_t value;
+
+		engine_progress(r->jobs[i].engine, &progress);
+		memcpy(&value, (const char *)&progress + figure, sizeof value);
+		prom_int(&p, &label, 1, (int64_t)value);
+	}
+}
+
+static void put_jobs(void *cookie, struct buf *out)
+{
+#define FIGURE(name) offsetof(struct engine_progress, name)
+	put_family(cookie, out, "ks_job_records_in_total", "Records that jobs have read.",
+		   FIGURE(records_in));
+	put_family(cookie, out, "ks_job_records_out_total", "Records that jobs have written.",
+		   FIGURE(records_out));
+	put_family(cookie, out, "ks_job_skipped_total", "Records that failed and were skipped.",
+		   FIGURE(skipped));
+	put_family(cookie, out, "ks_job_dead_lettered_total",
+		   "Records that failed and went to a topic of dead letters.",
+		   FIGURE(dead_lettered));
+	put_family(cookie, out, "ks_job_commits_total", "Commits of jobs.", FIGURE(commits));
+#undef FIGURE
+}
+
+static void show_jobs(struct run *r)
+{
+	if (!r->http)
+		return;
+	http_add(r->http, put_jobs, r);
+	http_show(r->http, r->server, NULL);
+}
+
+static void hide_jobs(struct run *r, int code)
+{
+	const char *state = broker_failure(r->broker) ? "the store has failed"
+			    : code == EXIT_DONE       ? "stopping"
+						      : "a job has failed";
+	if (!r->http)
+		return;
+	http_show(r->http, NULL, state);
+	http_add(r->http, NULL, NULL);
+}
+
+/* --- running --- */
+
 static int start_server(struct run *r, struct server_options *so)
 {
 	struct ks_why why = {""};
@@ -184,10 +246,7 @@ static int start_server(struct run *r, struct server_options *so)
 	enum ks_err err = server_start(so, &r->server, &why);
 	if (err)
 		return say_failure(err, &why);
-	char *addresses = serve_addresses(r->server);
-	printf("ready: listening on %s\n", addresses);
-	fflush(stdout);
-	free(addresses);
+	serve_say_ready(r->server);
 	return EXIT_DONE;
 }
 
@@ -205,6 +264,13 @@ static int open_broker(struct run *r)
 		if (code != EXIT_DONE)
 			return code;
 	}
+	if (listens || options_given(r->options, "http")) {
+		int code = broker_http_open(r->options, r->settings, &r->http);
+		if (code != EXIT_DONE)
+			return code;
+	}
+	if (r->http)
+		http_show(r->http, NULL, "recovering");
 	bo.auto_create_topics = true;
 	enum ks_err err = broker_open(&bo, &r->broker, &why);
 	if (err)
@@ -218,6 +284,8 @@ static int run_jobs(struct run *r)
 
 	if (code != EXIT_DONE)
 		return code;
+	if (r->http)
+		http_show(r->http, NULL, "starting jobs");
 	code = start_jobs(r);
 	if (code != EXIT_DONE) {
 		stop_jobs(r);
@@ -229,7 +297,9 @@ static int run_jobs(struct run *r)
 	r->progress.is_silent = options_flag(r->options, "quiet") || !r->once;
 	progress_begin(&r->progress, "run", -1);
 	signals_on_stop(stop_jobs, r);
+	show_jobs(r);
 	code = wait_jobs(r);
+	hide_jobs(r, code);
 	signals_on_stop(NULL, NULL);
 	if (!r->progress.is_silent)
 		progress_end(&r->progress);
@@ -243,10 +313,10 @@ int verb_run(const struct options *o)
 	struct run r = {.options = o, .once = options_flag(o, "once")};
 	int code;
 
-	if (options_text(o, "threads"))
-		r.threads = (int)options_number(o, "threads");
-	if (r.threads < 0 || r.threads > 1024)
-		return say_usage("--threads %d: 1 to 1024", r.threads);
+	int64_t threads = options_number(o, "threads");
+	if (options_given(o, "threads") && (threads < 1 || threads > 1024))
+		return say_usage("--threads %lld: 1 to 1024", (long long)threads);
+	r.threads = (int)threads;
 	signals_start();
 	name_owner(&r);
 	code = scripts_load(o, &r.scripts);
@@ -256,6 +326,7 @@ int verb_run(const struct options *o)
 		engine_free(r.jobs[i].engine);
 	free(r.jobs);
 	server_stop(r.server, SERVE_STOP_MS);
+	http_stop(r.http);
 	broker_close(r.broker);
 	settings_free(r.settings);
 	scripts_free(&r.scripts);

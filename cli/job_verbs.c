@@ -15,6 +15,11 @@ const struct option run_options[] = {
 	 .type = OPTION_LIST,
 	 .arg = "HOST:PORT",
 	 .help = "also serve clients of the Kafka protocol there"},
+	{.name = "http",
+	 .type = OPTION_TEXT,
+	 .arg = "HOST:PORT|off",
+	 .help = "where /metrics, /healthz and /readyz answer (with --listen: default "
+		 "127.0.0.1:8092)"},
 	{0},
 };
 

@@ -1,7 +1,10 @@
 /* main.c - what the process needs before any verb runs. */
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -9,6 +12,16 @@
 
 #define MMAP_BYTES_MIN  (8 * 1024 * 1024)
 #define KEEP_FREE_BYTES (32 * 1024 * 1024) /* at the end of an arena */
+
+/* Where the caller has closed stdin, stdout or stderr the first file that we open would take its number: records would go
+ * into a file of the database, or the lock would be read as records. What stands there instead fails when it is used. */
+static void fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(EXIT_FAILED);
+}
 
 /* RocksDB keeps its files open; the soft limit is often 1024, the hard one is what we may have. */
 static void raise_file_limit(void)
@@ -23,6 +36,7 @@ static void raise_file_limit(void)
 
 int main(int argc, char **argv)
 {
+	fill_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write() */
 	failpoint_init();
 	log_init();
@@ -33,5 +47,5 @@ int main(int argc, char **argv)
 	 * giving them back, costs more than reading them. */
 	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES_MIN);
 	mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES);
-	return verb_dispatch(argc, argv);
+	return out_finish(verb_dispatch(argc, argv));
 }

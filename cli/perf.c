@@ -227,7 +227,7 @@ void perf_scratch_remove(void)
 
 /* --- the command line --- */
 
-static bool in_range(const struct options *o, const char *name, int64_t min, int64_t max)
+bool perf_in_range(const struct options *o, const char *name, int64_t min, int64_t max)
 {
 	int64_t n = options_number(o, name);
 
@@ -239,9 +239,9 @@ static bool in_range(const struct options *o, const char *name, int64_t min, int
 
 bool perf_input_spec(const struct options *o, struct input_spec *out)
 {
-	if (!in_range(o, "record-bytes", INPUT_RECORD_BYTES_MIN, INPUT_RECORD_BYTES_MAX) ||
-	    !in_range(o, "users", 1, INPUT_USERS_MAX) || !in_range(o, "repeats", 0, 99) ||
-	    !in_range(o, "num", 1, INT64_C(1) << 40))
+	if (!perf_in_range(o, "record-bytes", INPUT_RECORD_BYTES_MIN, INPUT_RECORD_BYTES_MAX) ||
+	    !perf_in_range(o, "users", 1, INPUT_USERS_MAX) || !perf_in_range(o, "repeats", 0, 99) ||
+	    !perf_in_range(o, "num", 1, INT64_C(1) << 40))
 		return false;
 	*out = INPUT_SPEC_DEFAULT;
 	out->seed = (uint64_t)options_number(o, "seed");

@@ -118,6 +118,8 @@ enum ks_err perf_fill(struct broker *b, struct topic *t, const struct input_spec
 		.help = "text, or json: one object per line"                                       \
 	}
 
+/* Whether a number among the options lies within these; says what it has to be. */
+bool perf_in_range(const struct options *o, const char *name, int64_t min, int64_t max);
 /* The input that those options describe; false: out of range, and it is said. */
 bool perf_input_spec(const struct options *o, struct input_spec *out);
 

@@ -101,7 +101,8 @@ int verb_perf_job(const struct options *o)
 	struct perf_rows rows;
 	struct perf_rig rig;
 
-	if (!perf_rows_init(&rows, o))
+	if (!perf_rows_init(&rows, o) || !perf_in_range(o, "latency", 0, 10000000) ||
+	    !perf_in_range(o, "seconds", 1, 1000000) || !perf_in_range(o, "linger-ms", 0, 1000000))
 		return EXIT_USAGE;
 	const char *dir = perf_scratch_make(o);
 	if (!dir)

@@ -18,6 +18,8 @@
 #define TAIL_BYTES   (16 << 20)
 #define TAIL_ROUNDS  20
 #define FETCH_BYTES  (1 << 20)
+#define NUM_MAX      ((int64_t)1 << 40)
+#define MB_MAX       ((int64_t)1 << 24)
 
 const struct option perf_log_options[] = {
 	{.letter = 'n',
@@ -407,12 +409,11 @@ static bool load_of(const struct options *o, struct log_load *l)
 	int64_t batch_bytes = options_number(o, "batch-bytes"), mb = options_number(o, "mb");
 	int64_t partitions = options_number(o, "partitions");
 
-	if (record_bytes < 1 || record_bytes > 900000 || batch_bytes < 1 || batch_bytes > 1000000 ||
-	    partitions < 1 || partitions > 10000 || n < 0 || mb < 1) {
-		say_usage("records have 1 to 900000 bytes, batches up to 1000000, topics up to "
-			  "10000 partitions");
+	if (!perf_in_range(o, "record-bytes", 1, 900000) ||
+	    !perf_in_range(o, "batch-bytes", 1, 1000000) ||
+	    !perf_in_range(o, "partitions", 1, 10000) || !perf_in_range(o, "num", 0, NUM_MAX) ||
+	    !perf_in_range(o, "mb", 1, MB_MAX))
 		return false;
-	}
 	log_load_init(l, (int32_t)record_bytes, (size_t)batch_bytes);
 	l->partitions = (int32_t)partitions;
 	int64_t bytes = n ? n * (int64_t)l->batch_bytes / l->records_per_batch : mb * 1000000;

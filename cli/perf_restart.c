@@ -111,6 +111,8 @@ static int run_phase(const struct options *o, const char *phase)
 	struct perf_rig rig;
 	struct perf_span span;
 
+	if (strcmp(phase, "fill") != 0 && strcmp(phase, "again") != 0)
+		return say_usage("--phase \"%s\": fill and again are known", phase);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the one that measures is gone: so are we */
 	perf_begin(&span);
 	int code = perf_rig_open(&rig, o, "count", options_text(o, "data"));

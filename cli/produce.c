@@ -95,6 +95,7 @@ struct outlet {
 	int32_t sticky;    /* where records without a key go until its batch is full */
 	size_t batch_max;  /* bytes a batch may grow to */
 	size_t record_max; /* uncompressed bytes of one record; 0: the target decides */
+	bool wants_keys;   /* the topic is compacted */
 };
 
 /* One append under way. */
@@ -315,6 +316,8 @@ static void set_limits(struct producer *p, struct outlet *o)
 		if (strcmp(rows[i].key, "max.message.bytes") == 0 && topic_limit > 0 &&
 		    (limit < 0 || topic_limit < limit) && p->codec == CODEC_NONE)
 			limit = topic_limit;
+		if (strcmp(rows[i].key, "cleanup.policy") == 0 && rows[i].value)
+			o->wants_keys = strstr(rows[i].value, "compact") != NULL;
 	}
 	target_configs_free(rows, count);
 	o->record_max = limit > 0 ? (size_t)limit : 0;
@@ -334,7 +337,7 @@ static enum ks_err outlet_open(struct producer *p, const char *name, struct ks_w
 		free(text);
 	}
 	if (!err && p->partition >= o->topic.partition_count)
-		err = ks_fail(why, ERR_INVALID_ARGUMENT,
+		err = ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
 			      "topic \"%s\" has no partition %d; its partitions are 0 to %d", name,
 			      p->partition, o->topic.partition_count - 1);
 	if (err) {
@@ -439,11 +442,18 @@ static enum ks_err add_record(struct producer *p, const struct format_input *r, 
 	if (p->is_tombstone && value.len == 0)
 		value = SLICE_NULL;
 	struct slice headers = join_headers(p, r, &header_count);
+	if (o->wants_keys && !key.data)
+		return ks_fail(why, ERR_INVALID_RECORD,
+			       "topic \"%s\" is compacted, so its records need a key: %%k in "
+			       "--format, or --key",
+			       o->topic.name);
 	size_t size = key.len + value.len + headers.len + RECORD_OVERHEAD;
 	if (o->record_max && size - RECORD_OVERHEAD + BATCH_HEADER_BYTES > o->record_max)
-		return ks_fail(why, ERR_MESSAGE_TOO_LARGE,
-			       "the record has %zu bytes, %zu are the limit (max.message.bytes)",
-			       size - RECORD_OVERHEAD, o->record_max);
+		return ks_fail(
+			why, ERR_MESSAGE_TOO_LARGE,
+			"the record has %zu bytes, %zu are the limit (max.message.bytes), of "
+			"which the batch's header takes %d",
+			size - RECORD_OVERHEAD, o->record_max, BATCH_HEADER_BYTES);
 	if (is_full(o, partition, size)) {
 		bool is_sticky = partition == o->sticky && !key.data && !r->has_partition;
 		lane_send(p, o, partition);
@@ -627,6 +637,8 @@ static int parse_options(struct producer *p, const struct options *o)
 	p->progress.is_silent = options_flag(o, "quiet");
 	if (partition < -1 || partition >= BROKER_PARTITIONS_MAX)
 		return say_usage("--partition %lld is out of range", (long long)partition);
+	if (p->max_message_bytes != -1 && p->max_message_bytes < 1)
+		return say_usage("--max-message-bytes must be -1, or 1 and more");
 	p->partition = (int32_t)partition;
 	if (!codec_from_name(codec, &p->codec))
 		return say_usage("--compression \"%s\": none, gzip, snappy, lz4 and zstd are known",

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char *verb_name;
@@ -97,6 +98,14 @@ int say_failure(enum ks_err err, const struct ks_why *why)
 	return exit_code_of(err);
 }
 
+static void say_stdout_failed(int error)
+{
+	if (error == EPIPE || stdout_code)
+		return;
+	say_error("cannot write to standard output: %s", strerror(error));
+	stdout_code = EXIT_FAILED;
+}
+
 bool out_write(struct buf *b)
 {
 	size_t done = 0;
@@ -108,10 +117,7 @@ bool out_write(struct buf *b)
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0) {
-			if (errno != EPIPE && !stdout_code) {
-				say_error("cannot write to standard output: %s", strerror(errno));
-				stdout_code = EXIT_FAILED;
-			}
+			say_stdout_failed(errno);
 			buf_clear(b);
 			return false;
 		}
@@ -124,6 +130,13 @@ bool out_write(struct buf *b)
 int out_code(void)
 {
 	return stdout_code;
+}
+
+int out_finish(int code)
+{
+	if (fflush(stdout))
+		say_stdout_failed(errno);
+	return code ? code : stdout_code;
 }
 
 int confirm(const struct buf *shown, const char *question, const char *without)

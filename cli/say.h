@@ -33,6 +33,9 @@ bool colour_wanted(int fd);
  * the rest. */
 bool out_write(struct buf *b);
 int out_code(void);
+/* The process's exit code: code, or EXIT_FAILED when stdout did not take all that the verb wrote, with stdio or
+ * out_write. */
+int out_finish(int code);
 
 /* Shows what would happen and asks on the terminal. EXIT_DONE: yes; EXIT_FAILED: no, and that was said; EXIT_USAGE: stdin is
  * no terminal, which was said with without, the options that do it without asking. */

@@ -40,6 +40,14 @@ int topic_regexes_check(const struct options *o)
 	return EXIT_DONE;
 }
 
+static bool has_topic(const struct target_topic *topics, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(topics[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 int topics_selected(struct target *t, const struct options *o, struct target_topic **out,
 		    size_t *count)
 {
@@ -60,8 +68,10 @@ int topics_selected(struct target *t, const struct options *o, struct target_top
 				topics[n++] = topics[i];
 	} else {
 		topics = xcalloc(o->arg_count + 1, sizeof *topics);
-		for (; n < o->arg_count; n++) {
-			enum ks_err err = t->topic_find(t, o->args[n], false, &topics[n], &why);
+		for (size_t i = 0; i < o->arg_count; i++) {
+			if (has_topic(topics, n, o->args[i]))
+				continue;
+			enum ks_err err = t->topic_find(t, o->args[i], false, &topics[n++], &why);
 			if (err) {
 				free(topics);
 				return say_failure(err, &why);
@@ -70,7 +80,8 @@ int topics_selected(struct target *t, const struct options *o, struct target_top
 	}
 	if (n == 0) {
 		free(topics);
-		say_error("no topic matches");
+		say_error("no topic matches \"%s\"%s; 'ksrun topic list' shows them all",
+			  o->args[0], o->arg_count > 1 ? " or another of these" : "");
 		return EXIT_FAILED;
 	}
 	*out = topics;

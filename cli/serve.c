@@ -1,9 +1,13 @@
 /* serve.c - see serve.h. */
 #include "cli/serve.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "cli/verb.h"
 
 /* The shard's queue has room for all requests that may be under way, so that no network thread waits for it. */
@@ -77,7 +81,7 @@ int serve_say_failure(struct broker *b)
 	return EXIT_FAILED;
 }
 
-char *serve_addresses(const struct server *s)
+void serve_say_ready(const struct server *s)
 {
 	const struct server_options *o = server_options_of(s);
 	struct buf text = {0};
@@ -85,6 +89,8 @@ char *serve_addresses(const struct server *s)
 	for (size_t i = 0; i < o->listener_count; i++)
 		buf_printf(&text, "%s%s:%u", i ? ", " : "", o->listeners[i].host,
 			   server_port(s, i));
-	(void)buf_cstr(&text);
-	return (char *)text.data;
+	if (dprintf(STDOUT_FILENO, "ready: listening on %s\n", buf_cstr(&text)) < 0)
+		log_warn("cli", "nobody can read that it listens on %s: stdout: %s",
+			 buf_cstr(&text), strerror(errno));
+	buf_fini(&text);
 }

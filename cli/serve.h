@@ -12,8 +12,8 @@ int serve_settings(const struct options *o, bool has_config, struct settings **o
 /* Server and broker options by the settings, and by --data and its kin. Returns an exit code. */
 int serve_options(const struct options *o, struct settings *s, struct server_options *server,
 		  struct broker_options *broker);
-/* "host:port, host:port" of what the server is bound to; free() it. */
-char *serve_addresses(const struct server *s);
+/* "ready: listening on HOST:PORT, HOST:PORT" on stdout; a server whose stdout takes nothing serves all the same. */
+void serve_say_ready(const struct server *s);
 
 /* Says that the store has failed, and why. Returns an exit code. */
 int serve_say_failure(struct broker *b);

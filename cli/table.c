@@ -124,19 +124,26 @@ static void write_cell(const char *text, size_t width, bool is_right, bool is_en
 		buf_append_u8(out, ' ');
 }
 
+static bool has_header = true;
+
+void table_header(bool is_wanted)
+{
+	has_header = is_wanted;
+}
+
 void table_write_text(const struct table *t, bool is_wide, struct buf *out)
 {
 	size_t *widths = xcalloc(t->column_count, sizeof *widths), end = 0;
 
 	for (size_t c = 0; c < t->column_count; c++) {
-		widths[c] = width_of(t->columns[c].name);
+		widths[c] = has_header ? width_of(t->columns[c].name) : 0;
 		for (size_t i = c; i < t->cell_count; i += t->column_count)
 			if (width_of(shown(t->cells[i])) > widths[c])
 				widths[c] = width_of(shown(t->cells[i]));
 		if (is_wide || !t->columns[c].is_wide)
 			end = c;
 	}
-	for (size_t row = 0; row <= table_rows(t); row++) {
+	for (size_t row = has_header ? 0 : 1; row <= table_rows(t); row++) {
 		for (size_t c = 0; c <= end; c++) {
 			if (t->columns[c].is_wide && !is_wide)
 				continue;

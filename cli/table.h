@@ -32,6 +32,8 @@ void table_number_or_none(struct table *t, int64_t number); /* below 0: none */
 void table_bool(struct table *t, bool b);
 size_t table_rows(const struct table *t);
 
+/* Whether tables for people begin with the names of their columns, from now on: they do at first. One thread. */
+void table_header(bool is_wanted);
 /* Lines of aligned columns. Numbers stand at the right, text at the left. */
 void table_write_text(const struct table *t, bool is_wide, struct buf *out);
 /* [{...},\n {...}], without a newline at the end. */

@@ -5,13 +5,6 @@
 #include "cli/table.h"
 #include "cli/verb.h"
 
-/* The option that verb_output() reads: a row of an option table. */
-#define FORMAT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "format", .type = OPTION_TEXT, .arg = "FORMAT", .fallback = "text",        \
-		.help = "text, wide or json"                                                       \
-	}
-
 /* Such a verb from its first check to its last byte; columns as in table_new(). fill puts the rows in: the table is written
  * only when it succeeds. Says what went wrong; returns an exit code. */
 int verb_table(const struct options *o, const struct column *columns, size_t count,

@@ -134,6 +134,7 @@ struct target_producer {
  * the caller's to free() unless another way is told. */
 struct target {
 	bool is_remote;
+	bool reads_uncommitted; /* of all cursors; set it before the first is opened */
 	void (*close)(struct target *t);
 
 	/* Topics in the order of their names. */

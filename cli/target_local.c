@@ -299,6 +299,7 @@ struct local_cursor {
 	struct aborted_batches aborted; /* of the last read */
 	struct target_topic topic;
 	int32_t partition;
+	bool is_uncommitted;
 };
 
 static enum ks_err local_cursor_open(struct target *t, const struct target_topic *topic,
@@ -313,8 +314,11 @@ static enum ks_err local_cursor_open(struct target *t, const struct target_topic
 		return err;
 	waiter_watch(l->waiter, p);
 	struct local_cursor *lc = xcalloc(1, sizeof *lc);
-	*lc = (struct local_cursor){
-		.reader = reader_new(p), .read = p, .topic = *topic, .partition = partition};
+	*lc = (struct local_cursor){.reader = reader_new(p),
+				    .read = p,
+				    .topic = *topic,
+				    .partition = partition,
+				    .is_uncommitted = t->reads_uncommitted};
 	out->reader = lc;
 	return ERR_NONE;
 }
@@ -324,6 +328,8 @@ static enum ks_err local_cursor_read(struct target_cursor *c, int64_t offset, si
 {
 	struct local_cursor *lc = c->reader;
 
+	if (lc->is_uncommitted)
+		return reader_read(lc->reader, offset, max_bytes, out, why);
 	return reader_read_committed(lc->reader, lc->read, offset, max_bytes, out, &lc->aborted,
 				     why);
 }

@@ -257,8 +257,10 @@ static enum ks_err wire_cursor_open(struct target *t, const struct target_topic 
 			       "topic \"%s\" has no partition %d; its partitions are 0 to %d",
 			       topic->name, partition, topic->partition_count - 1);
 	if (!w->fetcher)
-		w->fetcher = client_fetcher_new(w->cluster, &(struct client_fetcher_options){
-								    .stop_fd = w->options.stop_fd});
+		w->fetcher = client_fetcher_new(
+			w->cluster, &(struct client_fetcher_options){
+					    .is_read_uncommitted = w->target.reads_uncommitted,
+					    .stop_fd = w->options.stop_fd});
 	out->reader = client_cursor_open(w->fetcher, topic->name, partition);
 	return ERR_NONE;
 }
@@ -306,8 +308,10 @@ static void wire_wait(struct target *t, uint64_t ticket, int timeout_ms)
 
 	(void)ticket;
 	if (!w->fetcher) /* a member without partitions: nobody to wait for but the clock */
-		w->fetcher = client_fetcher_new(w->cluster, &(struct client_fetcher_options){
-								    .stop_fd = w->options.stop_fd});
+		w->fetcher = client_fetcher_new(
+			w->cluster, &(struct client_fetcher_options){
+					    .is_read_uncommitted = w->target.reads_uncommitted,
+					    .stop_fd = w->options.stop_fd});
 	client_fetcher_wait(w->fetcher, timeout_ms);
 }
 

@@ -137,6 +137,16 @@ static bool speaks_wire(const struct verb *v)
 	return false;
 }
 
+/* An empty name is a variable that a script has not set, not the wish for the default. */
+static int check_named(const struct options *o)
+{
+	if (options_given(o, "data") && !*options_text(o, "data"))
+		return say_usage("--data is empty: it is the name of a directory");
+	if (options_given(o, "bootstrap") && !*options_text(o, "bootstrap"))
+		return say_usage("--bootstrap is empty: it is HOST:PORT, several with commas");
+	return EXIT_DONE;
+}
+
 static int check_bootstrap(const struct verb *v, const struct options *o)
 {
 	if (!options_given(o, "bootstrap"))
@@ -177,6 +187,8 @@ static int run(const struct verb *v, int argc, char **argv)
 	if (options_flag(&o, "verbose"))
 		log_set_level(LOG_DEBUG);
 	code = check_arguments(v, &o);
+	if (code == EXIT_DONE)
+		code = check_named(&o);
 	if (code == EXIT_DONE)
 		code = check_bootstrap(v, &o);
 	if (code == EXIT_DONE)
@@ -308,6 +320,7 @@ bool verb_output(const struct options *o, int *out)
 {
 	const char *name = options_text(o, "format");
 
+	table_header(!options_flag(o, "no-header"));
 	*out = output_from_name(name);
 	if (*out < 0)
 		say_usage("--format \"%s\": text, wide and json are known", name);

@@ -35,7 +35,18 @@ struct broker_options verb_broker_options(const struct options *o, bool may_crea
 const char *verb_bootstrap(const struct options *o);
 /* Opens what --bootstrap or --data names; says why not. Returns an exit code. */
 int verb_open_target(const struct options *o, bool may_create, struct target **out);
-/* --format text|wide|json into *out, an enum output; false: said. */
+/* The options of a verb that prints a table; verb_output reads them. */
+#define FORMAT_OPTION                                                                              \
+	{.name = "format",                                                                         \
+	 .type = OPTION_TEXT,                                                                      \
+	 .arg = "FORMAT",                                                                          \
+	 .fallback = "text",                                                                       \
+	 .help = "text, wide or json"},                                                            \
+	{                                                                                          \
+		.name = "no-header", .help = "rows alone, without the names of columns"            \
+	}
+
+/* --format text|wide|json into *out, an enum output, and --no-header; false: said. */
 bool verb_output(const struct options *o, int *out);
 /* "key=value" into its halves; free() the key of the result. False when there is no '='. */
 bool verb_split(const char *text, char separator, struct config_entry *out);

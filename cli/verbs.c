@@ -62,7 +62,10 @@ static const char consume_help[] =
 static const char seek_help[] =
 	"Where to: start, end, an offset, @TIME as in topic consume, or +N and -N from where the "
 	"group\n"
-	"is now. It shows what will change and asks; off a terminal it wants --yes or --dry-run.\n"
+	"is now; where another group is (--to-group), or what a file says (--to-file), a line for "
+	"each\n"
+	"partition: in 0 4711. It shows what will change and asks; off a terminal it wants --yes "
+	"or --dry-run.\n"
 	"\n"
 	"  ksrun group seek reader --to @-1h --dry-run\n"
 	"  ksrun group seek reader --to start --topics in,out --yes\n";

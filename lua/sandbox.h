@@ -49,8 +49,8 @@ struct sandbox;
 
 /* Zeroes take the defaults. */
 struct sandbox_options {
-	size_t memory_max;         /* bytes */
-	int64_t budget_ms;         /* wall time of one sandbox_call */
+	size_t memory_max; /* bytes */
+	int64_t budget_ms; /* of one sandbox_call: CPU time; with a clock of one's own that one's */
 	uint64_t instructions_max; /* of one sandbox_call, to the next 1000; 0: no limit but time */
 	const struct clock *clock; /* NULL: clock_real */
 	/* Nothing is counted before a tick has met the call (watch.h), which is faster. The budget then counts from the

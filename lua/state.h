@@ -17,9 +17,10 @@ struct sandbox {
 	lua_State *L;
 
 	/* the budget of the running call */
-	int depth;              /* of nested sandbox_calls; 0: no script runs */
-	enum sandbox_stop stop; /* once set, nothing of the script goes on */
-	int64_t deadline_ns;
+	int depth;               /* of nested sandbox_calls; 0: no script runs */
+	enum sandbox_stop stop;  /* once set, nothing of the script goes on */
+	int64_t deadline_ns;     /* of the clock */
+	int64_t cpu_deadline_ns; /* of the thread's CPU time */
 	uint64_t instructions;
 	size_t work; /* charged since the clock was last read */
 

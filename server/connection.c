@@ -321,10 +321,14 @@ static void make_dirty(struct connection *c)
 
 void connection_answered(struct connection *c, struct exchange *x)
 {
+	bool waited = !c->answer_bytes;
+
 	x->is_answered = true;
 	c->answer_bytes += x->out.total;
 	connection_counts_answer(c, x);
 	if (!c->is_dead) {
+		if (waited)
+			connection_alive(c, 0); /* until now it waited for us */
 		make_dirty(c);
 		return;
 	}

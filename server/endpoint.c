@@ -108,8 +108,10 @@ enum ks_err endpoint_bind(struct endpoint *e, struct ks_why *why)
 	failed = bind_all(e, list, is_dual);
 	freeaddrinfo(list);
 	if (failed)
-		return ks_fail(why, ERR_IO, "cannot listen on %s:%s: %s", host, port,
-			       strerror(failed));
+		return ks_fail(
+			why, ERR_IO, "cannot listen on %s:%s: %s%s", host, port, strerror(failed),
+			failed == EADDRINUSE ? "; stop what listens there, or choose another port"
+					     : "");
 	return ERR_NONE;
 }
 

@@ -26,7 +26,10 @@ struct http {
 	struct MHD_Daemon *daemon;
 	uint16_t port;
 
-	pthread_mutex_t scraping; /* who holds it may use the server; before mtx */
+	pthread_mutex_t scraping; /* who holds it may use the server, and write; before mtx */
+	/* shared, under scraping */
+	void (*write)(void *cookie, struct buf *out);
+	void *write_cookie;
 
 	/* shared, under mtx */
 	pthread_mutex_t mtx;
@@ -72,7 +75,7 @@ static enum MHD_Result answer_ready(struct http *h, struct MHD_Connection *c)
 		failure = broker_failure(server_broker(h->server));
 	if (failure)
 		snprintf(text, sizeof text, "the store has failed: %s", failure);
-	bool is_ready = h->server && !failure;
+	bool is_ready = (h->server || !state) && !failure;
 	pthread_mutex_unlock(&h->mtx);
 	if (is_ready)
 		return answer_text(c, MHD_HTTP_OK, "ready");
@@ -101,6 +104,8 @@ static enum MHD_Result answer_metrics(struct http *h, struct MHD_Connection *c)
 	struct server *s = h->server; /* stays while scraping is held */
 	pthread_mutex_unlock(&h->mtx);
 	metrics_text(s, full && !strcmp(full, "1"), &text);
+	if (h->write)
+		h->write(h->write_cookie, &text);
 	pthread_mutex_unlock(&h->scraping);
 	r = MHD_create_response_from_buffer_with_free_callback(text.len, text.data, free);
 	if (!r)
@@ -202,6 +207,14 @@ void http_show(struct http *h, struct server *s, const char *state)
 	h->server = s;
 	pthread_mutex_unlock(&h->mtx);
 	pthread_mutex_lock(&h->scraping);
+	pthread_mutex_unlock(&h->scraping);
+}
+
+void http_add(struct http *h, void (*write)(void *cookie, struct buf *out), void *cookie)
+{
+	pthread_mutex_lock(&h->scraping);
+	h->write = write;
+	h->write_cookie = cookie;
 	pthread_mutex_unlock(&h->scraping);
 }
 

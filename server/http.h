@@ -19,8 +19,11 @@ struct http;
 enum ks_err http_start(const char *host, uint16_t port, struct http **out, struct ks_why *why);
 uint16_t http_port(const struct http *h);
 /* From now on the figures are those of s; NULL: of the process alone. Returns when nobody looks at the server
- * before any more. state: what /readyz says while there is none; static. */
+ * before any more. state: what /readyz says while there is none; static. NULL: it is ready without one. */
 void http_show(struct http *h, struct server *s, const char *state);
+/* From now on write adds families of its own to the figures, on a thread of h; NULL: nobody does. Returns when nobody is in
+ * the one before any more. */
+void http_add(struct http *h, void (*write)(void *cookie, struct buf *out), void *cookie);
 /* h may be NULL. */
 void http_stop(struct http *h);
 

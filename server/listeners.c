@@ -129,7 +129,7 @@ static enum ks_err check_protocol(const char *map, const char *name, struct ks_w
 			       name);
 	if (strcasecmp(protocol, "PLAINTEXT") != 0)
 		return ks_fail(why, ERR_INVALID_CONFIG,
-			       "listener %s: its protocol is %s, and only PLAINTEXT is served",
+			       "listeners: the protocol of %s is %s, and only PLAINTEXT is served",
 			       name, protocol);
 	return ERR_NONE;
 }

@@ -233,7 +233,9 @@ enum ks_err properties_load(const char *path, struct properties *out, struct ks_
 		n = fread(text.data + text.len, 1, 65536, f);
 		text.len += n;
 	} while (n > 0 && text.len <= PROPERTIES_BYTES_MAX);
-	enum ks_err err = ferror(f) ? ks_fail(why, ERR_IO, "cannot read %s", path) : ERR_NONE;
+	enum ks_err err =
+		ferror(f) ? ks_fail(why, ERR_IO, "cannot read %s: %s", path, strerror(errno))
+			  : ERR_NONE;
 	fclose(f);
 	if (!err)
 		err = properties_parse(buf_slice(&text), path, out, why);

@@ -244,8 +244,8 @@ static void ignore(struct settings *s, const char *key)
 	buf_append_str(&s->ignored, key);
 }
 
-/* Of all the names there are, topics' defaults included. */
-static enum ks_err unknown(const char *key, const char *origin, struct ks_why *why)
+/* The name most like it, of all that there are, topics' defaults included; NULL: none is. */
+static const char *near_key(const char *key)
 {
 	size_t count = 0, defaults = 0;
 
@@ -261,11 +261,17 @@ static enum ks_err unknown(const char *key, const char *origin, struct ks_why *w
 		names[count++] = unused[i];
 	/* What is longer than any of them was not meant to be one. */
 	const char *near = strlen(key) < KEY_BYTES_MAX ? suggest(key, names, count) : NULL;
-	ks_fail(why, ERR_INVALID_CONFIG, "%s: no broker has a key \"%.*s\"%s%s%s", origin,
-		KEY_BYTES_MAX, key, near ? "; did you mean \"" : "", near ? near : "",
-		near ? "\"?" : "");
 	free(names);
-	return ERR_INVALID_CONFIG;
+	return near;
+}
+
+static enum ks_err unknown(const char *key, const char *origin, struct ks_why *why)
+{
+	const char *near = near_key(key);
+
+	return ks_fail(why, ERR_INVALID_CONFIG, "%s: no broker has a key \"%.*s\"%s%s%s", origin,
+		       KEY_BYTES_MAX, key, near ? "; did you mean \"" : "", near ? near : "",
+		       near ? "\"?" : "");
 }
 
 /* ERR_NOT_FOUND: no such key. */
@@ -353,6 +359,12 @@ static enum ks_err load_variable(struct settings *s, const char *variable, struc
 	char *origin = xasprintf("%.*s in the environment", (int)(equals - variable), variable);
 	char *value = xstrdup_trimmed(equals + 1);
 	enum ks_err err = set_known(s, key, value, origin, why);
+	/* The images of Kafka have variables that are no keys, so that this can be no error. */
+	const char *near = err == ERR_NOT_FOUND && prefix == 6 ? near_key(key) : NULL;
+	if (near)
+		log_warn("config",
+			 "%s is passed over: no broker has a key \"%s\"; did you mean \"%s\"?",
+			 origin, key, near);
 	free(key);
 	free(origin);
 	free(value);

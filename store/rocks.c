@@ -140,6 +140,20 @@ static enum ks_err make_dir(const char *path, bool create, struct ks_why *why)
 	return err;
 }
 
+/* What may not be looked into must not pass for empty. */
+static enum ks_err check_rights(const char *dir, struct ks_why *why)
+{
+	char *db = xasprintf("%s/db", dir);
+	enum ks_err err = ERR_NONE;
+
+	if (access(dir, R_OK | X_OK))
+		err = path_fail(why, "read", dir);
+	else if (access(db, R_OK | X_OK) && errno != ENOENT)
+		err = path_fail(why, "read", db);
+	free(db);
+	return err;
+}
+
 static bool names_current(const char *dir, const char *below)
 {
 	char *path = xasprintf("%s%s/CURRENT", dir, below);
@@ -398,6 +412,8 @@ static enum ks_err rocks_open(struct rocks *r, const struct store_options *o, st
 	struct mark_value mark;
 	enum ks_err err = make_dir(r->dir, o->create, why);
 
+	if (!err)
+		err = check_rights(r->dir, why);
 	if (!err && names_current(r->dir, ""))
 		err = ks_fail(why, ERR_DATA_VERSION,
 			      "%s is a RocksDB database itself; a data directory of ksrun has one "

@@ -21,7 +21,8 @@ struct backend_topic {
 	char *name;
 	int32_t partitions;
 	size_t batch_bytes_max; /* max.message.bytes */
-	void *handle;           /* the backend's */
+	bool wants_keys; /* cleanup.policy has "compact": what has no key would be compacted away */
+	void *handle;    /* the backend's */
 };
 
 struct backend_output {

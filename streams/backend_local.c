@@ -80,6 +80,7 @@ static const struct backend_topic *topic_keep(struct local *l, struct topic *t)
 			.name = xstrdup(topic_name(t)),
 			.partitions = topic_partition_count(t),
 			.batch_bytes_max = batch_bytes_max(t),
+			.wants_keys = topic_wants_keys(t),
 			.handle = t,
 		};
 		l->topics = xrealloc(l->topics, (l->topic_count + 1) * sizeof *l->topics);

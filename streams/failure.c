@@ -197,8 +197,11 @@ static enum ks_err dead_letter(struct thread *th, const struct input *in, const 
 		err = sinks_put(&th->sinks, sink, p, &out);
 		if (!err)
 			return ERR_NONE;
-		ks_fail(&why, err, "it is over max.message.bytes (%zu)",
-			sink->topic->batch_bytes_max);
+		if (err == ERR_INVALID_RECORD)
+			ks_fail(&why, err, "it has no key, and that topic is compacted");
+		else
+			ks_fail(&why, err, "it is over max.message.bytes (%zu)",
+				sink->topic->batch_bytes_max);
 		err = ERR_NONE;
 	}
 	size_t n = strlen(th->failure.e.message);

@@ -147,6 +147,8 @@ enum ks_err sinks_put(struct sinks *s, struct sink *sink, int32_t partition,
 	size_t size = r->key.len + r->value.len + r->headers.len + RECORD_NUMBERS_BYTES;
 	size_t max = sink->topic->batch_bytes_max;
 
+	if (sink->topic->wants_keys && !r->key.data)
+		return ERR_INVALID_RECORD;
 	if (size + BATCH_HEADER_BYTES > max)
 		return ERR_MESSAGE_TOO_LARGE;
 	if (s->bytes - s->attempt_bytes + size > SINK_RECORD_BYTES)

@@ -91,10 +91,11 @@ struct sink_record {
 	struct slice key, value, headers;
 	int32_t header_count;
 };
-/* ERR_MESSAGE_TOO_LARGE: over the topic's max.message.bytes. ERR_TOO_LARGE: the attempt makes too much of one record. */
+/* ERR_MESSAGE_TOO_LARGE: over the topic's max.message.bytes. ERR_INVALID_RECORD: no key, and the topic wants one.
+ * ERR_TOO_LARGE: the attempt makes too much of one record. */
 enum ks_err sinks_put(struct sinks *s, struct sink *sink, int32_t partition,
 		      const struct sink_record *r);
-/* Puts a whole finished batch of so many records. ERR_MESSAGE_TOO_LARGE. */
+/* Puts a whole finished batch of so many records, whose keys the topic does not ask for. ERR_MESSAGE_TOO_LARGE. */
 enum ks_err sinks_put_batch(struct sinks *s, struct sink *sink, int32_t partition,
 			    struct slice batch, int32_t records);
 

@@ -100,6 +100,11 @@ static enum ks_err put(struct task *t, struct node *n, struct sink *sink, struct
 	if (err)
 		return err;
 	err = sinks_put(&th->sinks, sink, partition, &out);
+	if (err == ERR_INVALID_RECORD)
+		return fail(t, n, ERR_ENCODE,
+			    "the record has no key, and topic %s is compacted: it keeps the latest "
+			    "record of each key; put ks.rekey or a map that gives a key before it",
+			    sink->topic->name);
 	if (err == ERR_TOO_LARGE)
 		return fail(t, n, err, "more than %u MiB are made of one record",
 			    SINK_RECORD_BYTES >> 20);

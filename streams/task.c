@@ -52,6 +52,7 @@ static void feed_init(struct task *t, struct feed *f, struct pipeline *p, const 
 		return;
 	const struct step *s = n->step;
 	f->is_forward =
+		!n->sink->topic->wants_keys &&
 		f->key_serde == (s->has_key_serde ? s->key_serde : n->sink->key_serde) &&
 		f->value_serde == (s->has_value_serde ? s->value_serde : n->sink->value_serde) &&
 		f->key_serde != SERDE_I64 && f->key_serde != SERDE_F64 &&

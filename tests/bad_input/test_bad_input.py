@@ -28,13 +28,22 @@ return ks.job "bad" {{
 """
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ks-bad-")
         self.data = os.path.join(self.folder, "data")
         self.addCleanup(shutil.rmtree, self.folder, True)
 
-    def ksrun(self, *args, text=None, env=None, timeout=60):
+    def ksrun(self, *args, text=None, env=None, timeout=300):
         return subprocess.run([KSRUN, *args], input=text, capture_output=True, timeout=timeout, text=True,
                               env=dict(os.environ, KS_LOG_FORMAT="text", **(env or {})))
 
@@ -115,7 +124,7 @@ class BadScripts(Case):
 class BadRecords(Case):
     """Found while the job runs: what came before is committed, the place is named, exit 1."""
 
-    def fails(self, steps, *patterns, lines='a\t{"x":1}\nb\t{"x":2}\n', timeout=60):
+    def fails(self, steps, *patterns, lines='a\t{"x":1}\nb\t{"x":2}\n', timeout=300):
         self.topics("in", "out")
         self.produce(lines)
         self.says(self.run_once(self.job(steps), timeout=timeout), 1, *patterns)
@@ -198,7 +207,7 @@ class BadData(Case):
     def wait_for_owner(self, pid):
         """Looks at the lock without taking it."""
         lock = pathlib.Path(self.data, "lock")
-        for _ in range(1000):
+        for _ in range(6000):
             if lock.exists() and lock.read_text().strip() == str(pid):
                 return
             time.sleep(0.02)
@@ -208,11 +217,50 @@ class BadData(Case):
         return self.ksrun("topic", "list", "--data", self.data)
 
     def test_a_data_directory_of_another_version(self):
+        self.filled()
+        path = pathlib.Path(self.data, "mark")
+        mark = bytearray(path.read_bytes())
+        for slot in range(0, len(mark), 4096):
+            mark[slot + 88:slot + 92] = (7).to_bytes(4, "big")
+            mark[slot + 92:slot + 96] = crc32c(mark[slot:slot + 92]).to_bytes(4, "big")
+        path.write_bytes(mark)
+        for verb in (["topic", "list"], ["topic", "produce", "in"], ["run", "--once", self.job()], ["plan", self.job()],
+                     ["topic", "list", "--accept-lost-writes"]):
+            self.says(self.ksrun(*verb, "--data", self.data, text="a\n"), 1,
+                      f"{re.escape(self.data)} has data format 7, this program has 1; use the program that wrote it$")
+        self.assertEqual(path.read_bytes(), mark)
+
+    def test_a_directory_of_something_else(self):
         os.makedirs(self.data)
         pathlib.Path(self.data, "something").write_text("else")
         r = self.ksrun("topic", "list", "--data", self.data)
         self.assertNotEqual(r.returncode, 0)
         self.assertIn(self.data, r.stderr)
+
+    def as_nobody(self, *args):
+        """Runs a copy of ksrun as somebody who may not do everything."""
+        os.chmod(self.folder, 0o755)
+        copy = shutil.copy(KSRUN, self.folder)
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        return subprocess.run([copy, *args], capture_output=True, timeout=60, text=True, stdin=subprocess.DEVNULL,
+                              cwd=self.folder, env=dict(os.environ, KS_LOG_FORMAT="text"), **user)
+
+    def test_a_data_directory_that_may_not_be_read(self):
+        self.topics("in")
+        for path, rights in ((self.data, 0o000), (self.data, 0o711), (os.path.join(self.data, "db"), 0o000)):
+            os.chmod(path, rights)
+            for verb in ("list", "create"):
+                r = self.as_nobody("topic", verb, *["t"] * (verb == "create"), "--data", self.data)
+                self.says(r, 1, f"^ksrun topic {verb}: cannot \\w+ {re.escape(self.data)}[a-z/]*: Permission denied$")
+            os.chmod(path, 0o755)
+        self.assertRegex(self.describe().stdout, r"(?m)^in +1")
+
+    def test_a_data_directory_that_may_not_be_made(self):
+        os.makedirs(self.data)
+        os.chmod(self.data, 0o555)
+        below = os.path.join(self.data, "below")
+        self.says(self.as_nobody("topic", "create", "t", "--data", below), 1,
+                  f"^ksrun topic create: cannot create {re.escape(below)}: Permission denied$")
 
     def damaged(self):
         """A writer was killed after its records were durable, and then a byte of the write-ahead log changed."""
@@ -289,7 +337,7 @@ class BadData(Case):
                               "since .*\\); stop it, or name another directory$")
             finally:
                 first.terminate()
-                self.assertEqual(first.wait(20), 0, "SIGTERM ends a job with 0")
+                self.assertEqual(first.wait(60), 0, "SIGTERM ends a job with 0")
 
     @unittest.skipUnless(ENOSPC_PRELOAD, "KS_ENOSPC_PRELOAD names no library")
     def test_a_full_disk_loses_nothing_that_was_acknowledged(self):

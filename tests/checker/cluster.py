@@ -20,7 +20,7 @@ class Ours:
     """data and log in `folder`; clients are told the proxy's port, or with None its own."""
 
     def __init__(self, ksrun, folder, proxy_port, settings=()):
-        self.port, self.log = crash.free_port(), folder / "broker.log"
+        self.port, self.log = crash.ports.hold(), folder / "broker.log"
         config = folder / "server.properties"
         told = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
                 "advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy_port or self.port}"}

@@ -28,7 +28,7 @@ import proxy
 FROM, TO, GROUP, PARTITIONS = "from", "to", "copiers", 3
 STEP_S = 0.2
 LIMIT_S = 300           # nothing was committed for so long
-END_LIMIT_S = 60
+END_LIMIT_S = 120
 
 
 class Copier:
@@ -152,7 +152,7 @@ class Copy:
             for copier in self.copiers:
                 copier.program.ask_to_end()
                 copier.program.wait(END_LIMIT_S)
-            ends = probe.wait_stable(self.broker.port, TO, PARTITIONS, 40)
+            ends = probe.wait_stable(self.broker.port, TO, PARTITIONS, 120)
             verified = self.client("verify", TO, *(["-O"] if self.args.no_order else []))
             bounced = ", ".join(f"{name} {n}" for name, n in sorted(self.done.items())) or "nothing"
             print(f"{self.args.kind}: {verified.stdout.strip()} ({took:.1f} s; bounced: {bounced})")

@@ -32,9 +32,9 @@ import proxy
 import rules
 
 TOPIC, PARTITIONS = "txn", 4
-PROGRESS_LIMIT_S = 60
+PROGRESS_LIMIT_S = 120
 END_LIMIT_S = 120
-STABLE_LIMIT_S = 40     # two timeouts of a transaction and the broker's look for them
+STABLE_LIMIT_S = 120    # two timeouts of a transaction and the broker's look for them, and more
 TXN_TIMEOUT_MS = 10_000
 RELEASED_S = 5.0        # a held request comes this late: clients give up after 3 s
 

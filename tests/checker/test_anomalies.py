@@ -25,7 +25,7 @@ import probe
 import programs
 import proxy
 
-PARTITIONS, LIMIT_S = 3, 60
+PARTITIONS, LIMIT_S = 3, 120
 
 
 class Driver:

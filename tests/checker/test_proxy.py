@@ -60,12 +60,12 @@ class Proxied(unittest.TestCase):
         self.proxy.start(self.broker.port)
 
     def connect(self):
-        sock = socket.create_connection(("127.0.0.1", self.proxy.port), 10)
+        sock = socket.create_connection(("127.0.0.1", self.proxy.port), 60)
         self.addCleanup(sock.close)
         return sock
 
     def seen(self):
-        return self.broker.seen.get(timeout=10)
+        return self.broker.seen.get(timeout=60)
 
     def answered(self, sock, correlation):
         """The number of the connection that the answer came over."""
@@ -105,7 +105,7 @@ class Proxied(unittest.TestCase):
         order = self.proxy.order("hold", [26], 0.3)
         old = self.connect()
         old.sendall(request(26, 1))
-        order.met.result(10)
+        order.met.result(60)
         old.close()
         new = self.connect()
         new.sendall(request(26, 2))
@@ -121,7 +121,7 @@ class Proxied(unittest.TestCase):
         with self.assertRaises(TimeoutError):
             sock.recv(1)
         self.proxy.block(False, False)
-        sock.settimeout(10)
+        sock.settimeout(60)
         self.answered(sock, 1)
 
     def test_a_cut_resets_the_connections_of_one_client_alone(self):

@@ -23,19 +23,17 @@ import time
 import clients
 import setup
 
+sys.path.insert(0, str(clients.HERE.parent))
+import ports  # noqa: E402
+
 SKIPPED = 77
-READY_S = 30
-CLIENT_S = 240
+READY_S = 120
+END_S = 120
+CLIENT_S = 780      # ctest gives a little more
 CONFIG = """\
 num.partitions=4
 group.initial.rebalance.delay.ms=0
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def answers(port):
@@ -54,7 +52,7 @@ class Broker:
 
     def __init__(self, ksrun, config=CONFIG):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="ks-clients-"))
-        self.log, self.port = self.dir / "log", free_port()
+        self.log, self.port = self.dir / "log", ports.hold()
         (self.dir / "broker.properties").write_text(config)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -83,7 +81,7 @@ class Broker:
         if early is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(30)
+            code = self.process.wait(END_S)
         except subprocess.TimeoutExpired:
             self.fail("the broker does not end after SIGTERM")
         said = self.said()

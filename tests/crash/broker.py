@@ -10,6 +10,7 @@ offsets never back.
 acknowledged writes would: then the clients must find a difference. The harness can fail.
 """
 import argparse
+import json
 import os
 import pathlib
 import random
@@ -21,13 +22,11 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import ports  # noqa: E402
+
 FAILPOINTS = ["shard-collect", "shard-write", "shard-written", "shard-mark", "shard-reply"]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+UNDER_WAY = 5000  # of each producer at most five batches of 50
 
 
 def answers(port):
@@ -81,27 +80,45 @@ class Broker:
             sys.exit(f"the broker ended with {self.process.returncode} after SIGTERM:\n{err.decode(errors='replace')}")
 
 
-def one_kill(args, rng, number, broker, data):
+def records(args, broker):
+    said = subprocess.run([args.ksrun, "topic", "list", "crash", "-b", f"127.0.0.1:{broker.port}", "--format", "json"],
+                          check=True, stdout=subprocess.PIPE)
+    return json.loads(said.stdout)[0]["records"]
+
+
+def forget(args, broker, clients, data):
+    """One life of the broker of which nothing is left. It is long enough for some of it to have been acknowledged: there are
+    more records than clients have under way."""
+    backup = data.parent / "backup"
+    shutil.copytree(data, backup)
+    broker.start()
+    broker.wait_ready()
+    before = records(args, broker)
+    while clients.poll() is None and records(args, broker) < before + UNDER_WAY:
+        time.sleep(0.01)
+    broker.process.kill()
+    broker.process.communicate()
+    shutil.rmtree(data)
+    backup.rename(data)
+
+
+def one_kill(args, rng, number, broker, clients, data):
+    if args.forget and number % 4 == 3:
+        forget(args, broker, clients, data)
+        return
     failpoint = None
     if number % 2:
         name = FAILPOINTS[number // 2 % len(FAILPOINTS)]
         failpoint = f"{name}:{rng.choice([1, 2, 3, 5, 8, 13, 30, 80])}"
-    backup = data.parent / "backup"
-    forgets = args.forget and number % 4 == 3
-    if forgets:
-        shutil.copytree(data, backup)
     broker.start(failpoint)
     if broker.wait_ready():
         broker.end(args.longest * 2 if failpoint else rng.uniform(0.01, args.longest))
     else:
         broker.end(0)
-    if forgets:
-        shutil.rmtree(data)
-        backup.rename(data)
 
 
 def run(args, rng, folder):
-    data, port = folder / "data", free_port()
+    data, port = folder / "data", ports.hold()
     broker = Broker(args.ksrun, data, port)
     broker.start()
     broker.wait_ready()
@@ -113,7 +130,7 @@ def run(args, rng, folder):
     broker.process.kill()
     broker.process.communicate()
     for number in range(1, args.kills):
-        one_kill(args, rng, number, broker, data)
+        one_kill(args, rng, number, broker, clients, data)
         if clients.poll() is not None:
             break
     broker.start()

@@ -144,7 +144,7 @@ static void *produce(void *arg)
 		if (p->sent % 100 == 0)
 			rd_kafka_poll(rk, 1);
 	}
-	if (rd_kafka_flush(rk, 60000) || p->acknowledged != p->sent)
+	if (rd_kafka_flush(rk, 300000) || p->acknowledged != p->sent)
 		fail("producer %d: %ld of %ld records were acknowledged", p->number,
 		     p->acknowledged, p->sent);
 	rd_kafka_topic_destroy(t);
@@ -312,9 +312,9 @@ static void read_all(struct reading *r, long expected)
 	rd_kafka_assign(rk, list);
 
 	for (int ends = 0; ends < PARTITIONS;) {
-		rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 30000);
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 120000);
 		if (!m)
-			fail("%ld of %ld records could be read, then nothing came for 30 s",
+			fail("%ld of %ld records could be read, then nothing came for 120 s",
 			     r->seen, expected);
 		if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 			ends++;
@@ -341,7 +341,7 @@ static void check_group(void)
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
 	for (int i = 0; i < PARTITIONS; i++)
 		rd_kafka_topic_partition_list_add(list, topic, i);
-	if (rd_kafka_committed(rk, list, 30000))
+	if (rd_kafka_committed(rk, list, 120000))
 		fail("the committed offsets cannot be read");
 	check_committed(rk, list);
 	rd_kafka_topic_partition_list_destroy(list);

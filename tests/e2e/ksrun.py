@@ -41,7 +41,7 @@ class Case(unittest.TestCase):
         for name in ("KS_LOG", "KS_LOG_FORMAT", "NO_COLOR", "KS_BOOTSTRAP"):
             self.env.pop(name, None)
 
-    def run_any(self, *args, stdin=b"", timeout=120):
+    def run_any(self, *args, stdin=b"", timeout=300):
         """Runs ksrun; text arguments, bytes in, text out when it is text."""
         if isinstance(stdin, str):
             stdin = stdin.encode()

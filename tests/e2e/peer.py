@@ -41,17 +41,25 @@ def string(text):
 
 class Peer:
     def __init__(self, port, host="localhost"):
-        self.socket = socket.create_connection((host, port), timeout=30)
+        self.socket = socket.create_connection((host, port), timeout=120)
         self.correlation = 0
 
     def close(self):
         self.socket.close()
 
     def send(self, key, version, body):
-        self.correlation += 1
-        message = struct.pack(">hhi", key, version, self.correlation) + string("peer") + body
-        self.socket.sendall(struct.pack(">i", len(message)) + message)
-        return self.correlation
+        return self.send_all((key, version, body))[0]
+
+    def send_all(self, *requests):
+        """In one piece; their correlation ids."""
+        ids, data = [], b""
+        for key, version, body in requests:
+            self.correlation += 1
+            message = struct.pack(">hhi", key, version, self.correlation) + string("peer") + body
+            data += struct.pack(">i", len(message)) + message
+            ids.append(self.correlation)
+        self.socket.sendall(data)
+        return ids
 
     def exactly(self, n):
         data = b""

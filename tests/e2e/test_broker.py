@@ -1,9 +1,11 @@
 """ksrun broker from outside: how it starts and ends, what it says, what it keeps."""
 
+import fcntl
 import os
 import signal
 import struct
 import subprocess
+import termios
 import unittest
 
 import ksrun
@@ -53,12 +55,40 @@ class Broker(ksrun.Case):
         self.broker()
         peer = self.peer()
         peer.create("t")
-        asked = peer.send(1, 4, peer.fetch_body("t", 0, wait_ms=1000000))
-        self.peer().api_versions()
+        # In one piece: when the first is answered the second has been read.
+        first, asked = peer.send_all((18, 0, b""), (1, 4, peer.fetch_body("t", 0, wait_ms=1000000)))
+        peer.receive(first)
         self.process.send_signal(signal.SIGINT)
         error, high_watermark, records = peer.fetched(peer.receive(asked), "t")
         self.assertEqual((error, high_watermark, records), (0, 0, b""))
         self.assertEqual(self.end(), (0, ""))
+
+    def taken(self, process, number):
+        """Waits until a signal that was sent is no longer pending: two of them at a time would be one."""
+        while True:
+            with open("/proc/%d/status" % process.pid, encoding="ascii") as f:
+                pending = int(next(line for line in f if line.startswith("ShdPnd:")).split()[1], 16)
+            if not pending >> (number - 1) & 1:
+                return
+
+    def test_the_second_signal_ends_at_once_what_the_first_would_finish(self):
+        port = self.broker()
+        self.peer().create("t")
+        p = self.start("topic", "produce", "t", "-b", "localhost:%d" % port, "-o", "%o\\n")
+        p.stdin.write(b"a\n")
+        p.stdin.flush()
+        self.assertEqual(p.stdout.readline(), b"0\n")
+        self.process.send_signal(signal.SIGSTOP)  # so that it waits for an answer
+        p.stdin.write(b"b\n")
+        p.stdin.flush()
+        while struct.unpack("i", fcntl.ioctl(p.stdin, termios.FIONREAD, b"\0" * 4))[0]:
+            pass  # until it has been read: what was read is written
+        p.send_signal(signal.SIGTERM)
+        self.taken(p, signal.SIGTERM)
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(20), 1)
+        self.process.send_signal(signal.SIGCONT)
+        self.assertEqual(self.stop(), (0, ""))
 
     def test_what_was_acknowledged_survives_kill_9(self):
         self.broker()
@@ -87,7 +117,8 @@ class Broker(ksrun.Case):
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         self.assertEqual(r.returncode, 1)
         self.assertEqual(r.stderr.decode(),
-                         "ksrun broker: cannot listen on localhost:%d: Address already in use\n" % port)
+                         "ksrun broker: cannot listen on localhost:%d: Address already in use; "
+                         "stop what listens there, or choose another port\n" % port)
 
     # --- strangers ---
 
@@ -164,13 +195,23 @@ class Broker(ksrun.Case):
         tail = "Try 'ksrun broker --help'.\n"
         self.fails(2, "ksrun broker: %s:2: no broker has a key \"num.partitons\"; did you mean \"num.partitions\"?\n%s"
                    % (path, tail), "broker", "-c", path)
+        self.fails(2, "ksrun broker: cannot read %s: Is a directory\n%s" % (self.dir, tail), "broker", "-c", self.dir)
         self.fails(2, "ksrun broker: -X: num.partitions = 0: it is from 1 to 100000\n" + tail,
                    "broker", "-X", "num.partitions=0")
         self.fails(2, "ksrun broker: -X num.partitions: it is KEY=VALUE\n" + tail, "broker", "-X", "num.partitions")
-        self.fails(2, "ksrun broker: listener SSL: its protocol is SSL, and only PLAINTEXT is served\n" + tail,
+        self.fails(2, "ksrun broker: listeners: the protocol of SSL is SSL, and only PLAINTEXT is served\n" + tail,
                    "broker", "-X", "listeners=SSL://:9093")
         self.fails(2, "ksrun broker: \"nowhere\" is no address to listen on: HOST:PORT, or [IPV6]:PORT\n" + tail,
                    "broker", "--listen", "nowhere")
+
+    def test_a_variable_that_is_nearly_a_key_is_named(self):
+        self.broker(env=dict(KAFKA_NUM_PARTITONS="3", KAFKA_HEAP_OPTS="-Xmx1G", KAFKA_OPTS="", KAFKA_JMX_PORT="9999",
+                             KAFKA_LOG4J_OPTS="x", KAFKA_VERSION="4.3.1", KAFKA_HOME="/opt/kafka", CLUSTER_ID="x",
+                             KAFKA_GC_LOG_OPTS="x", KAFKA_JVM_PERFORMANCE_OPTS="x", KAFKA_DEBUG="y"))
+        code, said = self.stop()
+        self.assertEqual(code, 0)
+        self.assertRegex(said, r'^ts=\S+ level=warn module=config msg="KAFKA_NUM_PARTITONS in the environment is passed over: '
+                               r'no broker has a key \\"num.partitons\\"; did you mean \\"num.partitions\\"\?"\n$')
 
     # --- beside a job ---
 
@@ -181,7 +222,7 @@ class Broker(ksrun.Case):
                     '  defaults = { key = "bytes", value = "bytes" },\n'
                     '  topics = { ["in"] = { partitions = 1 }, out = { partitions = 1 } },\n'
                     '  flows = { main = { ks.from "in", ks.to "out" } },\n}\n')
-        self.process = self.start("run", script, "--listen", "localhost:0")
+        self.process = self.start("run", script, "--listen", "localhost:0", "--http", "off")
         self.port = int(self.process.stdout.readline().decode().rsplit(":", 1)[1])
         peer = self.peer()
         self.assertEqual(peer.create("in"), 0)
@@ -189,7 +230,7 @@ class Broker(ksrun.Case):
         while peer.create("out") != 0:
             pass
         self.assertEqual(peer.produce("in", b"through the job"), (0, 0))
-        error, _, records = peer.fetch("out", 0, wait_ms=30000)
+        error, _, records = peer.fetch("out", 0, wait_ms=100000)
         self.assertEqual(error, 0)
         self.assertIn(b"through the job", records)
         self.assertEqual(self.stop()[0], 0)

@@ -242,6 +242,14 @@ class Produce(Case):
         # Compressed it fits: only the broker can tell.
         self.ok("topic", "produce", "one", "-z", "zstd", stdin="x" * 2000000 + "\n")
 
+    def test_a_compacted_topic_wants_keys(self):
+        self.ok("topic", "create", "table", "-c", "cleanup.policy=delete,compact")
+        self.fails(1, 'ksrun topic produce: line 1: topic "table" is compacted, so its records need a key: %k in --format, '
+                      "or --key\n0 records were written.\n", "topic", "produce", "table", stdin="1\n")
+        self.ok("topic", "produce", "table", "-k", "a", stdin="2\n")
+        self.ok("topic", "produce", "table", "-f", "%k %v\n", stdin=" 3\n")  # an empty key is a key
+        self.assertEqual(self.all("table", "%k=%v "), "a=2 =3 ")
+
     def test_topics_are_created_when_allowed(self):
         self.fails(1, 'ksrun topic produce: no topic "fresh" (--allow-auto-topic-creation makes '
                       "it)\n", "topic", "produce", "fresh", stdin="a\n")
@@ -259,11 +267,12 @@ class Produce(Case):
             (["-H", "x"], '--header "x": key:value is needed'),
             (["-p", "x"], '--partition needs a number, not "x"'),
             (["-p", "-2"], "--partition -2 is out of range"),
+            (["--max-message-bytes", "0"], "--max-message-bytes must be -1, or 1 and more"),
         ]
         for args, why in rows:
             self.fails(2, "ksrun topic produce: %s\n%s" % (why, try_help("topic produce")),
                        "topic", "produce", "in", *args, stdin="a\n")
-        self.fails(2, 'ksrun topic produce: topic "in" has no partition 7; its partitions are 0 to '
+        self.fails(1, 'ksrun topic produce: topic "in" has no partition 7; its partitions are 0 to '
                       "3\n", "topic", "produce", "in", "-p", "7", stdin="a\n")
         self.fails(2, "ksrun topic produce: it needs a topic: as an argument, or as %t in --format\n"
                    + try_help("topic produce"), "topic", "produce", stdin="a\n")
@@ -273,18 +282,18 @@ class Produce(Case):
         for i, word in enumerate((b"first", b"second")):
             p.stdin.write(word + b"\n")
             p.stdin.flush()
-            self.assertTrue(select.select([p.stdout], [], [], 20)[0])
+            self.assertTrue(select.select([p.stdout], [], [], 60)[0])
             self.assertEqual(os.read(p.stdout.fileno(), 100), b"%d %s\n" % (i, word))
         p.stdin.close()
-        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(p.wait(60), 0)
 
     def test_sigterm_writes_what_was_read(self):
-        p = self.start("topic", "produce", "one")
-        p.stdin.write(b"a\nb\nhalf")
+        p = self.start("topic", "produce", "one", "-o", "%v\\n")
+        p.stdin.write(b"a\nb\nhalf")  # in one piece: who has "b" has all of it
         p.stdin.flush()
-        time.sleep(0.5)
+        self.assertEqual([p.stdout.readline(), p.stdout.readline()], [b"a\n", b"b\n"])
         p.send_signal(signal.SIGTERM)
-        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(p.wait(60), 0)
         self.assertEqual(p.stderr.read(), b"")
         self.assertEqual(self.all("one", "%v "), "a b ")
 
@@ -331,11 +340,21 @@ class Consume(Case):
                           ("@1600000005000", 5), ("@1600000005000:", 5)):
             self.assertEqual(self.values("-o", text, "-n", "2"), "v%d v%d " % (low, low + 1), text)
 
+    def until_it_waits(self, p):
+        """Its main thread sleeps, and the signals that end it are taken by another one."""
+        while True:
+            with open("/proc/%d/status" % p.pid, encoding="ascii") as f:
+                status = dict(line.split(":", 1) for line in f)
+            if int(status["SigBlk"], 16) >> (signal.SIGTERM - 1) & 1 and status["State"].split()[0] == "S":
+                return
+            self.assertIsNone(p.poll())
+            time.sleep(0.01)
+
     def test_end_waits_for_what_is_new(self):
         p = self.start("topic", "consume", "in", "-o", "end", "-f", "%v\\n")
-        time.sleep(0.5)
+        self.until_it_waits(p)
         p.send_signal(signal.SIGTERM)
-        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(p.wait(60), 0)
         self.assertEqual((p.stdout.read(), p.stderr.read()), (b"", b""))
 
     def test_num_stops(self):
@@ -354,7 +373,7 @@ class Consume(Case):
                          "in2/0 in2/1 in2/2 in/0 ")
         self.fails(1, 'ksrun topic consume: topic "in2" has no partition 3; its partitions are 0 to '
                       "2\n", "topic", "consume", "in2", "-p", "3")
-        self.fails(1, "ksrun topic consume: no topic matches\n", "topic", "consume", "-r", "zzz")
+        self.fails(1, "ksrun topic consume: no topic matches \"zzz\"; 'ksrun topic list' shows them all\n", "topic", "consume", "-r", "zzz")
         self.fails(2, 'ksrun topic consume: bad regular expression "(": Unmatched ( or \\(\n' +
                    try_help("topic consume"), "topic", "consume", "-r", "(")
 
@@ -403,7 +422,7 @@ class Consume(Case):
                 break
             text += part
         os.close(master)
-        self.assertEqual(p.wait(20), code, text)
+        self.assertEqual(p.wait(60), code, text)
         return text.decode()
 
     def test_questions_are_asked_on_a_terminal(self):
@@ -426,7 +445,7 @@ class Consume(Case):
         p = self.start("topic", "consume", "in", "-f", "%v\\n")
         self.assertEqual(p.stdout.readline(), b"v0\n")
         p.stdout.close()
-        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(p.wait(60), 0)
         self.assertEqual(p.stderr.read(), b"")
 
     def test_a_full_disk_behind_stdout_is_an_error(self):
@@ -480,7 +499,7 @@ class Groups(Case):
         for _ in range(10):
             p.stdout.readline()
         p.send_signal(signal.SIGINT)
-        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(p.wait(60), 0)
         self.assertEqual(self.offsets(), [(0, 5, 0), (1, 5, 0)])
 
     def test_list_and_describe(self):
@@ -522,17 +541,59 @@ class Groups(Case):
         self.fails(2, "ksrun group seek: --to is needed: where shall the group go?\n" +
                    try_help("group seek"), "group", "seek", "new")
         self.assertEqual(self.run_any("group", "seek", "new", "--to", "end", "-y").code, 1)
-        self.assertEqual(self.ok("group", "seek", "new", "--to", "4", "--topics", "in", "-y"),
+        self.assertEqual(self.ok("group", "seek", "new", "--to", "4", "--topics", "in,in", "-y"),
                          "TOPIC  PARTITION  PRIOR-OFFSET  CURRENT-OFFSET\n"
                          "in             0             -               4\n"
                          "in             1             -               4\n")
         self.assertEqual(self.ok("topic", "consume", "in", "-g", "new", "-o", ":end", "-f", "%v "),
                          "p0-4 p1-4 ")
 
+    def test_seek_to_where_another_group_is(self):
+        self.ok("group", "seek", "other", "--to", "3", "--topics", "in", "-y")
+        self.assertEqual(self.ok("group", "seek", "new", "--to-group", "other", "-y"),
+                         "TOPIC  PARTITION  PRIOR-OFFSET  CURRENT-OFFSET\n"
+                         "in             0             -               3\n"
+                         "in             1             -               3\n")
+        self.fails(1, "ksrun group seek: --to-group: group \"nobody\": no such group\n",
+                   "group", "seek", "new", "--to-group", "nobody", "-y")
+        self.fails(1, 'ksrun group seek: group "new" has no offset to move\n',
+                   "group", "seek", "new", "--to-group", "other", "--topics", "elsewhere,inn", "-y")
+        self.fails(2, "ksrun group seek: only one of --to, --to-group and --to-file can be given\n" +
+                   try_help("group seek"), "group", "seek", "new", "--to-group", "other", "--to", "1")
+
+    def test_seek_to_what_a_file_says(self):
+        path = os.path.join(self.dir, "offsets")
+
+        def write(text):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+        self.ok("group", "seek", "g", "--to", "1", "--topics", "in", "-y")
+        write("in 1 2\n\n  in\t0   4\r\nin 1 3\n")
+        self.assertEqual(self.ok("group", "seek", "g", "--to-file", path, "-y"),
+                         "TOPIC  PARTITION  PRIOR-OFFSET  CURRENT-OFFSET\n"
+                         "in             1             1               3\n"
+                         "in             0             1               4\n")
+        self.assertEqual([(p, at) for p, at, _ in self.offsets()], [(0, 4), (1, 3)])
+        for line, why in (("in 0", "it is TOPIC PARTITION OFFSET"), ("in 0 1 2", "it is TOPIC PARTITION OFFSET"),
+                          ("in x 1", "it is TOPIC PARTITION OFFSET"), ("in 0 -1", '"-1" is no offset'),
+                          ("in 0 1x", '"1x" is no offset')):
+            write("in 0 1\n%s\n" % line)
+            self.fails(2, "ksrun group seek: %s:2: %s\n" % (path, why), "group", "seek", "g", "--to-file", path, "-y")
+        for line, why in (("in 2 1", 'topic "in" has no partition 2; its partitions are 0 to 1'),
+                          ("inn 0 1", 'no topic "inn"; did you mean "in"?')):
+            write(line)
+            self.fails(1, "ksrun group seek: %s:1: %s\n" % (path, why), "group", "seek", "g", "--to-file", path, "-y")
+        os.unlink(path)
+        self.fails(2, "ksrun group seek: cannot open %s: No such file or directory\n" % path,
+                   "group", "seek", "g", "--to-file", path, "-y")
+        self.assertEqual([(p, at) for p, at, _ in self.offsets()], [(0, 4), (1, 3)])
+
     def test_delete(self):
         self.read("-o", ":end")
         self.assertEqual(self.ok("group", "delete", "g"), "GROUP  STATUS\ng      OK\n")
         self.assertEqual(self.ok("group", "list"), "GROUP\n")
+        self.assertEqual(self.run_any("group", "delete", "g").err, 'ksrun group delete: group "g": no such group\n')
         r = self.run_any("group", "delete", "g")
         self.assertEqual(r.code, 1, r)
 
@@ -547,7 +608,7 @@ class Process(Case):
         self.assertEqual(r.code, 75, r)
         self.assertIn(str(p.pid), r.err)
         p.send_signal(signal.SIGTERM)
-        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(p.wait(60), 0)
         self.ok("topic", "list")
 
     def test_a_directory_that_is_not_there(self):
@@ -653,6 +714,80 @@ class Process(Case):
                    "topic", "trim", "a", "b")
         self.fails(2, 'ksrun group list: it takes no argument; what is "a"?\n' +
                    try_help("group list"), "group", "list", "a")
+
+    def shell(self, text):
+        """What bash makes of it: its exit code and all that it said on stderr."""
+        p = subprocess.run(["bash", "-c", text], env=dict(self.env, KSRUN=ksrun.BINARY), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        return p.returncode, p.stderr.decode()
+
+    def test_what_cannot_be_written_is_an_error_of_every_verb(self):
+        full = "cannot write to standard output: No space left on device\n"
+        self.assertEqual(self.shell("$KSRUN topic create in > /dev/full"), (1, "ksrun topic create: " + full))
+        for verb in ("topic list", "topic describe in", "topic alter in -p 2 && $KSRUN config describe topic in",
+                     "version", "help topic", "completion bash"):
+            code, err = self.shell("$KSRUN %s > /dev/full" % verb)
+            self.assertEqual(code, 1, verb)
+            self.assertRegex(err, "^ksrun[a-z ]*: " + full + "$")
+
+    def test_a_closed_descriptor_is_not_taken_by_a_file_of_the_database(self):
+        self.ok("topic", "create", "in")
+        bad = ": Bad file descriptor\n"
+        self.assertEqual(self.shell("$KSRUN topic list >&-"),
+                         (1, "ksrun topic list: cannot write to standard output" + bad))
+        self.assertEqual(self.shell("$KSRUN topic produce in <&-"),
+                         (1, "ksrun topic produce: cannot read standard input" + bad + "0 records were written.\n"))
+        self.assertEqual(self.shell("echo a | $KSRUN topic produce in -o '%v' >&-"),
+                         (1, "ksrun topic produce: cannot write to standard output" + bad + "1 record was written.\n"))
+        self.assertEqual(self.shell("$KSRUN topic list xyzzy -v 2>&-")[0], 0)
+        self.assertEqual(self.ok("topic", "consume", "in", "-o", ":end", "-f", "%v\n"), "a\n")
+
+    def test_what_cannot_be_measured(self):
+        for args, why in ((["perf", "job", "pass", "--latency", "-5"], "--latency is from 0 to 10000000"),
+                          (["perf", "job", "pass", "--seconds", "0"], "--seconds is from 1 to 1000000"),
+                          (["perf", "job", "pass", "-n", "0"], "--num is from 1 to 1099511627776"),
+                          (["perf", "log", "--mb", "0"], "--mb is from 1 to 16777216"),
+                          (["perf", "log", "--partitions", "0"], "--partitions is from 1 to 10000"),
+                          (["perf", "restart", "--phase", "x"], '--phase "x": fill and again are known')):
+            self.fails(2, "ksrun %s: %s\n%s" % (" ".join(args[:2]), why, try_help(" ".join(args[:2]))), *args)
+
+    def test_a_table_without_its_header(self):
+        self.ok("topic", "create", "in", "-p", "12")
+        self.ok("topic", "create", "out")
+        self.assertEqual(self.ok("topic", "list", "--no-header"), "in   12  1\nout   1  1\n")
+        self.assertEqual(self.ok("group", "list", "--no-header"), "")
+        self.assertEqual(self.json("topic", "list", "out", "--no-header", "--format", "json")[0]["partitions"], 1)
+        self.assertEqual(self.ok("topic", "describe", "out", "-p", "--no-header"), "PARTITIONS\n==========\n0  0  0\n")
+
+    def test_an_empty_name_is_not_the_default(self):
+        self.ok("topic", "create", "in")
+        self.fails(2, "ksrun topic list: --data is empty: it is the name of a directory\n" + try_help("topic list"),
+                   "topic", "list", "--data", "")
+        self.fails(2, "ksrun topic list: --bootstrap is empty: it is HOST:PORT, several with commas\n" +
+                   try_help("topic list"), "topic", "list", "-b", "")
+        self.fails(2, "ksrun run: --threads 0: 1 to 1024\n" + try_help("run"), "run", "--threads", "0", "x.lua")
+        self.env.update(KS_BOOTSTRAP="")  # an empty variable is none
+        self.ok("topic", "list")
+
+    def test_a_topic_that_is_named_twice_is_read_once(self):
+        self.ok("topic", "create", "in")
+        self.ok("topic", "produce", "in", stdin="a\n")
+        self.assertEqual(self.ok("topic", "consume", "in", "in", "-o", ":end", "-f", "%v "), "a ")
+        self.assertEqual(self.ok("topic", "delete", "in", "in"), "TOPIC  STATUS\nin     OK\n")
+
+    def test_an_unknown_key_has_no_value(self):
+        self.ok("topic", "create", "in")
+        self.fails(2, 'ksrun config alter: there is no topic configuration "retention.sm"; did you mean "retention.ms"?\n',
+                   "config", "alter", "topic", "in", "--delete", "retention.sm")
+
+    def test_the_environment_of_the_log_is_looked_at(self):
+        self.ok("topic", "create", "in")
+        self.env.update(KS_LOG="loud", KS_LOG_FORMAT="xml")
+        self.assertRegex(self.run_any("topic", "list").err,
+                         r'level=warn module=log msg="KS_LOG_FORMAT is \\"xml\\": text, logfmt and json are known"\n.*'
+                         r'level=warn module=log msg="KS_LOG is \\"loud\\": debug, info, warn, error and off are known"\n$')
+        self.env.update(KS_LOG="", KS_LOG_FORMAT="")
+        self.ok("topic", "list")
 
     def test_version(self):
         self.assertRegex(self.ok("version"), r"^ksrun \d+\.\d+\.\d+\n$")

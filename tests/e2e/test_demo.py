@@ -36,7 +36,7 @@ class Demo(unittest.TestCase):
         return path
 
     def demo(self, records, code=0, **env):
-        done = subprocess.run([DEMO, str(records)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280,
+        done = subprocess.run([DEMO, str(records)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=800,
                               env=dict(os.environ, **dict(dict(KSRUN=KSRUN, KS_DEMO_LOG=self.log, KS_DEMO_STATUS=self.status,
                                                                TMPDIR=os.path.join(self.folder.name, "tmp")), **env)))
         text = done.stdout.decode()
@@ -55,6 +55,14 @@ class Demo(unittest.TestCase):
         self.assertRegex(text, r"700000 records in, [2-4] times killed, missing 0, doubled 0, \d+ records/s\n$")
         for done in re.findall(r"killed with SIGKILL after .* s: (\d+) of 700000", text):
             self.assertTrue(0 < int(done) < 700000)
+
+    def test_a_job_that_is_killed_before_its_first_commit_is_started_again(self):
+        slow = self.write("slow", '#!/bin/sh\n[ "$1" = run ] && mkdir "$0.once" 2> /dev/null && exec sleep 1000\n'
+                          'exec "%s" "$@"\n' % KSRUN)
+        os.chmod(slow, 0o755)
+        text = self.demo(700000, KSRUN=slow)
+        self.assertTrue(os.path.isdir(slow + ".once"))
+        self.assertRegex(text, r"700000 records in, [2-4] times killed, missing 0, doubled 0, \d+ records/s\n$")
 
     def test_without_a_log_the_status_file_will_do(self):
         for log in ("/nonexistent", self.write("tiny", "2025-06-24 14:36:25 startup archives unpack\n")):

@@ -21,7 +21,7 @@ def run(command, where, binary):
     for name in ("KS_DATA", "KS_LOG", "KS_LOG_FORMAT", "KS_BOOTSTRAP"):
         env.pop(name, None)
     done = subprocess.run(["bash", "-c", command], cwd=where, env=env, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     return done.stdout.decode()
 
 

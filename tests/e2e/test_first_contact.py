@@ -5,11 +5,13 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import ports  # noqa: E402
 
 KSRUN = os.path.abspath(sys.argv.pop(1))
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
@@ -44,7 +46,7 @@ class FirstContact(unittest.TestCase):
         env = {k: v for k, v in os.environ.items() if not k.startswith("KS_")}
         env.update(LC_ALL="C", PATH=os.path.join(self.where, "build/release") + ":" + env["PATH"])
         done = subprocess.run(["bash", "-ec", "set -o pipefail\n" + text], cwd=self.where, env=env, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         out, err = done.stdout.decode(), done.stderr.decode()
         self.assertEqual(done.returncode, code, text + out + err)
         return out, err
@@ -67,10 +69,9 @@ class FirstContact(unittest.TestCase):
 
     def serve(self, command):
         """Runs a command that serves until SIGTERM, on a free port instead of 9092, and asks it for its topics."""
-        with socket.create_server(("localhost", 0)) as s:
-            address = "localhost:%d" % s.getsockname()[1]
+        address = "localhost:%d" % ports.hold()
         out, err = self.shell(command.replace("localhost:9092", address) + """ & broker=$!
-            for try in $(seq 300); do ksrun topic list -b %s > list 2> why && break; sleep 0.1; done
+            for try in $(seq 1200); do ksrun topic list -b %s > list 2> why && break; sleep 0.1; done
             kill $broker; wait $broker; cat list""" % address)
         self.assertIn("orders.large", out, err)
 

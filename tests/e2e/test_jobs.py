@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 KSRUN = os.path.abspath(sys.argv.pop(1))
@@ -27,7 +26,7 @@ class Jobs(unittest.TestCase):
 
     def ksrun(self, *args, stdin="", code=0):
         done = subprocess.run([KSRUN, *args], cwd=self.where, env=self.env, input=stdin.encode(),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         out, err = done.stdout.decode(), done.stderr.decode()
         self.assertEqual(done.returncode, code, out + err)
         return out, err
@@ -81,9 +80,10 @@ class Jobs(unittest.TestCase):
 
     def test_sigterm_commits_and_ends_well(self):
         self.produce('{"n":1}\n')
-        p = subprocess.Popen([KSRUN, "run", self.script()], cwd=self.where, env=self.env,
-                             stderr=subprocess.PIPE)
-        time.sleep(1.5)
+        script = self.script("ks.map(function(v) print 'seen' return v end),")
+        p = subprocess.Popen([KSRUN, "run", script], cwd=self.where, env=self.env, stderr=subprocess.PIPE)
+        while b"seen" not in p.stderr.readline():
+            self.assertIsNone(p.poll())
         p.send_signal(signal.SIGTERM)
         _, err = p.communicate(timeout=60)
         self.assertEqual(p.returncode, 0, err)

@@ -25,7 +25,7 @@ def main():
         for name, _ in blocks:
             verb = ["test"] if name.endswith("_test.lua") else ["check", "--strict"]
             done = subprocess.run([binary, *verb, name], cwd=where, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=60)
+                                  stderr=subprocess.STDOUT, timeout=300)
             if done.returncode != 0:
                 print("docs/lua.md: ksrun %s %s: exit code %d\n%s" %
                       (" ".join(verb), name, done.returncode, done.stdout.decode()))

@@ -15,15 +15,15 @@ import urllib.request
 import ksrun
 from ksrun import Case, main
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\})? (-?[0-9.e+-]+)')
 
 
 class Broker:
     """A broker of its own on ports of its own; env: what its environment has besides."""
 
-    def __init__(self, case, *args, http="127.0.0.1:0", **env):
-        command = [ksrun.BINARY, "broker", "--listen", "127.0.0.1:0", *args]
+    def __init__(self, case, *args, http="127.0.0.1:0", verb="broker", **env):
+        command = [ksrun.BINARY, verb, "--listen", "127.0.0.1:0", *args]
         command += ["--http", http] if http else []
         self.log_path = os.path.join(case.dir, "log")
         self.log = open(self.log_path, "wb")
@@ -36,6 +36,13 @@ class Broker:
         self.bootstrap = "127.0.0.1:%d" % self.port
         found = re.search(r'port[="]+:?(\d+)', self.text())
         self.http = int(found.group(1)) if found else None
+
+    def ready(self, case):
+        """Waits for its jobs, too."""
+        end = time.monotonic() + DEADLINE_S
+        while self.get("/readyz")[0] != 200:
+            case.assertLess(time.monotonic(), end)
+        return self
 
     def kill(self):
         self.process.kill()
@@ -78,6 +85,16 @@ class Broker:
                     return b""
                 answer += part
             return answer[4:]
+
+
+def copy_job(case):
+    """A script that copies what is ok from in to out."""
+    path = os.path.join(case.dir, "copy.lua")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write('local ks = require "ks"\n'
+                'return ks.job "copy" { defaults = { key = "string", value = "json" }, on_error = ks.dead_letter "dead",\n'
+                '  flows = { f = { ks.from "in", ks.filter(function(v) return v.ok end), ks.to "out" } } }\n')
+    return path
 
 
 def header(key, version, client_id=b"tester"):
@@ -144,8 +161,8 @@ class Figures(Case):
         self.assertEqual(struct.unpack(">h", b.exchange(list_offsets_of(b"nowhere"))[4 + 4 + 9 + 4 + 4:][:2]), (3,))
         b.exchange(header(18, 99))
         name = 'ks_broker_errors_total{api="%s",error="%s"}'
-        self.until(lambda: b.figures().get(name % ("api_versions", "UNSUPPORTED_VERSION")) == 1)
-        self.assertEqual(b.figures()[name % ("list_offsets", "UNKNOWN_TOPIC_OR_PARTITION")], 1)
+        for api, error in (("api_versions", "UNSUPPORTED_VERSION"), ("list_offsets", "UNKNOWN_TOPIC_OR_PARTITION")):
+            self.until(lambda: b.figures().get(name % (api, error)) == 1)
 
     def test_how_far_groups_are_behind(self):
         self.ok("topic", "create", "in", "-p", "2")
@@ -210,7 +227,8 @@ class Figures(Case):
         with open(os.path.join(root, "docs/monitoring.md"), encoding="utf-8") as f:
             text = f.read()
         documented = set(re.findall(r"^\| `((?:ks|kafka|process)_[a-z_]+)", text, re.M))
-        b = Broker(self)
+        self.ok("topic", "create", "in")
+        b = Broker(self, copy_job(self), verb="run").ready(self)
         b.exchange(header(18, 99))
         told = set(re.findall(r"^# TYPE (\S+)", b.get("/metrics?full=1")[1], re.M))
         self.assertEqual(documented, told)
@@ -261,6 +279,52 @@ class Health(Case):
     def test_a_wrong_address_is_bad_usage(self):
         r = self.run_any("broker", "--http", "8092")
         self.assertEqual((r.code, "HOST:PORT" in r.err), (2, True), r)
+
+
+class Jobs(Case):
+    """The same beside jobs."""
+
+    def test_what_jobs_do_is_counted(self):
+        self.ok("topic", "create", "in")
+        b = Broker(self, copy_job(self), verb="run").ready(self)
+        self.ok("topic", "produce", "in", "-b", b.bootstrap, stdin='{"ok":true}\n{"ok":false}\n{oops\n')
+        end = time.monotonic() + DEADLINE_S
+        while b.figures()['ks_job_records_in_total{job="copy"}'] < 3:
+            self.assertLess(time.monotonic(), end)
+        f = b.figures()
+        self.assertEqual(f['ks_job_records_out_total{job="copy"}'], 1 + 1)
+        self.assertEqual(f['ks_job_dead_lettered_total{job="copy"}'], 1)
+        self.assertEqual(f['ks_job_skipped_total{job="copy"}'], 0)
+        self.assertGreaterEqual(f['ks_job_commits_total{job="copy"}'], 1)
+        self.assertEqual(f['kafka_topic_partition_current_offset{topic="dead",partition="0"}'], 1)
+        self.assertEqual(b.get("/readyz"), (200, "ready\n"))
+        self.assertEqual(b.stop(), 0)
+
+    def test_jobs_that_serve_no_clients_are_watched_when_asked_for(self):
+        self.ok("topic", "create", "in")
+        p = self.start("run", copy_job(self), "--http", "127.0.0.1:0")
+        port = re.search(rb"port=(\d+)", p.stderr.readline()).group(1).decode()
+
+        def get(path):
+            try:
+                with urllib.request.urlopen("http://127.0.0.1:%s%s" % (port, path), timeout=DEADLINE_S) as r:
+                    return r.status, r.read().decode()
+            except urllib.error.HTTPError as e:
+                with e:
+                    return e.code, e.read().decode()
+
+        end = time.monotonic() + DEADLINE_S
+        while get("/readyz")[0] != 200:
+            self.assertLess(time.monotonic(), end)
+        self.assertEqual(get("/healthz"), (200, "alive\n"))
+        self.assertIn('\nks_job_records_in_total{job="copy"} 0\n', get("/metrics")[1])
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(DEADLINE_S), 0)
+
+    def test_nobody_watches_jobs_unless_asked(self):
+        self.ok("topic", "create", "in")
+        r = self.run_any("run", "--once", copy_job(self))
+        self.assertEqual((r.code, "http" in r.err), (0, False), r)
 
 
 class Logs(Case):

@@ -70,6 +70,23 @@ class Transactions(Case):
         self.assertEqual(self.rows("txn", "producers", "in", "--open"), [])
         self.assertEqual(self.rows("txn", "list")[0]["state"], "CompleteCommit")
 
+    def test_who_wants_to_sees_what_is_not_committed(self):
+        self.ok("topic", "create", "in")
+        p = self.producer()
+        self.assertEqual(p.put("in", b"a"), (0, 0))
+        self.assertEqual(p.end(False), 0)
+        self.assertEqual(p.put("in", b"b")[0], 0)
+        for _ in range(2):  # on the cluster, and then on its data directory
+            self.assertEqual(self.read(), "")
+            self.assertEqual(self.ok("topic", "consume", "in", "-o", ":end", "--read-committed", "-f", "%v "), "")
+            self.assertEqual(self.ok("topic", "consume", "in", "-o", ":end", "--uncommitted", "-f", "%o%v "), "0a 2b ")
+            self.assertEqual(self.ok("topic", "consume", "in", "-o", "-1", "-n", "1", "--uncommitted", "-f", "%v"), "b")
+            if "KS_BOOTSTRAP" in self.env:
+                self.directory()
+        r = self.run_any("topic", "consume", "in", "--read-committed", "--uncommitted")
+        self.assertEqual((r.code, r.err.splitlines()[0]),
+                         (2, "ksrun topic consume: only one of --read-committed and --uncommitted can be given"))
+
     def test_what_cannot_be_done_says_why(self):
         self.ok("topic", "create", "in")
         r = self.run_any("txn", "describe", "nobody")

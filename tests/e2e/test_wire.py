@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +19,9 @@ import unittest
 import ksrun
 import peer
 from ksrun import Case
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import ports  # noqa: E402
 
 FOREIGN = os.environ.get("KS_TEST_BOOTSTRAP")
 
@@ -82,7 +86,7 @@ class Wire(Case):
     def lines(self, *args):
         return self.ok(*args).splitlines()
 
-    def wait_until(self, what, timeout=60):
+    def wait_until(self, what, timeout=120):
         """Polls for a state that another process brings about."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -293,7 +297,7 @@ class Records(Wire):
         self.ok("topic", "produce", t, "-p", "0", stdin="two\n")
         self.assertEqual(p.stdout.readline(), b"0 two\n")
         p.send_signal(signal.SIGINT)
-        self.assertEqual(p.wait(30), 0)
+        self.assertEqual(p.wait(60), 0)
 
     def test_topics_are_made_when_asked_for(self):
         self.assertEqual(self.run_any("topic", "produce", self.name, stdin="x\n").code, 1)
@@ -445,7 +449,7 @@ class Trouble(Case):
 
     def test_a_consumer_outlives_a_restart_of_the_broker(self):
         data = os.path.join(self.dir, "data")
-        broker = self.use(Broker(data=data))
+        broker = self.use(Broker(data=data, listen="127.0.0.1:%d" % ports.hold()))
         self.ok("topic", "create", "in")
         p = self.start("topic", "consume", "in", "-f", "%v\\n")
         self.ok("topic", "produce", "in", stdin="one\n")
@@ -459,7 +463,7 @@ class Trouble(Case):
 
     def test_a_producer_outlives_a_restart_of_the_broker_and_writes_nothing_twice(self):
         data = os.path.join(self.dir, "data")
-        broker = self.use(Broker(data=data))
+        broker = self.use(Broker(data=data, listen="127.0.0.1:%d" % ports.hold()))
         self.ok("topic", "create", "in")
         p = self.start("topic", "produce", "in", "-o", "%v\\n")
         p.stdin.write(b"0\n")

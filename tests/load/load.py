@@ -22,6 +22,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import ports  # noqa: E402
+
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS = 0, 1, 2, 3, 18, 19
 REQUEST_MEMORY = 32 << 20  # queued.max.request.bytes of these brokers
 
@@ -151,9 +154,7 @@ class Client:
 
 class Broker:
     def __init__(self, ksrun, folder):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = ports.hold()
         config = folder / "server.properties"
         config.write_text(f"queued.max.request.bytes={REQUEST_MEMORY}\nmax.connections=20000\n")
         self.command = [ksrun, "broker", "--config", str(config), "--listen", f"127.0.0.1:{self.port}", "--data",

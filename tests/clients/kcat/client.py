@@ -16,7 +16,7 @@ import time
 PARTITIONS = 4
 RECORDS = 1000
 KEYS = 50
-LIMIT_S = 60
+LIMIT_S = 120
 FILLER = "the same words again and again, the same words again and again"
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 

@@ -303,6 +303,25 @@ static void commits_from_outside_expire_by_themselves_but_not_those_of_jobs(void
 	assert_int_equal(fetch(r, (struct fetching){.group = "job", .topic = "t"}).offset, 5);
 }
 
+static void who_asks_for_more_time_than_there_is_keeps_its_offsets(void **state)
+{
+	struct rig *r = *state;
+	char got[100];
+
+	rig_topic(r, "t", 1);
+	commit(r, (struct committing){.group = "long",
+				      .topic = "t",
+				      .offset = 5,
+				      .generation = -1,
+				      .retention_ms = INT64_MAX,
+				      .version = 4});
+	pass(r, 1000 * DAY_MS);
+	sweep(r);
+	list_groups(r, NULL, NULL, got);
+	assert_string_equal(got, "long//Empty/classic ");
+	assert_int_equal(fetch(r, (struct fetching){.group = "long", .topic = "t"}).offset, 5);
+}
+
 static void empty_groups_without_offsets_are_forgotten(void **state)
 {
 	struct rig *r = *state;
@@ -365,6 +384,7 @@ int main(void)
 		BOTH(offsets_of_topics_that_are_read_are_not_deleted),
 		MEMORY(offsets_expire_after_the_last_member_has_left),
 		BOTH(commits_from_outside_expire_by_themselves_but_not_those_of_jobs),
+		BOTH(who_asks_for_more_time_than_there_is_keeps_its_offsets),
 		BOTH(empty_groups_without_offsets_are_forgotten),
 		MEMORY(many_groups_expire_in_pieces),
 	};

@@ -185,20 +185,28 @@ static void *run(void *arg)
 	}
 }
 
+/* A socket with a port of its own. */
+static int bind_any(uint16_t *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert(bind(fd, (struct sockaddr *)&a, len) == 0);
+	getsockname(fd, (struct sockaddr *)&a, &len);
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
 struct fake *fake_start(fake_answer *answer, void *arg)
 {
 	struct fake *f = calloc(1, sizeof *f);
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof a;
 
 	f->answer = answer;
 	f->arg = arg;
 	f->stop = eventfd(0, 0);
-	f->listener = socket(AF_INET, SOCK_STREAM, 0);
-	assert(bind(f->listener, (struct sockaddr *)&a, len) == 0);
+	f->listener = bind_any(&f->port);
 	assert(listen(f->listener, CONNECTIONS_MAX) == 0);
-	getsockname(f->listener, (struct sockaddr *)&a, &len);
-	f->port = ntohs(a.sin_port);
 	snprintf(f->address, sizeof f->address, "127.0.0.1:%u", f->port);
 	assert(pthread_create(&f->thread, NULL, run, f) == 0);
 	return f;
@@ -217,6 +225,11 @@ void fake_stop(struct fake *f)
 	close(f->listener);
 	close(f->stop);
 	free(f);
+}
+
+int dead_port_open(uint16_t *port)
+{
+	return bind_any(port);
 }
 
 uint16_t fake_port(const struct fake *f)

@@ -55,6 +55,9 @@ int fake_count(struct fake *f, int16_t api_key);
 /* "127.0.0.1:port", as long as the fake lives. */
 const char *fake_address(const struct fake *f);
 
+/* A port of 127.0.0.1 that refuses, and that nobody else gets until the descriptor is closed. */
+int dead_port_open(uint16_t *port);
+
 /* Zeroed memory of the answer. */
 void *fake_alloc(struct fake_call *c, size_t count, size_t size);
 /* The topics of a Metadata answer: one, with n partitions, all led by node (-1: none). */

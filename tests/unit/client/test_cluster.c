@@ -2,18 +2,9 @@
 #include "fake.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "client/partitions.h"
-
-/* A port that refuses. */
-static uint16_t dead_port(void)
-{
-	struct fake *f = fake_start(NULL, NULL);
-	uint16_t port = fake_port(f);
-
-	fake_stop(f);
-	return port;
-}
 
 static struct client_cluster *open_at(const char *bootstrap)
 {
@@ -28,9 +19,11 @@ static void the_first_address_that_answers_is_enough(void **state)
 {
 	struct fake *f = fake_start(NULL, NULL);
 	char list[64];
+	uint16_t port;
+	int dead = dead_port_open(&port);
 
 	(void)state;
-	snprintf(list, sizeof list, "127.0.0.1:%u,%s", dead_port(), fake_address(f));
+	snprintf(list, sizeof list, "127.0.0.1:%u,%s", port, fake_address(f));
 	struct client_cluster *cl = open_at(list);
 	assert_int_equal(client_cluster_broker_count(cl), 1);
 	assert_int_equal(client_cluster_broker(cl, 0)->id, 1);
@@ -39,6 +32,7 @@ static void the_first_address_that_answers_is_enough(void **state)
 	assert_string_equal(client_cluster_id(cl), "fake");
 	client_cluster_close(cl);
 	fake_stop(f);
+	close(dead);
 }
 
 static void when_nobody_answers_the_first_one_is_named(void **state)
@@ -47,14 +41,18 @@ static void when_nobody_answers_the_first_one_is_named(void **state)
 	struct client_cluster *cl;
 	struct ks_why told;
 	char list[64], text[128];
-	uint16_t first = dead_port(), second = dead_port();
+	uint16_t ports[2];
+	int dead[] = {dead_port_open(&ports[0]), dead_port_open(&ports[1])};
 
 	(void)state;
-	snprintf(list, sizeof list, "127.0.0.1:%u,127.0.0.1:%u", first, second);
+	snprintf(list, sizeof list, "127.0.0.1:%u,127.0.0.1:%u", ports[0], ports[1]);
 	assert_int_equal(client_cluster_open(list, &options, &cl, &told), ERR_UNREACHABLE);
 	snprintf(text, sizeof text,
-		 "none of 2 brokers answers: cannot reach 127.0.0.1:%u: connection refused", first);
+		 "none of 2 brokers answers: cannot reach 127.0.0.1:%u: connection refused",
+		 ports[0]);
 	assert_string_equal(told.text, text);
+	close(dead[0]);
+	close(dead[1]);
 }
 
 /* --- a node that is not where the cluster says --- */
@@ -75,8 +73,9 @@ static enum fake_turn elsewhere(struct fake_call *c, void *arg)
 
 static void an_unreachable_node_is_told_with_who_sent_us_there(void **state)
 {
-	uint16_t dead = dead_port();
-	struct fake *f = fake_start(elsewhere, &dead);
+	uint16_t port;
+	int dead = dead_port_open(&port);
+	struct fake *f = fake_start(elsewhere, &port);
 	struct describe_cluster_request request = {.endpoint_type = 1};
 	struct client_question q = {.call = {.api_key = API_describe_cluster, .request = &request},
 				    .where = CLIENT_NODE,
@@ -92,7 +91,7 @@ static void an_unreachable_node_is_told_with_who_sent_us_there(void **state)
 	snprintf(text, sizeof text,
 		 "cannot reach 127.0.0.1:%u: connection refused (the cluster says that node 5 is "
 		 "there)",
-		 dead);
+		 port);
 	assert_string_equal(told.text, text);
 	/* Questions for anybody still find the one that answered first. */
 	q.where = CLIENT_ANY;
@@ -100,6 +99,7 @@ static void an_unreachable_node_is_told_with_who_sent_us_there(void **state)
 	client_reply_fini(&r);
 	client_cluster_close(cl);
 	fake_stop(f);
+	close(dead);
 }
 
 /* --- asking again --- */

@@ -211,13 +211,37 @@ static void a_connection_that_ends_instead_is_told(void **state)
 		      "the broker closed it");
 }
 
+static enum fake_turn say_nothing(struct fake_call *c, void *arg)
+{
+	(void)c;
+	(void)arg;
+	return FAKE_SILENT;
+}
+
+/* Of the connection's requests in general, and of one. Nothing that is answered has so little time. */
 static void silence_has_an_end(void **state)
 {
 	struct client_options options = {.request_timeout_ms = 20};
+	struct describe_cluster_request request = {.endpoint_type = 1};
+	struct client_call call = {
+		.api_key = API_describe_cluster, .request = &request, .timeout_ms = 20};
+	struct script script = {.turn = FAKE_SILENT};
+	struct client_connection *c;
+	struct client_reply r;
+	struct ks_why told;
+	struct fake *f = fake_start(say_nothing, NULL);
 
 	(void)state;
-	check_failure((struct script){.turn = FAKE_SILENT}, &options, ERR_REQUEST_TIMED_OUT,
-		      "did not answer describe_cluster in time");
+	assert_int_equal(open_at(f, &options, &c, &told), ERR_UNREACHABLE);
+	assert_non_null(strstr(told.text, "did not answer api_versions in time"));
+	fake_stop(f);
+	f = fake_start(scripted, &script);
+	assert_ok(open_at(f, NULL, &c, why));
+	assert_int_equal(client_connection_call(c, &call, &r, &told), ERR_REQUEST_TIMED_OUT);
+	assert_non_null(strstr(told.text, "did not answer describe_cluster in time"));
+	assert_false(client_connection_is_alive(c));
+	client_connection_close(c);
+	fake_stop(f);
 }
 
 static void a_stop_ends_only_what_may_be_interrupted(void **state)
@@ -253,15 +277,15 @@ static void a_port_that_nobody_listens_on_is_told(void **state)
 	struct client_connection *c;
 	struct ks_why told;
 	char text[64];
-	struct fake *f = fake_start(NULL, NULL);
-	uint16_t port = fake_port(f);
+	uint16_t port;
+	int dead = dead_port_open(&port);
 
 	(void)state;
-	fake_stop(f);
 	assert_int_equal(client_connection_open("127.0.0.1", port, &options, &c, &told),
 			 ERR_UNREACHABLE);
 	snprintf(text, sizeof text, "cannot reach 127.0.0.1:%u: connection refused", port);
 	assert_string_equal(told.text, text);
+	close(dead);
 }
 
 static enum fake_turn web_server(struct fake_call *c, void *arg)

@@ -4,10 +4,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <lauxlib.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lua/sandbox.h"
@@ -610,6 +613,31 @@ static void calls_may_be_nested_under_one_budget(void **state)
 		       "coroutine.wrap(function() nested(function() end) while true do end end)()");
 }
 
+/* Longer than the budget, without doing anything: as a thread that the machine has no time for. */
+static int sleep_long(lua_State *L)
+{
+	struct timespec until;
+
+	(void)L;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += 2;
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		continue;
+	return 0;
+}
+
+static void time_in_which_the_thread_did_not_run_does_not_count(void **state)
+{
+	struct fixture *f = *state;
+	lua_pushcfunction(sandbox_state(f->s), sleep_long);
+	sandbox_set_global(f->s, "sleep");
+	sandbox_set_budget(f->s, 1500);
+	/* The loop before lets a tick come, so that the time has begun. */
+	assert_runs(f, "for i = 1, 3e6 do end sleep() for i = 1, 1e5 do end");
+	assert_int_equal(run(f, "for i = 1, 3e6 do end sleep() while true do end"), ERR_BUDGET);
+	assert_string_equal(buf_cstr(&f->e.message), "ran longer than 1500 ms");
+}
+
 static void loops_are_stopped_wherever_the_first_tick_meets_them(void **state)
 {
 	struct fixture *f = *state;
@@ -636,6 +664,30 @@ static void a_hook_goes_with_the_call_that_was_watched(void **state)
 	assert_stopped(f, "while true do end");
 	assert_runs(f, "return 1");
 	assert_true((lua_gethook(sandbox_state(f->s)) == NULL) == is_watched);
+}
+
+/* Takes longer than the budget, and nothing of the processor. */
+static void print_late(void *self, const char *text, size_t len)
+{
+	int64_t end = clock_monotonic_ns(&clock_real) + 150000000;
+
+	while (clock_monotonic_ns(&clock_real) < end)
+		poll(NULL, 0, 10);
+	on_print(self, text, len);
+}
+
+static void only_the_time_of_the_processor_counts(void **state)
+{
+	struct fixture *f = *state;
+	struct sandbox_options options = {.budget_ms = 50,
+					  .watch = is_watched,
+					  .print = print_late,
+					  .print_self = &f->printed};
+	sandbox_free(f->s);
+	f->s = sandbox_new(&options);
+	assert_runs(f, "for i = 1, 3 do for j = 1, 5000 do end print(i) end");
+	assert_string_equal(buf_cstr(&f->printed), "1\n2\n3\n");
+	assert_stopped(f, "while true do end");
 }
 
 static void *run_endlessly(void *arg)
@@ -695,8 +747,10 @@ int main(void)
 		TEST(protected_calls_work_as_in_lua),
 		TEST(coroutines_work_as_in_lua),
 		TEST(calls_may_be_nested_under_one_budget),
+		TEST(time_in_which_the_thread_did_not_run_does_not_count),
 		TEST(loops_are_stopped_wherever_the_first_tick_meets_them),
 		TEST(a_hook_goes_with_the_call_that_was_watched),
+		TEST(only_the_time_of_the_processor_counts),
 		TEST(threads_are_watched_each_for_itself),
 	};
 	int failed = cmocka_run_group_tests_name("counted from the start", tests, NULL, NULL);

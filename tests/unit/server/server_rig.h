@@ -1,7 +1,7 @@
 /* server_rig.h - a server over a broker in memory, and peers that talk to it in bytes.
  *
  * A peer is one end of a socketpair whose other end the server has adopted: what is written to it is what a
- * client would have sent, byte for byte. Peers give up after half a minute, so that a test fails rather than hangs.
+ * client would have sent, byte for byte. Peers give up after two minutes, so that a test fails rather than hangs.
  */
 #ifndef TESTS_UNIT_SERVER_SERVER_RIG_H
 #define TESTS_UNIT_SERVER_SERVER_RIG_H
@@ -26,8 +26,9 @@
 
 #define PEERS_MAX   32
 #define FRAMES      64
-#define PATIENCE_S  30
+#define PATIENCE_S  120
 #define LEADER_NONE (-1)
+#define AGES_MS     3600000
 
 struct rig {
 	struct broker_options bo;
@@ -65,7 +66,13 @@ static inline struct rig *rig_new(void)
 
 	r->bo = (struct broker_options){.store = {.create = true}, .default_partitions = 1};
 	r->listener.host = "127.0.0.1";
-	r->so = (struct server_options){.listeners = &r->listener, .listener_count = 1, .loops = 2};
+	/* Nobody is too slow, however long a batch takes to be made. */
+	r->so = (struct server_options){.listeners = &r->listener,
+					.listener_count = 1,
+					.loops = 2,
+					.idle_ms = AGES_MS,
+					.first_request_ms = AGES_MS,
+					.slow_ms = AGES_MS};
 	return r;
 }
 
@@ -134,9 +141,37 @@ static inline struct topic *rig_topic(struct rig *r, const char *name, int32_t p
 	return rig_topic_with(r, name, partitions, NULL, NULL);
 }
 
-/* --- peers --- */
+/* --- peers ---
+ *
+ * A call that has a timeout ends with EINTR when the process was stopped or frozen meanwhile, without any handler. */
 
-static inline int rig_connect(struct rig *r)
+static inline ssize_t rig_recv(int fd, void *bytes, size_t n, int flags)
+{
+	ssize_t part;
+
+	do
+		part = recv(fd, bytes, n, flags);
+	while (part < 0 && errno == EINTR);
+	return part;
+}
+
+static inline void rig_write(int fd, const void *bytes, size_t n)
+{
+	const char *p = bytes;
+
+	while (n > 0) {
+		ssize_t part = send(fd, p, n, MSG_NOSIGNAL);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0)
+			fail_msg("the server takes no more: %s", strerror(errno));
+		p += part;
+		n -= (size_t)part;
+	}
+}
+
+/* A peer that has sent these few bytes by the time the server knows of it. */
+static inline int rig_connect_with(struct rig *r, const void *bytes, size_t n)
 {
 	struct timeval patience = {.tv_sec = PATIENCE_S};
 	int pair[2];
@@ -145,9 +180,15 @@ static inline int rig_connect(struct rig *r)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+	rig_write(pair[0], bytes, n);
 	server_adopt(r->s, pair[1]);
 	r->peers[r->peer_count++] = pair[0];
 	return pair[0];
+}
+
+static inline int rig_connect(struct rig *r)
+{
+	return rig_connect_with(r, NULL, 0);
 }
 
 static inline void rig_disconnect(struct rig *r, int fd)
@@ -158,28 +199,17 @@ static inline void rig_disconnect(struct rig *r, int fd)
 	close(fd);
 }
 
-static inline void rig_write(int fd, const void *bytes, size_t n)
-{
-	const char *p = bytes;
-
-	while (n > 0) {
-		ssize_t part = send(fd, p, n, MSG_NOSIGNAL);
-		if (part <= 0)
-			fail_msg("the server takes no more: %s", strerror(errno));
-		p += part;
-		n -= (size_t)part;
-	}
-}
-
 /* false: the server has closed the connection before the first byte. */
 static inline bool rig_read(int fd, void *bytes, size_t n)
 {
 	char *p = bytes;
 
 	for (size_t have = 0; have < n;) {
-		ssize_t part = recv(fd, p + have, n - have, 0);
+		ssize_t part = rig_recv(fd, p + have, n - have, 0);
 		if (part < 0 && errno == EAGAIN)
 			fail_msg("no answer came");
+		if (part < 0 && errno != ECONNRESET)
+			fail_msg("cannot receive: %s", strerror(errno));
 		if (part <= 0 && have > 0)
 			fail_msg("the connection ended in the middle of an answer");
 		if (part <= 0)

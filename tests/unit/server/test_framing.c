@@ -1,5 +1,7 @@
 /* From bytes on a socket to answers in order: framing, pipelining, limits, ends. */
-#include "server_rig.h"
+#include <poll.h>
+
+#include "store_rig.h"
 
 static void a_request_in_single_bytes_is_answered(void **state)
 {
@@ -272,13 +274,25 @@ static void a_peer_that_does_not_read_is_not_read_and_harms_nobody(void **state)
 	rig_ping(r, deaf);
 }
 
-/* --- silence --- */
+/* --- silence ---
+ *
+ * Who has to be quick has sent its request before the server knows of it: the test cannot be late. */
+
+static int connect_and_ask(struct rig *r, int16_t api_key, int16_t version, const void *request)
+{
+	struct buf b = {0};
+
+	request_write(&b, api_key, version, 1, request);
+	int fd = rig_connect_with(r, b.data, b.len);
+	buf_fini(&b);
+	return fd;
+}
 
 static int setup_impatient(void **state)
 {
 	struct rig *r = *state = rig_new();
 
-	r->so.idle_ms = 300; /* a busy machine may need some of it for one request */
+	r->so.idle_ms = 300;
 	rig_start(r);
 	return 0;
 }
@@ -286,9 +300,9 @@ static int setup_impatient(void **state)
 static void a_connection_on_which_nothing_happens_is_closed(void **state)
 {
 	struct rig *r = *state;
-	int fd = rig_connect(r);
+	int fd = connect_and_ask(r, API_api_versions, 0, &rig_nothing);
 
-	rig_ping(r, fd);
+	rig_receive(r, fd, API_api_versions, 0, 1);
 	assert_true(rig_is_closed(fd));
 }
 
@@ -299,17 +313,53 @@ static void one_that_waits_for_its_answer_is_not_closed(void **state)
 
 	rig_topic(r, "t", 1);
 	fetch_fill(&f, "t", 0, 700);
-	int fd = rig_connect(r);
-	const struct fetch_response *a = rig_ask(r, fd, API_fetch, 4, &f.request);
+	int fd = connect_and_ask(r, API_fetch, 4, &f.request);
+	const struct fetch_response *a = rig_receive(r, fd, API_fetch, 4, 1);
 	assert_int_equal(a->responses.n, 1);
 	assert_true(rig_is_closed(fd));
+}
+
+static int setup_impatient_store(void **state)
+{
+	struct rig *r = *state = rig_new();
+
+	r->so.loops = 1;
+	r->so.idle_ms = 300;
+	store_rig_start(r);
+	return 0;
+}
+
+/* The network thread carries out a small append itself. It is held there until the fetch and its connection have had all their
+ * time: both are seen to at once, and the answer has not been sent by then. */
+static void one_whose_answer_was_held_up_is_not_closed(void **state)
+{
+	struct rig *r = *state;
+	struct rig_fetch f;
+	struct rig_produce p;
+	struct buf records = {0};
+
+	rig_topic(r, "t", 1);
+	rig_topic(r, "u", 1);
+	fetch_fill(&f, "t", 0, 100);
+	int fd = connect_and_ask(r, API_fetch, 4, &f.request);
+	gate_shut(&commit_gate);
+	batch_write(&records, NULL, (const char *const[]){"x"}, 1, 1, CODEC_NONE);
+	produce_fill(&p, "u", 0, 1, buf_slice(&records));
+	int other = connect_and_ask(r, API_produce, 9, &p.request);
+	buf_fini(&records);
+	gate_wait(&commit_gate);
+	poll(&(struct pollfd){fd, POLLIN, 0}, 1, 450);
+	gate_open(&commit_gate);
+	const struct fetch_response *a = rig_receive(r, fd, API_fetch, 4, 1);
+	assert_int_equal(a->responses.n, 1);
+	rig_receive(r, other, API_produce, 9, 1);
 }
 
 static int setup_hasty(void **state)
 {
 	struct rig *r = *state = rig_new();
 
-	r->so.first_request_ms = 30;
+	r->so.first_request_ms = 300;
 	rig_start(r);
 	return 0;
 }
@@ -317,9 +367,10 @@ static int setup_hasty(void **state)
 static void one_that_sends_no_request_in_time_is_closed(void **state)
 {
 	struct rig *r = *state;
-	int silent = rig_connect(r), known = rig_connect(r);
+	int silent = rig_connect(r);
+	int known = connect_and_ask(r, API_api_versions, 0, &rig_nothing);
 
-	rig_ping(r, known);
+	rig_receive(r, known, API_api_versions, 0, 1);
 	assert_true(rig_is_closed(silent));
 	/* Who has sent one has all the time of connections.max.idle.ms. */
 	rig_ping(r, known);
@@ -328,11 +379,10 @@ static void one_that_sends_no_request_in_time_is_closed(void **state)
 static void half_a_first_request_is_none(void **state)
 {
 	struct rig *r = *state;
-	int fd = rig_connect(r);
 	struct buf b = {0};
 
 	request_write(&b, API_api_versions, 3, 1, &rig_nothing);
-	rig_write(fd, b.data, b.len - 1);
+	int fd = rig_connect_with(r, b.data, b.len - 1);
 	assert_true(rig_is_closed(fd));
 	buf_fini(&b);
 }
@@ -359,6 +409,7 @@ int main(void)
 		TEST(a_peer_that_does_not_read_is_not_read_and_harms_nobody),
 		TEST_WITH(a_connection_on_which_nothing_happens_is_closed, setup_impatient),
 		TEST_WITH(one_that_waits_for_its_answer_is_not_closed, setup_impatient),
+		TEST_WITH(one_whose_answer_was_held_up_is_not_closed, setup_impatient_store),
 		TEST_WITH(one_that_sends_no_request_in_time_is_closed, setup_hasty),
 		TEST_WITH(half_a_first_request_is_none, setup_hasty),
 	};

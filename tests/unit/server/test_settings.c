@@ -144,8 +144,9 @@ static void what_would_weaken_the_broker_by_its_absence_is_refused(void **state)
 		"passed over it would be open to all");
 	set(*state, "authorizer.class.name", "");
 	set(*state, "listeners", "SASL_SSL://h:1");
-	not_applied(*state,
-		    "listener SASL_SSL: its protocol is SASL_SSL, and only PLAINTEXT is served");
+	not_applied(
+		*state,
+		"listeners: the protocol of SASL_SSL is SASL_SSL, and only PLAINTEXT is served");
 }
 
 static void keys_that_mean_nothing_here_are_taken(void **state)

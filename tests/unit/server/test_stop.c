@@ -166,7 +166,7 @@ static int deaf_consumer(struct rig *r, int producer)
 	rig_send(fd, API_fetch, 4, 2, &f.request);
 	/* Its first bytes have come: all of it is on its way. */
 	char byte;
-	assert_int_equal(recv(fd, &byte, 1, MSG_PEEK), 1);
+	assert_int_equal(rig_recv(fd, &byte, 1, MSG_PEEK), 1);
 	return fd;
 }
 
@@ -367,7 +367,7 @@ static void when_the_time_is_up_answers_that_nobody_reads_are_dropped(void **sta
 	ssize_t n;
 
 	stop_now(r, 1);
-	while ((n = recv(fd, some, sizeof some, 0)) > 0)
+	while ((n = rig_recv(fd, some, sizeof some, 0)) > 0)
 		len += (size_t)n;
 	assert_int_equal(n, 0);
 	assert_in_range(len, 1, LARGE_BYTES - 1);

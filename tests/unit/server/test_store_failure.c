@@ -60,7 +60,7 @@ static int count_acknowledged(struct rig *r, int *fd)
 	uint8_t length;
 	int count = 0;
 
-	while (count < PIPELINED && recv(*fd, &length, 1, MSG_PEEK) == 1) {
+	while (count < PIPELINED && rig_recv(*fd, &length, 1, MSG_PEEK) == 1) {
 		const struct produce_response *a = rig_receive(r, *fd, API_produce, 9, count);
 		assert_int_equal(a->responses.v[0].partition_responses.v[0].error_code, 0);
 		count++;

@@ -283,6 +283,51 @@ static void what_is_too_large_for_its_topic_is_an_error_of_the_record(void **sta
 	assert_int_equal(partition_high_watermark(rig_partition(r, "out", 0)), 10);
 }
 
+static void create_compacted(struct rig *r, const char *name)
+{
+	struct config_entry config = {"cleanup.policy", "compact"};
+	struct topic_spec spec = {.name = name, .configs = &config, .config_count = 1};
+
+	assert_ok(broker_topic_create(r->b, &spec, why));
+}
+
+static void a_compacted_topic_takes_no_record_without_a_key(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct ks_why why = {""};
+
+	create_compacted(r, "out");
+	step_topic(steps, "out");
+	policy_dead_letter(&r->job->on_error, "dead");
+	rig_send(r, "in", NULL, "1");
+	rig_send(r, "in", "b", "2");
+	rig_pump(r);
+	assert_topic(r, "out", 0, "b=2");
+	assert_topic(r, "dead", 0, "-=1");
+	rig_stop(r);
+	r->job->on_error.is_set = false;
+	rig_send(r, "in", NULL, "3");
+	assert_int_equal(rig_run_once(r, 1, &why), ERR_SCRIPT);
+	assert_non_null(strstr(why.text, "the record has no key, and topic out is compacted"));
+}
+
+static void a_compacted_topic_of_dead_letters_takes_none_without_a_key(void **state)
+{
+	struct rig *r = *state;
+	struct step_list *steps = flow_in(r);
+	struct ks_why why = {""};
+
+	create_compacted(r, "out");
+	create_compacted(r, "dead");
+	step_topic(steps, "out");
+	policy_dead_letter(&r->job->on_error, "dead");
+	rig_send(r, "in", NULL, "1");
+	assert_int_equal(rig_run_once(r, 1, &why), ERR_SCRIPT);
+	assert_non_null(
+		strstr(why.text, "dead letters dead: it has no key, and that topic is compacted"));
+}
+
 static void an_error_that_the_script_swallows_is_one_nevertheless(void **state)
 {
 	struct rig *r = *state;
@@ -543,6 +588,8 @@ int main(void)
 		TEST(a_record_that_makes_too_much_of_itself_fails),
 		TEST(what_does_not_decode_is_the_records_fault),
 		TEST(what_is_too_large_for_its_topic_is_an_error_of_the_record),
+		TEST(a_compacted_topic_takes_no_record_without_a_key),
+		TEST(a_compacted_topic_of_dead_letters_takes_none_without_a_key),
 		TEST(an_error_that_the_script_swallows_is_one_nevertheless),
 		TEST(a_map_must_not_change_the_key_of_what_state_follows),
 		TEST(a_record_without_its_group_fails_before_it_is_repartitioned),

@@ -6,9 +6,12 @@
 
 #include "base/seeded.h"
 #include "broker/core.h"
+#include "broker/shard.h"
+#include "broker/undecided.h"
 #include "wire/batch.h"
 
-#define CACHED_MAX 32 /* of one partition */
+#define CACHED_MAX 32   /* of one partition */
+#define PURGED_MAX 4096 /* in one write */
 
 /* --- in memory --- */
 
@@ -127,6 +130,72 @@ enum ks_err aborted_list(struct partition *p, int64_t from, int64_t to, size_t m
 	return ERR_NONE;
 }
 
+/* --- what was trimmed --- */
+
+struct purge {
+	struct call call;
+	struct partition *partition;
+	struct aborted *v;
+	size_t count;
+};
+
+static enum ks_err purge_apply(struct call *call, struct group *g)
+{
+	struct purge *c = (struct purge *)call;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct aborted *a = &c->v[i];
+		struct key_aborted key = key_aborted(a->partition_id, a->marker_offset);
+		struct key_aborted_by by =
+			key_aborted_by(a->partition_id, a->producer_id, a->marker_offset);
+		store_delete(g->write, CF_TXN, KEY_SLICE(key));
+		store_delete(g->write, CF_TXN, KEY_SLICE(by));
+	}
+	/* Losing it to a power failure leaves entries that nobody needs, for the next time. */
+	g->needs_sync = false;
+	return ERR_NONE;
+}
+
+/* The oldest ones below offset. */
+static enum ks_err find_purgeable(struct purge *c, int64_t offset, struct ks_why *why)
+{
+	struct partition *p = c->partition;
+	struct key_aborted lower = key_aborted(p->id, 0), upper = key_aborted(p->id, offset);
+	struct store_iter *it =
+		store_iter_new(p->topic->broker->store, CF_TXN, KEY_SLICE(lower), KEY_SLICE(upper));
+	enum ks_err err = ERR_NONE;
+
+	c->count = 0;
+	for (store_iter_first(it); store_iter_valid(it) && c->count < PURGED_MAX && !err;
+	     store_iter_next(it))
+		if (!aborted_decode(store_iter_key(it), store_iter_value(it), &c->v[c->count++]))
+			err = malformed(p, why);
+	if (!err)
+		err = store_iter_error(it, why);
+	store_iter_free(it);
+	return err;
+}
+
+enum ks_err aborted_purge(struct partition *p, struct ks_why *why)
+{
+	struct broker *b = p->topic->broker;
+	struct purge c = {.partition = p};
+	enum ks_err err;
+
+	if (atomic_load(&p->aborted_below) == 0)
+		return ERR_NONE;
+	c.v = xmalloc(PURGED_MAX * sizeof *c.v);
+	do {
+		c.call = (struct call){
+			.apply = purge_apply, .is_alone = true, .broker = b, .why = why};
+		err = find_purgeable(&c, partition_log_start_offset(p), why);
+		if (!err && c.count)
+			err = shard_call(b->shard, &c.call);
+	} while (!err && c.count == PURGED_MAX);
+	free(c.v);
+	return err;
+}
+
 /* --- looking up --- */
 
 static int compare(const void *a, const void *b)
@@ -229,22 +298,110 @@ static size_t pick(const struct chunk *chunks, size_t chunk_count, struct aborte
 	return n;
 }
 
-/* From the store, unless what lies there has been taken away since the chunks were read. */
-static enum ks_err list_stored(struct partition *p, const struct span *s, struct aborted **all,
-			       size_t *count, struct ks_why *why)
-{
-	int64_t stable;
-	enum ks_err err = aborted_list(p, s->from, s->to, SIZE_MAX, all, count, &stable, why);
+struct list {
+	struct aborted *v;
+	size_t count, cap;
+	uint64_t looked_at; /* entries of the store */
+};
 
-	if (err)
-		return err;
-	if (topic_is_gone(p->topic))
-		err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	else if (atomic_load(&p->trim_announced) >= s->first_end && !KS_SEEDED_BUG(1053))
-		err = ERR_OFFSET_OUT_OF_RANGE;
-	if (err)
-		free(*all);
+static void list_add(struct list *l, const struct aborted *a)
+{
+	if (l->count == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 16;
+		l->v = xrealloc(l->v, l->cap * sizeof *l->v);
+	}
+	l->v[l->count++] = *a;
+}
+
+/* Those that end within the span. */
+static enum ks_err list_ended(struct partition *p, struct store_iter *it, const struct span *s,
+			      struct list *l, struct ks_why *why)
+{
+	struct key_aborted from = key_aborted(p->id, s->from);
+	struct aborted a;
+
+	for (store_iter_seek(it, KEY_SLICE(from)); is_of(p, it); store_iter_next(it)) {
+		l->looked_at++;
+		if (!aborted_decode(store_iter_key(it), store_iter_value(it), &a))
+			return malformed(p, why);
+		if (a.marker_offset >= s->to && !KS_SEEDED_BUG(1015))
+			break;
+		list_add(l, &a);
+	}
+	return store_iter_error(it, why);
+}
+
+/* The one that the batch of the row is a part of, if it was aborted. */
+static enum ks_err list_later(struct partition *p, struct store_iter *it,
+			      const struct undecided_row *row, struct list *l, struct ks_why *why)
+{
+	struct key_aborted_by key = key_aborted_by(p->id, row->producer_id, row->offset);
+	struct aborted a;
+
+	store_iter_seek(it, KEY_SLICE(key));
+	l->looked_at++;
+	/* The partition and the producer are all of the key but the offset. */
+	if (!store_iter_valid(it) || store_iter_key(it).len != sizeof key.bytes ||
+	    memcmp(store_iter_key(it).data, key.bytes, sizeof key.bytes - 8) != 0)
+		return store_iter_error(it, why);
+	if (!aborted_by_decode(store_iter_key(it), store_iter_value(it), &a))
+		return malformed(p, why);
+	if (a.first_offset <= row->offset && !KS_SEEDED_BUG(1016))
+		list_add(l, &a);
+	return ERR_NONE;
+}
+
+/* Those that end behind the chunks: one for each producer that has left records undecided in them. What else began before
+ * and ended later has nothing in them, and there may be any number of it. */
+static enum ks_err list_open(struct partition *p, struct store_iter *it, const struct chunk *chunks,
+			     size_t chunk_count, struct list *l, struct ks_why *why)
+{
+	struct undecided open = {.rows = NULL};
+	enum ks_err err = ERR_NONE;
+	struct batch b;
+
+	for (size_t i = 0; i < chunk_count; i++) {
+		struct slice bytes = chunks[i].bytes;
+		for (size_t at = 0; at < bytes.len; at += b.bytes.len) {
+			if (batch_peek(slice_of(bytes.data + at, bytes.len - at), &b))
+				break;
+			undecided_pass(&open, &b);
+		}
+	}
+	for (size_t i = 0; i < open.cap && !err; i++)
+		if (open.rows[i].producer_id >= 0 && open.rows[i].offset >= 0)
+			err = list_later(p, it, &open.rows[i], l, why);
+	undecided_fini(&open);
 	return err;
+}
+
+/* From the store, unless what lies there has been taken away since the chunks were read. */
+static enum ks_err list_stored(struct partition *p, const struct chunk *chunks, size_t chunk_count,
+			       const struct span *s, struct aborted **all, size_t *count,
+			       struct ks_why *why)
+{
+	struct key_aborted lower = key_aborted(p->id, 0);
+	struct key_aborted_by upper = key_aborted_by(p->id + 1, 0, 0);
+	struct store_iter *it =
+		store_iter_new(p->topic->broker->store, CF_TXN, KEY_SLICE(lower), KEY_SLICE(upper));
+	struct list l = {.v = NULL};
+
+	enum ks_err err = list_ended(p, it, s, &l, why);
+	if (!err)
+		err = list_open(p, it, chunks, chunk_count, &l, why);
+	store_iter_free(it);
+	atomic_fetch_add(&p->aborted_looked_at, l.looked_at);
+	if (!err && topic_is_gone(p->topic))
+		err = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	else if (!err && atomic_load(&p->trim_announced) >= s->first_end && !KS_SEEDED_BUG(1053))
+		err = ERR_OFFSET_OUT_OF_RANGE;
+	if (err) {
+		free(l.v);
+		return err;
+	}
+	*all = l.v;
+	*count = l.count;
+	return ERR_NONE;
 }
 
 enum ks_err partition_aborted(struct partition *p, const struct chunk *chunks, size_t count,
@@ -264,7 +421,7 @@ enum ks_err partition_aborted(struct partition *p, const struct chunk *chunks, s
 	if (!cache_list(p, span.from, span.to, &all, &n)) {
 		if (!may_block)
 			return KS_SEEDED_BUG(1012) ? ERR_NONE : ERR_NOT_FOUND;
-		enum ks_err err = list_stored(p, &span, &all, &n, why);
+		enum ks_err err = list_stored(p, chunks, count, &span, &all, &n, why);
 		if (err)
 			return err;
 	}

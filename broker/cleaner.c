@@ -335,7 +335,7 @@ static void keep_marker(struct cleaner *c, struct cleaning *x, const struct batc
 		v->is_changed = true;
 		break;
 	case MARKER_GOES:
-		leftover_add_marker(v, b->base_offset);
+		leftover_add_marker(v, b->base_offset, b->producer_id);
 		v->is_changed = true;
 		break;
 	}

@@ -5,9 +5,10 @@
 
 #include "txn/value.h"
 
-#define VERSION        1 /* of every value here, but: */
-#define VERSION_TOPIC  2
-#define VERSION_OFFSET 2 /* of a client */
+#define VERSION         1 /* of every value here, but: */
+#define VERSION_TOPIC   2
+#define VERSION_OFFSET  2 /* of a client */
+#define VERSION_ABORTED 2 /* 1 had no key by its producer */
 
 enum key_type {
 	TYPE_ABORTED = 'a',
@@ -17,6 +18,7 @@ enum key_type {
 	TYPE_CLEANED = 'k',
 	TYPE_OFFSET = 'o',
 	TYPE_PRODUCER_IDS = 'p',
+	TYPE_ABORTED_BY = 'q',
 	TYPE_LOG_START = 's',
 	TYPE_TOPIC = 't',
 };
@@ -332,27 +334,55 @@ struct key_aborted key_aborted(uint32_t partition_id, int64_t marker_offset)
 struct value_aborted value_aborted(const struct aborted *a)
 {
 	struct value_aborted v;
-	v.bytes[0] = VERSION;
+	v.bytes[0] = VERSION_ABORTED;
 	put_u64be(v.bytes + 1, (uint64_t)a->producer_id);
 	put_u64be(v.bytes + 9, (uint64_t)a->first_offset);
 	put_u64be(v.bytes + 17, (uint64_t)a->stable_offset);
 	return v;
 }
 
+static bool aborted_decode_value(struct slice value, struct aborted *a)
+{
+	if (value.len != VALUE_ABORTED_BYTES || value.data[0] != VERSION_ABORTED)
+		return false;
+	a->producer_id = (int64_t)get_u64be(value.data + 1);
+	a->first_offset = (int64_t)get_u64be(value.data + 9);
+	a->stable_offset = (int64_t)get_u64be(value.data + 17);
+	return a->producer_id >= 0 && a->first_offset >= 0 && a->first_offset < a->marker_offset &&
+	       a->stable_offset >= 0;
+}
+
 bool aborted_decode(struct slice key, struct slice value, struct aborted *a)
 {
-	if (key.len != KEY_ABORTED_BYTES || key.data[0] != TYPE_ABORTED ||
-	    value.len != VALUE_ABORTED_BYTES || value.data[0] != VERSION)
+	if (key.len != KEY_ABORTED_BYTES || key.data[0] != TYPE_ABORTED)
 		return false;
 	*a = (struct aborted){
 		.partition_id = get_u32be(key.data + 1),
 		.marker_offset = (int64_t)get_u64be(key.data + 5),
-		.producer_id = (int64_t)get_u64be(value.data + 1),
-		.first_offset = (int64_t)get_u64be(value.data + 9),
-		.stable_offset = (int64_t)get_u64be(value.data + 17),
 	};
-	return a->producer_id >= 0 && a->first_offset >= 0 && a->first_offset < a->marker_offset &&
-	       a->stable_offset >= 0;
+	return aborted_decode_value(value, a);
+}
+
+struct key_aborted_by key_aborted_by(uint32_t partition_id, int64_t producer_id,
+				     int64_t marker_offset)
+{
+	struct key_aborted_by k;
+	k.bytes[0] = TYPE_ABORTED_BY;
+	put_u32be(k.bytes + 1, partition_id);
+	put_u64be(k.bytes + 5, (uint64_t)producer_id);
+	put_u64be(k.bytes + 13, (uint64_t)marker_offset);
+	return k;
+}
+
+bool aborted_by_decode(struct slice key, struct slice value, struct aborted *a)
+{
+	if (key.len != KEY_ABORTED_BY_BYTES || key.data[0] != TYPE_ABORTED_BY)
+		return false;
+	*a = (struct aborted){
+		.partition_id = get_u32be(key.data + 1),
+		.marker_offset = (int64_t)get_u64be(key.data + 13),
+	};
+	return aborted_decode_value(value, a) && a->producer_id == (int64_t)get_u64be(key.data + 5);
 }
 
 void key_pending(struct buf *key, int64_t producer_id, struct slice group, uint32_t partition_id)

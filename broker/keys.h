@@ -145,6 +145,7 @@ struct aborted {
 	int64_t stable_offset; /* no transaction that ends behind the marker began below */
 	int64_t producer_id;
 };
+/* 'q': partition id, producer id, offset of the marker -> the same, to be found by its producer. */
 #define KEY_ABORTED_BYTES 13
 struct key_aborted {
 	uint8_t bytes[KEY_ABORTED_BYTES];
@@ -156,6 +157,14 @@ struct value_aborted {
 struct key_aborted key_aborted(uint32_t partition_id, int64_t marker_offset);
 struct value_aborted value_aborted(const struct aborted *a);
 bool aborted_decode(struct slice key, struct slice value, struct aborted *a);
+#define KEY_ABORTED_BY_BYTES 21
+struct key_aborted_by {
+	uint8_t bytes[KEY_ABORTED_BY_BYTES];
+};
+struct key_aborted_by key_aborted_by(uint32_t partition_id, int64_t producer_id,
+				     int64_t marker_offset);
+/* The value is the same. */
+bool aborted_by_decode(struct slice key, struct slice value, struct aborted *a);
 
 /* CF_TXN 'o': producer id, group, partition id -> an offset that its open transaction will commit. Its order is higher than
  * that of any that was there when it came; 0: a later commit has overtaken it, and it will not become the group's. */

@@ -45,7 +45,10 @@ static void put_aborted(struct group *g, struct partition *p, const struct abort
 	struct key_aborted key = key_aborted(p->id, a->marker_offset);
 	struct value_aborted value = value_aborted(a);
 
+	struct key_aborted_by by = key_aborted_by(p->id, a->producer_id, a->marker_offset);
+
 	store_put(g->write, CF_TXN, KEY_SLICE(key), KEY_SLICE(value));
+	store_put(g->write, CF_TXN, KEY_SLICE(by), KEY_SLICE(value));
 	if (g->aborting_count == g->aborting_cap) {
 		g->aborting_cap = g->aborting_cap ? 2 * g->aborting_cap : 16;
 		g->aborting = xrealloc(g->aborting, g->aborting_cap * sizeof *g->aborting);

@@ -74,6 +74,8 @@ struct partition {
 	_Atomic(uint64_t) stable_position;
 	_Atomic(int64_t)
 		aborted_below; /* behind the marker of the newest aborted transaction; 0: none */
+	_Atomic(uint64_t)
+		aborted_looked_at; /* entries in the store that readers had to look at; for tests */
 	/* Records below are about to go: their absence is no damage. At least the log start offset.
 	 */
 	_Atomic(int64_t) trim_announced;

@@ -1,6 +1,7 @@
 /* read_committed.c - a reader's view of committed records, see broker.h. */
 #include <stdlib.h>
 
+#include "base/seeded.h"
 #include "broker/broker.h"
 
 static enum ks_err find_aborted(struct partition *p, const struct chunk *chunk,
@@ -28,7 +29,8 @@ enum ks_err reader_read_committed(struct reader *r, struct partition *p, int64_t
 				  struct aborted_batches *aborted, struct ks_why *why)
 {
 	/* Before the records, and they before what was aborted. */
-	int64_t end = partition_last_stable_offset(p);
+	int64_t end =
+		KS_SEEDED_BUG(1081) ? partition_high_watermark(p) : partition_last_stable_offset(p);
 	struct chunk chunk;
 	enum ks_err err = reader_read_to(r, offset, end, max_bytes, &chunk, why);
 

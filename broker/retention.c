@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/seeded.h"
+#include "broker/aborted.h"
 #include "broker/core.h"
 #include "broker/log_cursor.h"
 #include "broker/log_index.h"
@@ -61,8 +62,8 @@ static void trim_put(struct group *g, const struct trim *t)
 
 	store_put(g->write, CF_TOPICS, KEY_SLICE(key), KEY_SLICE(value));
 	store_delete_range(g->write, CF_LOG, KEY_SLICE(from), KEY_SLICE(to));
-	if (atomic_load(&t->partition->aborted_below)) {
-		struct key_aborted first = key_aborted(id, 0), behind = key_aborted(id, t->offset);
+	if (KS_SEEDED_BUG(2051)) {
+		struct key_producer first = key_producer(id, 0), behind = key_producer(id + 1, 0);
 		store_delete_range(g->write, CF_TXN, KEY_SLICE(first), KEY_SLICE(behind));
 	}
 	if (t->has_indexed) {
@@ -119,6 +120,8 @@ static enum ks_err carry_out(struct broker *b, struct trim *trims, size_t count,
 	enum ks_err err = shard_call(b->shard, &c.call);
 	if (bytes)
 		*bytes += c.bytes;
+	for (size_t i = 0; i < count && !err; i++)
+		err = aborted_purge(trims[i].partition, why);
 	return err;
 }
 

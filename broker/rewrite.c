@@ -92,8 +92,11 @@ static void put_value(struct group *g, const struct rewrite *w)
 	if (v->bytes.len)
 		store_put(g->write, CF_LOG, KEY_SLICE(key), buf_slice(&v->bytes));
 	for (size_t i = 0; i < v->gone.marker_count; i++) {
-		struct key_aborted aborted = key_aborted(id, v->gone.markers[i]);
+		const struct gone_marker *m = &v->gone.markers[i];
+		struct key_aborted aborted = key_aborted(id, m->offset);
+		struct key_aborted_by by = key_aborted_by(id, m->producer_id, m->offset);
 		store_delete(g->write, CF_TXN, KEY_SLICE(aborted));
+		store_delete(g->write, CF_TXN, KEY_SLICE(by));
 	}
 }
 
@@ -160,13 +163,13 @@ void leftover_begin(struct leftover *v)
 			       .marker_cap = v->marker_cap};
 }
 
-void leftover_add_marker(struct leftover *v, int64_t offset)
+void leftover_add_marker(struct leftover *v, int64_t offset, int64_t producer_id)
 {
 	if (v->marker_count == v->marker_cap) {
 		v->marker_cap = v->marker_cap ? 2 * v->marker_cap : 16;
 		v->markers = xrealloc(v->markers, v->marker_cap * sizeof *v->markers);
 	}
-	v->markers[v->marker_count++] = offset;
+	v->markers[v->marker_count++] = (struct gone_marker){offset, producer_id};
 }
 
 void leftover_fini(struct leftover *v)
@@ -336,7 +339,7 @@ static void gather(struct gathered *g, const struct leftover *v)
 	g->source_bytes += v->old.len;
 	g->is_changed |= v->is_changed;
 	for (size_t i = 0; i < v->marker_count; i++)
-		leftover_add_marker(&g->gone, v->markers[i]);
+		leftover_add_marker(&g->gone, v->markers[i].offset, v->markers[i].producer_id);
 	if (!v->kept.len)
 		return;
 	buf_append(&g->bytes, v->kept.data, v->kept.len);

@@ -21,13 +21,15 @@ struct leftover {
 	uint64_t old_bytes, kept_bytes, old_dirty_bytes, kept_dirty_bytes;
 	int64_t last_offset;   /* -1: none is left */
 	int64_t max_timestamp; /* -1: none has one */
-	/* Offsets of the markers that are not kept: their aborted transactions are forgotten with them. */
-	int64_t *markers;
+	/* Markers that are not kept: their aborted transactions are forgotten with them. */
+	struct gone_marker {
+		int64_t offset, producer_id;
+	} * markers;
 	size_t marker_count, marker_cap;
 };
 /* Empty again, keeps its memory; zero-initialise it before the first time. */
 void leftover_begin(struct leftover *v);
-void leftover_add_marker(struct leftover *v, int64_t offset);
+void leftover_add_marker(struct leftover *v, int64_t offset, int64_t producer_id);
 void leftover_fini(struct leftover *v);
 
 struct rewrite;

@@ -296,7 +296,7 @@ static bool take(struct shard *s)
 static void answer_again(struct append *a, const struct producer_batch *duplicate, struct group *g)
 {
 	a->base_offset = duplicate->base_offset;
-	if (a->log_append_time >= 0)
+	if (a->log_append_time >= 0 && !KS_SEEDED_BUG(2111))
 		a->log_append_time = duplicate->append_ms;
 	if (a->acks == ACKS_ALL)
 		g->needs_sync = g->needs_write = true;
@@ -335,6 +335,8 @@ static enum ks_err append_apply(struct append *a, struct group *g)
 	if (!err && !duplicate) {
 		a->base_offset =
 			group_append(g, a->partition, f, a->batches, t->config.is_append_time);
+		if (KS_SEEDED_BUG(1131))
+			a->base_offset = 0;
 		if (a->acks == ACKS_ALL)
 			g->needs_sync = true;
 		return ERR_NONE;
@@ -444,7 +446,7 @@ static void fail_group(struct shard *s, size_t first, size_t end)
 {
 	for (size_t i = first; i < end; i++) {
 		struct command *c = &s->taken.items[i];
-		c->err = s->failed;
+		c->err = KS_SEEDED_BUG(2101) ? ERR_NONE : s->failed;
 		if (c->type == COMMAND_CALL)
 			ks_fail(((struct call *)c->body)->why, s->failed, "%s", s->failure.text);
 	}
@@ -480,7 +482,8 @@ static enum ks_err write_group(struct shard *s)
 			err = store_mark(store, &why);
 	}
 	if (err) {
-		fail(s, err, &why);
+		if (!KS_SEEDED_BUG(1121))
+			fail(s, err, &why);
 		return err;
 	}
 	s->batch_index++;
@@ -554,7 +557,7 @@ static enum ks_err settle(struct shard *s, size_t first, size_t end)
 	enum ks_err err = write_group(s);
 	if (err)
 		fail_group(s, first, end);
-	else
+	if (!err || KS_SEEDED_BUG(1161))
 		publish(s, first, end);
 	return err;
 }

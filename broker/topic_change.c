@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/seeded.h"
 #include "broker/core.h"
 #include "broker/offsets.h"
 #include "broker/shard.h"
@@ -230,13 +231,18 @@ static void delete_logs(struct group *g, const struct extent *e)
 	struct key_producer producer_from = key_producer(first, 0),
 			    producer_to = key_producer(after, 0);
 	struct key_aborted aborted_from = key_aborted(first, 0), aborted_to = key_aborted(after, 0);
+	struct key_aborted_by by_from = key_aborted_by(first, 0, 0),
+			      by_to = key_aborted_by(after, 0, 0);
 
 	store_delete_range(g->write, CF_LOG, KEY_SLICE(log_from), KEY_SLICE(log_to));
 	store_delete_range(g->write, CF_INDEX, KEY_SLICE(from), KEY_SLICE(to));
 	store_delete_range(g->write, CF_TOPICS, KEY_SLICE(start_from), KEY_SLICE(start_to));
 	store_delete_range(g->write, CF_TOPICS, KEY_SLICE(cleaned_from), KEY_SLICE(cleaned_to));
-	store_delete_range(g->write, CF_TXN, KEY_SLICE(producer_from), KEY_SLICE(producer_to));
+	if (!KS_SEEDED_BUG(2081))
+		store_delete_range(g->write, CF_TXN, KEY_SLICE(producer_from),
+				   KEY_SLICE(producer_to));
 	store_delete_range(g->write, CF_TXN, KEY_SLICE(aborted_from), KEY_SLICE(aborted_to));
+	store_delete_range(g->write, CF_TXN, KEY_SLICE(by_from), KEY_SLICE(by_to));
 }
 
 static enum ks_err delete_apply(struct call *call, struct group *g)

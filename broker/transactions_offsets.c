@@ -1,6 +1,7 @@
 /* transactions_offsets.c - see transactions_offsets.h. */
 #include "broker/transactions_offsets.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -213,13 +214,16 @@ static void end_set(struct txns *c, struct pending_offsets *set, int64_t produce
 	coordinator_count(c->broker->coordinator, group);
 }
 
-void pending_offsets_end(struct txns *c, struct txn_entry *x, bool is_commit, struct group *g)
+void pending_offsets_end(struct txns *c, struct txn_entry *x, const struct transaction_effects *fx,
+			 struct group *g)
 {
 	struct pending_offsets *set;
 
 	/* Under the id that the transaction had: the entry may have the next one already. */
-	while ((set = LIST_FIRST(&x->pending)))
-		end_set(c, set, x->indexed_producer_id, is_commit, g);
+	while ((set = LIST_FIRST(&x->pending))) {
+		assert(transaction_parts_has_group(&fx->ended, set->group->name));
+		end_set(c, set, x->indexed_producer_id, fx->is_committed, g);
+	}
 }
 
 void pending_offsets_drop_group(struct coordinated *group, struct group *g)
@@ -375,7 +379,8 @@ enum ks_err pending_offsets_load(struct txns *c, struct ks_why *why)
 			       slice_of(after, sizeof after));
 	enum ks_err err = ERR_NONE;
 
-	for (store_iter_first(it); !err && store_iter_valid(it); store_iter_next(it))
+	for (store_iter_first(it); !err && store_iter_valid(it) && !KS_SEEDED_BUG(3031);
+	     store_iter_next(it))
 		if (!load_one(c, store_iter_key(it), store_iter_value(it)))
 			err = ks_fail(why, ERR_CORRUPTION,
 				      "an offset of a transaction is malformed, or its transaction "

@@ -12,6 +12,7 @@
 #include "broker/group.h"
 
 struct coordinated;
+struct transaction_effects;
 struct txn_entry;
 struct txns;
 
@@ -24,8 +25,9 @@ void pending_offsets_overtake(struct coordinated *x, uint32_t partition_id, stru
 void pending_offsets_drop(struct coordinated *x, uint32_t partition_id, struct group *g);
 /* The group is deleted: nothing will be committed for it. */
 void pending_offsets_drop_group(struct coordinated *x, struct group *g);
-/* The transaction ends: what it has becomes the groups', or nothing. */
-void pending_offsets_end(struct txns *c, struct txn_entry *x, bool is_commit, struct group *g);
+/* The transaction ends: what it has becomes the groups', or nothing. fx: that end, which names all groups that it has. */
+void pending_offsets_end(struct txns *c, struct txn_entry *x, const struct transaction_effects *fx,
+			 struct group *g);
 /* Before the shard starts: from the store. */
 enum ks_err pending_offsets_load(struct txns *c, struct ks_why *why);
 /* Forgets them in memory alone. */

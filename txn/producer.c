@@ -12,7 +12,9 @@
 /* After INT32_MAX comes 0. */
 static int32_t sequence_plus(int32_t sequence, int32_t n)
 {
-	return (int32_t)(((uint32_t)sequence + (uint32_t)n) & INT32_MAX);
+	uint32_t sum = (uint32_t)sequence + (uint32_t)n;
+
+	return (int32_t)(KS_SEEDED_BUG(2071) ? sum : sum & INT32_MAX);
 }
 
 int32_t producer_last_sequence(const struct producer_claim *c)
@@ -57,8 +59,8 @@ enum ks_err producer_check(const struct producer_state *s, const struct producer
 			return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
 		return s->txn_first_offset >= 0 ? ERR_INVALID_TXN_STATE : ERR_NONE;
 	}
-	*duplicate = find(s, c);
-	if (!*duplicate && !follows(s, c->base_sequence))
+	*duplicate = KS_SEEDED_BUG(2011) || KS_SEEDED_BUG(2021) ? NULL : find(s, c);
+	if (!*duplicate && !follows(s, c->base_sequence) && !KS_SEEDED_BUG(2011))
 		return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
 	return is_of_other_transaction(s, c) ? ERR_INVALID_TXN_STATE : ERR_NONE;
 }

@@ -31,6 +31,7 @@ SKIPPED = 77
 DEBIAN = "2.0.2-1"
 PACKAGE = "confluent_javascript/node_modules/@confluentinc/kafka-javascript/deps/librdkafka"
 BUILT = ("*.o", "*.a", "*.d", "*.so", "*.so.*", "config.*", "Makefile.config", "*.lds")
+PATIENCE = 4            # times the suite's own time limits: they are those of a machine that does nothing else
 CLIENTS = HERE.parent.parent / "build" / "clients"
 BROKER_CONFIG = """\
 num.partitions=4
@@ -176,7 +177,8 @@ def one(tests_dir, out_dir, bootstrap, release, test):
     where = out_dir / test
     shutil.rmtree(where, True)
     where.mkdir(parents=True)
-    (where / "test.conf").write_text(f"bootstrap.servers={bootstrap}\ntest.topic.prefix=rdk{test}\ntest.topic.random=true\n")
+    (where / "test.conf").write_text(f"bootstrap.servers={bootstrap}\ntest.topic.prefix=rdk{test}\ntest.topic.random=true\n"
+                                     f"test.timeout.multiplier={PATIENCE}\n")
     (where / "bin").mkdir()
     (where / "bin" / "kafka-topics.sh").symlink_to(HERE / "kafka_topics.py")
     run_class = where / "bin" / "kafka-run-class.sh"
@@ -190,7 +192,7 @@ def one(tests_dir, out_dir, bootstrap, release, test):
         process = subprocess.Popen([str(tests_dir / "test-runner"), "-p1"], cwd=tests_dir, env=env, stdin=subprocess.DEVNULL,
                                    stdout=log, stderr=log, start_new_session=True)
         try:
-            code = process.wait(RELEASES[release].limit_s)
+            code = process.wait(PATIENCE * RELEASES[release].limit_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

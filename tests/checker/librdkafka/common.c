@@ -236,6 +236,19 @@ rd_kafka_topic_partition_list_t *positions_new(rd_kafka_t *consumer)
 	return list;
 }
 
+void assign_at_committed(rd_kafka_t *consumer, rd_kafka_topic_partition_list_t *partitions)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
+
+	if (!rd_kafka_committed(consumer, list, 20000))
+		for (int i = 0; i < list->cnt; i++)
+			if (!list->elems[i].err)
+				partitions->elems[i].offset =
+					list->elems[i].offset < 0 ? 0 : list->elems[i].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	rd_kafka_assign(consumer, partitions);
+}
+
 bool rewind_consumer(rd_kafka_t *consumer)
 {
 	rd_kafka_topic_partition_list_t *list;
@@ -247,7 +260,7 @@ bool rewind_consumer(rd_kafka_t *consumer)
 	for (int i = 0; is_done && i < list->cnt; i++) {
 		is_done = !list->elems[i].err;
 		if (list->elems[i].offset < 0)
-			list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+			list->elems[i].offset = 0; /* see assign_at_committed */
 	}
 	if (is_done && list->cnt) {
 		rd_kafka_error_t *error = rd_kafka_seek_partitions(consumer, list, 20000);

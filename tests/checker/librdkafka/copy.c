@@ -67,7 +67,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 	struct copier *c = opaque;
 
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-		rd_kafka_assign(rk, partitions);
+		assign_at_committed(rk, partitions);
 		return;
 	}
 	c->has_failed = true;

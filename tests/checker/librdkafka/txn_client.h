@@ -69,6 +69,10 @@ enum outcome producer_end(rd_kafka_t **rk, bool commits, char *why);
 void producer_free(rd_kafka_t **rk);
 /* The offsets of a consumer's positions; those of partitions of which nothing was read are left out. */
 rd_kafka_topic_partition_list_t *positions_new(rd_kafka_t *consumer);
+/* In a rebalance callback. Each partition begins at what is committed, or at offset 0: given as a number. What librdkafka looks up
+ * by itself, as auto.offset.reset wants, it looks up once more half a second later when somebody has sought meanwhile, and
+ * goes back to the beginning without a word (2.0.2, "outdated offset response"). */
+void assign_at_committed(rd_kafka_t *consumer, rd_kafka_topic_partition_list_t *partitions);
 /* Sets every assigned partition back to what is committed; false: it could not be done. */
 bool rewind_consumer(rd_kafka_t *consumer);
 

@@ -73,7 +73,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 
 	tell_reset(w, partitions);
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-		rd_kafka_assign(rk, partitions);
+		assign_at_committed(rk, partitions);
 		return;
 	}
 	w->has_failed = true; /* what was read of them may be another member's already */

@@ -280,7 +280,7 @@ static void test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_
 		assert_false(aborted_decode(slice_of(key.bytes, n), KEY_SLICE(value), &got));
 	for (size_t n = 0; n < sizeof value.bytes; n++)
 		assert_false(aborted_decode(KEY_SLICE(key), slice_of(value.bytes, n), &got));
-	value.bytes[0] = 2;
+	value.bytes[0] = 1;
 	assert_false(aborted_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
 	a.first_offset = 300; /* it cannot begin at its marker */
 	value = value_aborted(&a);
@@ -289,6 +289,37 @@ static void test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_
 	struct key_aborted later = key_aborted(7, INT64_MAX), next = key_aborted(8, 0);
 	assert_true(slice_compare(KEY_SLICE(key), KEY_SLICE(later)) < 0);
 	assert_true(slice_compare(KEY_SLICE(later), KEY_SLICE(next)) < 0);
+}
+
+static void test_b1_entries_of_aborted_transactions_are_found_by_producer_too(void **state)
+{
+	struct aborted a = {.partition_id = 7,
+			    .marker_offset = 300,
+			    .first_offset = 12,
+			    .stable_offset = 40,
+			    .producer_id = 9},
+		       got;
+	struct key_aborted_by key = key_aborted_by(7, 9, 300), other = key_aborted_by(7, 10, 300);
+	struct value_aborted value = value_aborted(&a);
+
+	(void)state;
+	assert_true(aborted_by_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
+	assert_int_equal(got.partition_id, 7);
+	assert_int_equal(got.marker_offset, 300);
+	assert_int_equal(got.first_offset, 12);
+	assert_int_equal(got.stable_offset, 40);
+	assert_int_equal(got.producer_id, 9);
+	assert_false(aborted_by_decode(KEY_SLICE(other), KEY_SLICE(value), &got));
+	for (size_t n = 0; n < sizeof key.bytes; n++)
+		assert_false(aborted_by_decode(slice_of(key.bytes, n), KEY_SLICE(value), &got));
+	for (size_t n = 0; n < sizeof value.bytes; n++)
+		assert_false(aborted_by_decode(KEY_SLICE(key), slice_of(value.bytes, n), &got));
+	/* By partition, producer, offset of the marker. */
+	struct key_aborted_by later = key_aborted_by(7, 9, INT64_MAX),
+			      next = key_aborted_by(8, 0, 0);
+	assert_true(slice_compare(KEY_SLICE(key), KEY_SLICE(later)) < 0);
+	assert_true(slice_compare(KEY_SLICE(later), KEY_SLICE(other)) < 0);
+	assert_true(slice_compare(KEY_SLICE(other), KEY_SLICE(next)) < 0);
 }
 
 static void test_d1_keys_of_pending_offsets_name_producer_group_and_partition(void **state)
@@ -349,6 +380,7 @@ int main(void)
 		cmocka_unit_test(offset_keys_keep_groups_apart),
 		cmocka_unit_test(
 			test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_all),
+		cmocka_unit_test(test_b1_entries_of_aborted_transactions_are_found_by_producer_too),
 		cmocka_unit_test(test_d1_keys_of_pending_offsets_name_producer_group_and_partition),
 		cmocka_unit_test(test_d1_pending_offsets_have_an_order),
 	};

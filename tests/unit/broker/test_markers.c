@@ -273,6 +273,99 @@ static void test_b1_old_aborted_transactions_are_found_in_the_store(void **state
 	}
 }
 
+/* What a fetch of at most max_bytes at offset is told, and at how many entries it had to look. */
+struct asked {
+	struct aborted_transaction *rows;
+	size_t count;
+	uint64_t looked_at;
+	int64_t from, to;
+};
+
+static void ask(struct partition *p, int64_t offset, size_t max_bytes, struct asked *a)
+{
+	struct reader *reader = reader_new(p);
+	uint64_t before = atomic_load(&p->aborted_looked_at);
+	struct chunk c;
+	struct batch b;
+
+	assert_ok(reader_read(reader, offset, max_bytes, &c, why));
+	assert_ok(partition_aborted(p, &c, 1, true, &a->rows, &a->count, why));
+	a->looked_at = atomic_load(&p->aborted_looked_at) - before;
+	assert_int_equal(batch_peek(c.bytes, &b), 0);
+	a->from = b.base_offset;
+	for (size_t at = 0; at < c.bytes.len; at += b.bytes.len)
+		assert_int_equal(batch_peek(slice_of(c.bytes.data + at, c.bytes.len - at), &b), 0);
+	a->to = batch_last_offset(&b) + 1;
+	chunk_fini(&c);
+	reader_free(reader);
+}
+
+static bool is_told(const struct asked *a, int64_t producer_id, int64_t first_offset)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->rows[i].producer_id == producer_id &&
+		    a->rows[i].first_offset == first_offset)
+			return true;
+	return false;
+}
+
+/* 200 short transactions within three long ones, of which two have records in the middle. */
+#define SHORT_ONES 200
+static void write_short_within_long(struct rig *r, struct partition *p)
+{
+	append(r, p, 500, 0, 1, 1); /* 0 */
+	append(r, p, 501, 0, 1, 1); /* 1 */
+	append(r, p, 502, 0, 1, 1); /* 2 */
+	for (int i = 0; i < SHORT_ONES; i++) {
+		if (i == SHORT_ONES / 2) {
+			append(r, p, 501, 1, 1, 1); /* 3 + SHORT_ONES */
+			append(r, p, 502, 1, 1, 1);
+		}
+		append(r, p, 7, i, 1, i);
+		end_one(r, p, 7, 0, false);
+	}
+	end_one(r, p, 501, 0, false);
+	end_one(r, p, 502, 0, true);
+	end_one(r, p, 500, 0, false);
+	/* Those that are in memory. */
+	for (int i = 0; i < 40; i++) {
+		append(r, p, 8, i, 1, i);
+		end_one(r, p, 8, 0, false);
+	}
+}
+
+static void test_b1_a_fetch_looks_at_what_it_covers_however_long_others_were_open(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	int64_t middle = 3 + SHORT_ONES, end = 3 + 2 * SHORT_ONES + 2 + 3;
+	struct asked a;
+
+	write_short_within_long(r, p);
+	for (int64_t at = 0; at < end; at++) {
+		ask(p, at, 1, &a);
+		assert_int_equal(a.to, at + 1);
+		assert_true(a.looked_at <= 2);
+		/* One each, but for records and marker of the one that was committed. */
+		bool is_committed = at == 2 || at == middle + 1 || at == end - 2;
+		assert_int_equal(a.count, !is_committed);
+		free(a.rows);
+	}
+	ask(p, middle, 1, &a);
+	assert_true(is_told(&a, 501, 1));
+	free(a.rows);
+	for (int64_t at = 0; at < end; at = a.to) {
+		ask(p, at, 1000, &a);
+		assert_true(a.to > at + 5);
+		assert_true(a.looked_at <= (uint64_t)(a.to - a.from) + 1);
+		assert_int_equal(is_told(&a, 500, 0), at == 0 || a.to >= end);
+		assert_int_equal(is_told(&a, 501, 1), at <= 1 || (at <= middle && middle < a.to) ||
+							      (at <= end - 3 && end - 3 < a.to));
+		assert_false(is_told(&a, 502, 2));
+		free(a.rows);
+	}
+}
+
 /* --- producers --- */
 
 static void test_c3_a_sequence_number_of_an_aborted_batch_is_no_duplicate(void **state)
@@ -455,7 +548,59 @@ static void test_b5_what_was_trimmed_since_it_was_read_is_not_given_out(void **s
 	store_iter_first(it);
 	assert_false(store_iter_valid(it));
 	store_iter_free(it);
+	struct key_aborted_by by_from = key_aborted_by(p->id, 0, 0),
+			      by_to = key_aborted_by(p->id, 7, 50);
+	it = store_iter_new(r->b->store, CF_TXN, KEY_SLICE(by_from), KEY_SLICE(by_to));
+	store_iter_first(it);
+	assert_false(store_iter_valid(it));
+	store_iter_free(it);
 	assert_committed(p, 50, NOTHING);
+}
+
+static size_t entries_in(struct rig *r, struct slice from, struct slice to)
+{
+	struct store_iter *it = store_iter_new(r->b->store, CF_TXN, from, to);
+	size_t count = 0;
+
+	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it))
+		count++;
+	store_iter_free(it);
+	return count;
+}
+
+/* A process that ends between the two writes of a trim leaves entries behind. */
+static void test_b5_what_an_interrupted_trim_has_left_goes_with_the_next_one(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+	struct key_aborted from = key_aborted(p->id, 0), to = key_aborted(p->id + 1, 0);
+	struct key_aborted_by by_from = key_aborted_by(p->id, 0, 0),
+			      by_to = key_aborted_by(p->id + 1, 0, 0);
+
+	for (int i = 0; i < 3; i++) {
+		append(r, p, 7, i, 1, i);
+		end_one(r, p, 7, 0, false);
+	}
+	assert_ok(broker_trim(r->b, p, 2, NULL, why));
+	assert_int_equal(entries_in(r, KEY_SLICE(from), KEY_SLICE(to)), 2);
+	struct aborted left = {p->id, 1, 0, 0, 7};
+	struct key_aborted key = key_aborted(p->id, 1);
+	struct key_aborted_by by = key_aborted_by(p->id, 7, 1);
+	struct value_aborted value = value_aborted(&left);
+	struct store_write *w = store_write_new(r->b->store);
+	store_put(w, CF_TXN, KEY_SLICE(key), KEY_SLICE(value));
+	store_put(w, CF_TXN, KEY_SLICE(by), KEY_SLICE(value));
+	assert_ok(store_commit(r->b->store, w, false, why));
+	store_write_free(w);
+	if (r->dir) {
+		rig_reopen(r);
+		p = rig_partition(r, "t");
+	}
+	assert_int_equal(entries_in(r, KEY_SLICE(from), KEY_SLICE(to)), 3);
+	assert_committed(p, 2, NOTHING);
+	assert_ok(broker_trim(r->b, p, 4, NULL, why));
+	assert_int_equal(entries_in(r, KEY_SLICE(from), KEY_SLICE(to)), 1);
+	assert_int_equal(entries_in(r, KEY_SLICE(by_from), KEY_SLICE(by_to)), 1);
 }
 
 static void test_c8_a_deleted_topic_leaves_nothing_of_its_transactions(void **state)
@@ -535,6 +680,7 @@ int main(void)
 		BOTH(test_b6_read_uncommitted_gets_everything_markers_included),
 		BOTH(test_b2_the_first_open_transaction_holds_the_last_stable_offset),
 		BOTH(test_b1_old_aborted_transactions_are_found_in_the_store),
+		BOTH(test_b1_a_fetch_looks_at_what_it_covers_however_long_others_were_open),
 		BOTH(test_c3_a_sequence_number_of_an_aborted_batch_is_no_duplicate),
 		BOTH(test_a1_a_marker_of_a_newer_epoch_fences_the_older_one),
 		BOTH(test_a3_a_batch_outside_of_the_open_transaction_is_refused),
@@ -542,6 +688,7 @@ int main(void)
 		BOTH(test_b5_deleting_records_of_an_open_transaction_moves_what_is_stable),
 		BOTH(test_b5_retention_takes_nothing_that_is_not_decided),
 		BOTH(test_b5_what_was_trimmed_since_it_was_read_is_not_given_out),
+		BOTH(test_b5_what_an_interrupted_trim_has_left_goes_with_the_next_one),
 		BOTH(test_c8_a_deleted_topic_leaves_nothing_of_its_transactions),
 		BOTH(test_b5_markers_have_no_part_in_the_times_of_records),
 		BOTH(test_a4_an_end_is_one_write_over_all_partitions),

@@ -294,6 +294,31 @@ static void test_a3_a_partition_that_was_not_added_is_added_by_version_2_alone(v
 	free(b);
 }
 
+static void test_a3_a_partition_that_was_added_and_not_written_to_gets_no_marker(void **state)
+{
+	struct rig *r = *state;
+	struct txn_client *c = txn_client_new(r, "a", false);
+	struct producer_row *rows;
+	size_t count;
+
+	rig_topic(r, "t", 2);
+	for (int is_commit = 0; is_commit <= 1; is_commit++) {
+		assert_code(txn_add(c, "t", 0, 2), ERR_NONE);
+		assert_code(txn_produce(c, partition_at(r, "t", 0), 1, is_commit), ERR_NONE);
+		assert_code(txn_finish(c, is_commit), ERR_NONE);
+	}
+	assert_int_equal(partition_high_watermark(partition_at(r, "t", 0)), 4);
+	assert_int_equal(partition_high_watermark(partition_at(r, "t", 1)), 0);
+	assert_int_equal(partition_last_stable_offset(partition_at(r, "t", 1)), 0);
+	assert_ok(broker_partition_producers(r->b, partition_at(r, "t", 1), &rows, &count));
+	assert_int_equal(count, 0);
+	free(rows);
+	/* It is closed all the same. */
+	assert_code(txn_produce(c, partition_at(r, "t", 1), 1, 5), ERR_TRANSACTION_ABORTABLE);
+	assert_committed(partition_at(r, "t", 0), 0, 1);
+	free(c);
+}
+
 static void test_a3_batches_of_unknown_producers_are_refused(void **state)
 {
 	struct rig *r = *state;
@@ -343,6 +368,7 @@ static void test_c8_a_topic_that_is_gone_does_not_keep_a_transaction_from_ending
 		txn_write(c, partition_at(r, "t", 1), 1, v);
 		txn_write(c, rig_partition(r, "u"), 1, v);
 		assert_ok(broker_topic_delete(r->b, "u", why));
+		reopen(r);
 		rig_topic(r, "u", 1);
 		txn_state(r, c->id, &count);
 		assert_int_equal(count, 1);
@@ -366,9 +392,10 @@ int main(void)
 		MEMORY(test_a1_the_defence_can_be_switched_off),
 		MEMORY(test_a2_a_batch_that_comes_after_the_end_is_refused),
 		BOTH(test_a3_a_partition_that_was_not_added_is_added_by_version_2_alone),
+		MEMORY(test_a3_a_partition_that_was_added_and_not_written_to_gets_no_marker),
 		MEMORY(test_a3_batches_of_unknown_producers_are_refused),
 		MEMORY(test_a3_partitions_that_are_not_there_are_told_and_none_is_added),
-		MEMORY(test_c8_a_topic_that_is_gone_does_not_keep_a_transaction_from_ending),
+		BOTH(test_c8_a_topic_that_is_gone_does_not_keep_a_transaction_from_ending),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -890,6 +890,14 @@ class Process(Case):
         self.assertRegex(self.ok("version"), r"^ksrun \d+\.\d+\.\d+\n$")
         self.assertEqual(self.ok("--version"), self.ok("version"))
 
+    def test_help_about_formats(self):
+        self.ok("topic", "create", "in")
+        for args in (("topic", "consume", "in", "-f", "help"), ("topic", "produce", "in", "-f", "help"),
+                     ("topic", "list", "--format", "help")):
+            text = self.ok(*args)
+            self.assertEqual(text, self.ok(args[0], args[1], "--help"))
+            self.assertIn("--format FORMAT", text)
+
     def test_completion(self):
         for shell in ("bash", "zsh", "fish"):
             self.assertIn("ksrun __complete", self.ok("completion", shell))
@@ -901,6 +909,17 @@ class Process(Case):
         self.assertEqual(complete("topic", "consume", "--of"), ["--offset"])
         self.assertEqual(complete("topic", "consume", "x"), [])
         self.assertNotIn("__complete", complete(""))
+        self.assertFalse(os.path.exists(self.data), "completion makes nothing")
+        self.ok("topic", "create", "orders", "orders.dlq", "other")
+        self.ok("topic", "consume", "orders", "-g", "readers", "-o", ":end")
+        self.ok("group", "seek", "readers", "--to", "start", "--topics", "orders", "-y")
+        self.assertEqual(complete("topic", "consume", "ord"), ["orders", "orders.dlq"])
+        self.assertEqual(complete("topic", "consume", "-n", "3", "orders", "ot"), ["other"])
+        self.assertEqual(complete("topic", "consume", "-o", ""), [], "it is the value of an option")
+        self.assertEqual(complete("topic", "trim", "orders", "o"), [], "it takes one")
+        self.assertEqual(complete("group", "describe", ""), ["readers"])
+        self.assertEqual(complete("--data", "nowhere", "topic", "list", "o"), [])
+        self.assertEqual(complete("topic", "list", "--data", "nowhere", "o"), [])
         self.env["PATH"] = os.path.dirname(ksrun.BINARY) + ":" + self.env["PATH"]
         done = subprocess.run(
             ["bash", "-c", "eval \"$(ksrun completion bash)\"; COMP_WORDS=(ksrun topic de); "

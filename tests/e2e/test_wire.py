@@ -210,6 +210,11 @@ class Topics(Wire):
         self.assertEqual(self.lines("topic", "list", t, "--detailed")[0].split(),
                          ["NAME", "PARTITION", "LOG-START-OFFSET", "HIGH-WATERMARK", "LEADER", "REPLICAS", "IN-SYNC"])
 
+    def test_names_of_topics_are_completed(self):
+        t = self.topic(suffix="-long-name")
+        for words in (("topic", "describe", self.name), ("topic", "describe", "-b", self.address, self.name)):
+            self.assertEqual(self.lines("__complete", "--", *words), [t])
+
     def test_trim_by_what_a_file_says(self):
         t = self.topic("-p", "2")
         self.ok("topic", "produce", t, "-p", "1", stdin="a\nb\nc\n")

@@ -55,6 +55,14 @@ struct client_retry client_retry_in(int timeout_ms)
 						    (int64_t)timeout_ms * 1000000};
 }
 
+/* No longer than the sender may try whose cluster this is. */
+static int patience(const struct client_cluster *cl, int ms)
+{
+	int limit = cl->options.delivery_timeout_ms;
+
+	return limit && limit < ms ? limit : ms;
+}
+
 bool client_retry_pause(struct client_cluster *cl, struct client_retry *retry)
 {
 	struct pollfd stop = {cl->options.stop_fd, POLLIN, 0};
@@ -341,7 +349,7 @@ static enum ks_err refresh(struct client_cluster *cl, const char *topic, struct 
 enum ks_err client_cluster_leaders(struct client_cluster *cl, const char *topic,
 				   const int32_t **leaders, int32_t *count, struct ks_why *why)
 {
-	struct client_retry retry = client_retry_in(LEADERLESS_MS);
+	struct client_retry retry = client_retry_in(patience(cl, LEADERLESS_MS));
 	enum ks_err err = ERR_NONE;
 	bool is_there;
 	size_t at = topic_place(cl, slice_str(topic), &is_there);
@@ -486,7 +494,7 @@ enum ks_err client_cluster_ask(struct client_cluster *cl, const struct client_qu
 {
 	struct client_retry retry = client_retry_in(q->retry_ms < 0   ? 0
 						    : q->retry_ms > 0 ? q->retry_ms
-								      : RETRY_MS);
+								      : patience(cl, RETRY_MS));
 
 	for (;;) {
 		struct client_connection *c = NULL;

@@ -18,7 +18,7 @@ struct client_options {
 	int request_timeout_ms;  /* 30 s */
 	size_t frame_bytes_max;  /* of one answer; 128 MiB */
 	size_t arena_bytes_max;  /* for the arrays of one answer; 64 MiB */
-	int delivery_timeout_ms; /* how long a sender tries to deliver a batch; 60 s */
+	int delivery_timeout_ms; /* of a sender: how long it tries to deliver a batch; 60 s */
 	int stop_fd; /* once readable, interruptible calls end with ERR_CLOSED; 0: none */
 };
 

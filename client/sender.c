@@ -435,6 +435,8 @@ enum ks_err client_sender_start(const char *bootstrap, const struct client_optio
 	struct client_cluster *cluster;
 
 	own.stop_fd = 0; /* what was added is sent, whoever asks to stop */
+	if (options->delivery_timeout_ms && options->delivery_timeout_ms < REQUEST_MS)
+		own.request_timeout_ms = options->delivery_timeout_ms;
 	enum ks_err err = client_cluster_open(bootstrap, &own, &cluster, why);
 	if (err)
 		return err;

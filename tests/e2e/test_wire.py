@@ -529,6 +529,26 @@ class Trouble(Case):
         self.assertEqual(self.ok_bytes("topic", "consume", "in", "-o", ":end", "-f", "%v\\n"),
                          b"".join(expected))
 
+    def test_a_producer_gives_up_when_it_was_told_to_and_another_goes_on(self):
+        data = os.path.join(self.dir, "data")
+        broker = self.use(Broker(data=data, listen="127.0.0.1:%d" % ports.hold()))
+        self.ok("topic", "create", "in")
+        patient, hasty = (self.start("topic", "produce", "in", "-o", "%v\\n", *args) for args in ((), ("-D", "1s")))
+        for p, line in ((patient, b"a\n"), (hasty, b"b\n")):
+            p.stdin.write(line)
+            p.stdin.flush()
+            self.assertEqual(p.stdout.readline(), line)  # it is connected
+        broker.stop(signal.SIGKILL)
+        for p, line in ((patient, b"c\n"), (hasty, b"d\n")):
+            p.stdin.write(line)
+            p.stdin.close()
+        self.assertEqual(hasty.wait(120), 75)
+        self.assertIsNone(patient.poll())
+        self.assertIn(b"records 2 to 2 of the input were not written to in [0]: cannot reach", hasty.stderr.read())
+        self.use(Broker(data=data, listen=broker.address))
+        self.assertEqual(patient.wait(120), 0)
+        self.assertEqual(self.ok_bytes("topic", "consume", "in", "-o", ":end", "-f", "%v "), b"a b c ")
+
     def test_what_listens_there_is_no_broker(self):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))

@@ -146,7 +146,7 @@ struct topic_spec {
  * (why names the key, the value and a near miss). */
 enum ks_err broker_topic_create(struct broker *b, const struct topic_spec *spec,
 				struct ks_why *why);
-/* Checks a spec as create would, and changes nothing. */
+/* Checks a spec as create would, and changes nothing. b NULL: one with Kafka's defaults and no topics. */
 enum ks_err broker_topic_validate(struct broker *b, const struct topic_spec *spec,
 				  struct ks_why *why);
 enum ks_err broker_topic_delete(struct broker *b, const char *name, struct ks_why *why);

@@ -13,6 +13,7 @@
 #include "cli/signals.h"
 
 #define WAIT_MS            1000
+#define FETCH_WAIT_MS_MAX  300000
 #define COUNT_OF_UNLIMITED INT64_MAX
 
 const struct option topic_consume_options[] = {
@@ -54,8 +55,25 @@ const struct option topic_consume_options[] = {
 	{.name = "fetch-max-bytes",
 	 .type = OPTION_NUMBER,
 	 .arg = "BYTES",
+	 .fallback = "16777216",
+	 .help = "how much to take from all partitions of a broker at a time"},
+	{.name = "fetch-max-partition-bytes",
+	 .type = OPTION_NUMBER,
+	 .arg = "BYTES",
 	 .fallback = "1048576",
 	 .help = "how much to take from a partition before it is the next one's turn"},
+	{.name = "fetch-max-wait",
+	 .type = OPTION_TEXT,
+	 .arg = "DURATION",
+	 .help = "how long a broker may wait for records before it answers; without it 500ms"},
+	{.name = "rack",
+	 .type = OPTION_TEXT,
+	 .arg = "RACK",
+	 .help = "where this reader stands: brokers may send it to a replica in its rack"},
+	{.name = "balancer",
+	 .type = OPTION_TEXT,
+	 .arg = "NAME",
+	 .help = "how the group shares the partitions: range; -b is --bootstrap"},
 	{0},
 };
 
@@ -183,10 +201,44 @@ static int parse_shape(struct consumer *c, const struct options *o)
 	return EXIT_DONE;
 }
 
+/* What only a cluster has. */
+static int parse_wire_options(struct consumer *c, const struct options *o)
+{
+	static const char *const names[] = {"fetch-max-wait", "rack", "balancer", NULL};
+	const char *balancer = options_text(o, "balancer");
+	int code = verb_check_wire_options(o, names);
+
+	if (code == EXIT_DONE)
+		code = verb_duration(o, "fetch-max-wait", 1, FETCH_WAIT_MS_MAX, &c->fetch_wait_ms);
+	if (code != EXIT_DONE)
+		return code;
+	if (balancer && !c->group)
+		return say_usage("--balancer is about a group; --group names one");
+	if (balancer && strcmp(balancer, "range") != 0)
+		return say_usage("--balancer \"%s\": range is known", balancer);
+	c->rack = options_text(o, "rack");
+	return EXIT_DONE;
+}
+
+/* How much to take at a time. */
+static int parse_sizes(struct consumer *c, const struct options *o)
+{
+	int64_t all = options_number(o, "fetch-max-bytes");
+	int64_t each = options_number(o, "fetch-max-partition-bytes");
+
+	if (all < 1 || all > INT32_MAX)
+		return say_usage("--fetch-max-bytes must be 1 to %d", INT32_MAX);
+	if (each < 1 || each > INT32_MAX)
+		return say_usage("--fetch-max-partition-bytes must be 1 to %d", INT32_MAX);
+	c->answer_bytes = (size_t)all;
+	c->fetch_bytes = (size_t)(each < all ? each : all);
+	return EXIT_DONE;
+}
+
 static int parse_options(struct consumer *c, const struct options *o)
 {
 	const char *partitions = options_text(o, "partitions");
-	int64_t num = options_number(o, "num"), bytes = options_number(o, "fetch-max-bytes");
+	int64_t num = options_number(o, "num");
 	struct ks_why why = {""};
 
 	if (offset_range_parse(options_text(o, "offset"), clock_now_ms(&clock_real), &c->range,
@@ -199,15 +251,15 @@ static int parse_options(struct consumer *c, const struct options *o)
 		return say_usage("--partitions: %s", why.text);
 	if (num < 0)
 		return say_usage("--num must not be negative");
-	if (bytes < 1)
-		return say_usage("--fetch-max-bytes must be positive");
 	if (options_flag(o, "uncommitted") && options_flag(o, "read-committed"))
 		return say_usage("only one of --read-committed and --uncommitted can be given");
 	c->left = num ? num : COUNT_OF_UNLIMITED;
-	c->fetch_bytes = (size_t)bytes;
 	c->wants_control = options_flag(o, "print-control-records");
 	c->progress.is_silent = options_flag(o, "quiet") || isatty(STDOUT_FILENO);
-	return parse_shape(c, o);
+	int code = parse_sizes(c, o);
+	if (code == EXIT_DONE)
+		code = parse_wire_options(c, o);
+	return code ? code : parse_shape(c, o);
 }
 
 static void consumer_fini(struct consumer *c)
@@ -232,6 +284,9 @@ int verb_topic_consume(const struct options *o)
 	}
 	if (code == EXIT_DONE) {
 		c.target->reads_uncommitted = options_flag(o, "uncommitted");
+		c.target->fetch_bytes_max = c.answer_bytes;
+		c.target->fetch_wait_ms = c.fetch_wait_ms;
+		c.target->rack = c.rack;
 		signals_on_stop(wake, c.target);
 		code = consume(&c, o);
 		signals_on_stop(NULL, NULL);

@@ -33,7 +33,9 @@ struct consumer {
 	struct format_writer *layout;
 	struct json_style json;
 	bool has_colour, wants_control;
-	size_t fetch_bytes;
+	size_t fetch_bytes, answer_bytes; /* from a partition, from a broker */
+	int fetch_wait_ms;                /* 0: the target's */
+	const char *rack;                 /* NULL: none */
 
 	struct target_topic *topics;
 	size_t topic_count;

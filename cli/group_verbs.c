@@ -1,27 +1,80 @@
 /* group_verbs.c - group list, describe, seek, delete. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/suggest.h"
+#include "cli/offset_file.h"
 #include "cli/select.h"
 #include "cli/table_verb.h"
 
 /* --- list --- */
 
-const struct option group_list_options[] = {FORMAT_OPTION, {0}};
+const struct option group_list_options[] = {
+	{.letter = 's',
+	 .name = "states",
+	 .name_too = "state",
+	 .type = OPTION_TEXT,
+	 .arg = "LIST",
+	 .help = "only groups in these states, such as Stable,Empty"},
+	FORMAT_OPTION,
+	{0},
+};
+
+/* Of both protocols. */
+static const char *const group_states[] = {
+	"PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Empty",
+	"Assigning",          "Reconciling"};
+#define STATES (sizeof group_states / sizeof *group_states)
+
+/* Which of the states the list names; false: said. */
+static bool states_parse(const char *list, bool *wanted)
+{
+	for (const char *p = list, *end; p; p = *end ? end + 1 : NULL) {
+		size_t len = strcspn(p, ","), i = 0;
+		end = p + len;
+		while (i < STATES && (strlen(group_states[i]) != len ||
+				      strncasecmp(group_states[i], p, len) != 0))
+			i++;
+		if (i == STATES) {
+			char *word = slice_strdup(slice_of(p, len));
+			const char *near = suggest(word, group_states, STATES);
+			say_usage("--states: groups have no state \"%s\"%s%s%s", word,
+				  near ? "; did you mean \"" : "", near ? near : "",
+				  near ? "\"?" : "");
+			free(word);
+			return false;
+		}
+		wanted[i] = true;
+	}
+	return true;
+}
+
+static bool is_in_state(const struct target_group *g, const bool *wanted)
+{
+	for (size_t i = 0; i < STATES; i++)
+		if (wanted[i] && strcmp(group_states[i], g->state) == 0)
+			return true;
+	return false;
+}
 
 static enum ks_err fill_groups(struct target *t, const struct options *o, struct table *table,
 			       struct ks_why *why)
 {
 	struct target_groups groups;
+	const char *states = options_text(o, "states");
+	bool wanted[STATES] = {false};
 	enum ks_err err = t->groups(t, &groups, why);
 
-	(void)o;
 	if (err)
 		return err;
+	if (states)
+		states_parse(states, wanted);
 	for (size_t i = 0; i < groups.count; i++) {
 		const struct target_group *g = &groups.rows[i];
+		if (states && !is_in_state(g, wanted))
+			continue;
 		table_text(table, g->name);
 		table_text(table, *g->state ? g->state : NULL);
 		table_text(table, *g->type ? g->type : NULL);
@@ -34,7 +87,11 @@ int verb_group_list(const struct options *o)
 {
 	static const struct column columns[] = {
 		{"GROUP", CELL_TEXT, false}, {"STATE", CELL_TEXT, true}, {"TYPE", CELL_TEXT, true}};
+	const char *states = options_text(o, "states");
+	bool wanted[STATES];
 
+	if (states && !states_parse(states, wanted))
+		return EXIT_USAGE;
 	return verb_table(o, columns, sizeof columns / sizeof *columns, fill_groups);
 }
 
@@ -342,57 +399,21 @@ static void seek_want(struct seek *s, const struct target_offset *to,
 	s->wanted[at] = to->offset;
 }
 
-/* "TOPIC PARTITION OFFSET" */
-static enum ks_err parse_wanted(struct seek *s, char *line, struct target_offset *out,
-				struct ks_why *why)
-{
-	char *rest = line, *topic = strtok_r(line, " \t\r\n", &rest), *end = NULL;
-	char *partition = strtok_r(NULL, " \t\r\n", &rest),
-	     *offset = strtok_r(NULL, " \t\r\n", &rest);
-	long number = partition ? strtol(partition, &end, 10) : 0;
-
-	if (!offset || strtok_r(NULL, " \t\r\n", &rest) || *end)
-		return ks_fail(why, ERR_INVALID_ARGUMENT, "it is TOPIC PARTITION OFFSET");
-	out->offset = strtoll(offset, &end, 10);
-	if (*end || out->offset < 0)
-		return ks_fail(why, ERR_INVALID_ARGUMENT, "\"%s\" is no offset", offset);
-	enum ks_err err = s->target->topic_find(s->target, topic, false, &out->topic, why);
-	if (!err && (number < 0 || number >= out->topic.partition_count))
-		err = ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			      "topic \"%s\" has no partition %ld; its partitions are 0 to %d",
-			      topic, number, out->topic.partition_count - 1);
-	out->partition = (int32_t)number;
-	return err;
-}
-
 static enum ks_err select_by_file(struct seek *s, const char *topics,
 				  const struct target_offset *committed, size_t count,
 				  struct ks_why *why)
 {
-	FILE *f = fopen(s->to_file, "re");
-	enum ks_err err = ERR_NONE;
-	char *line = NULL;
-	size_t cap = 0;
+	struct target_offset *rows;
+	size_t row_count;
+	enum ks_err err = offset_file_read(s->target, s->to_file, &rows, &row_count, why);
 
-	if (!f)
-		return ks_fail(why, ERR_INVALID_ARGUMENT, "cannot open %s: %s", s->to_file,
-			       strerror(errno));
-	for (int number = 1; !err && getline(&line, &cap, f) >= 0; number++) {
-		struct target_offset row = {.partition = 0};
-		struct ks_why what = {""};
-		if (!line[strspn(line, " \t\r\n")])
-			continue;
-		err = parse_wanted(s, line, &row, &what);
-		if (err)
-			ks_fail(why, err, "%s:%d: %s", s->to_file, number, what.text);
-		else if (is_listed(topics, row.topic.name))
-			seek_want(s, &row, committed, count);
-	}
-	if (!err && ferror(f))
-		err = ks_fail(why, ERR_IO, "cannot read %s: %s", s->to_file, strerror(errno));
-	free(line);
-	fclose(f);
-	return err;
+	if (err)
+		return err;
+	for (size_t i = 0; i < row_count; i++)
+		if (is_listed(topics, rows[i].topic.name))
+			seek_want(s, &rows[i], committed, count);
+	free(rows);
+	return ERR_NONE;
 }
 
 static enum ks_err select_by_group(struct seek *s, const char *topics,

@@ -49,27 +49,20 @@ static void name_owner(struct run *r)
 	snprintf(r->owner, sizeof r->owner, "pid %d on %s", (int)getpid(), host);
 }
 
-static bool take_jobs(struct run *r)
+static int take_jobs(struct run *r)
 {
-	for (size_t i = 0; i < r->scripts.count; i++) {
+	int code = scripts_check_names(&r->scripts);
+
+	for (size_t i = 0; code == EXIT_DONE && i < r->scripts.count; i++) {
 		struct script_file *f = r->scripts.files[i];
 
 		for (size_t k = 0; k < script_file_job_count(f); k++) {
-			const struct job *j = script_file_job(f, k);
-
-			for (size_t n = 0; n < r->job_count; n++) {
-				if (strcmp(r->jobs[n].job->name, j->name) != 0)
-					continue;
-				say_error("%s: the name \"%s\" is taken by the job at %s", j->where,
-					  j->name, r->jobs[n].job->where);
-				return false;
-			}
 			r->jobs = xrealloc(r->jobs, (r->job_count + 1) * sizeof *r->jobs);
-			r->jobs[r->job_count++] =
-				(struct running){.job = j, .scripts = script_file_factory(f, k)};
+			r->jobs[r->job_count++] = (struct running){
+				.job = script_file_job(f, k), .scripts = script_file_factory(f, k)};
 		}
 	}
-	return true;
+	return code;
 }
 
 static int start_jobs(struct run *r)
@@ -84,12 +77,8 @@ static int start_jobs(struct run *r)
 		struct ks_why why = {""};
 		enum ks_err err = engine_start(&eo, &r->jobs[i].engine, &why);
 
-		if (err == ERR_SCRIPT) {
-			say("%s", why.text);
-			return EXIT_USAGE;
-		}
 		if (err)
-			return say_failure(err, &why);
+			return job_say_refused(err, &why);
 	}
 	return EXIT_DONE;
 }
@@ -278,9 +267,20 @@ static int open_broker(struct run *r)
 	return listens ? start_server(r, &so) : EXIT_DONE;
 }
 
+/* What refuses a job leaves no directory behind. */
+static int open_for_jobs(struct run *r)
+{
+	bool is_new = data_is_new(r->options);
+	int code = is_new ? scripts_admit(&r->scripts, NULL) : EXIT_DONE;
+
+	if (code == EXIT_DONE)
+		code = open_broker(r);
+	return code == EXIT_DONE && !is_new ? scripts_admit(&r->scripts, r->broker) : code;
+}
+
 static int run_jobs(struct run *r)
 {
-	int code = open_broker(r);
+	int code = open_for_jobs(r);
 
 	if (code != EXIT_DONE)
 		return code;
@@ -321,7 +321,9 @@ int verb_run(const struct options *o)
 	name_owner(&r);
 	code = scripts_load(o, &r.scripts);
 	if (code == EXIT_DONE)
-		code = take_jobs(&r) ? run_jobs(&r) : EXIT_USAGE;
+		code = take_jobs(&r);
+	if (code == EXIT_DONE)
+		code = run_jobs(&r);
 	for (size_t i = 0; i < r.job_count; i++)
 		engine_free(r.jobs[i].engine);
 	free(r.jobs);

@@ -1,8 +1,9 @@
 /* job_verbs.c - check, plan, graph and test, and the options of all verbs about scripts. run is in job_run.c. */
 #include "cli/job_verbs.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "streams/plan.h"
@@ -120,7 +121,125 @@ void scripts_free(struct scripts *s)
 	free(s->params);
 }
 
+const struct job *scripts_job(const struct scripts *s, size_t n)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		size_t jobs = script_file_job_count(s->files[i]);
+		if (n < jobs)
+			return script_file_job(s->files[i], n);
+		n -= jobs;
+	}
+	return NULL;
+}
+
+/* --- what a run would refuse --- */
+
+bool data_is_new(const struct options *o)
+{
+	DIR *dir = opendir(options_text(o, "data"));
+	const struct dirent *e;
+	bool is_empty = true;
+
+	if (!dir)
+		return errno == ENOENT;
+	while (is_empty && (e = readdir(dir)))
+		is_empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	closedir(dir);
+	return is_empty;
+}
+
+int job_say_refused(enum ks_err err, const struct ks_why *why)
+{
+	if (err != ERR_SCRIPT)
+		return say_failure(err, why);
+	say("%s", why->text); /* it begins with its place */
+	return EXIT_USAGE;
+}
+
+int scripts_check_names(const struct scripts *s)
+{
+	const struct job *j, *k;
+
+	for (size_t i = 0; (j = scripts_job(s, i)); i++) {
+		for (size_t n = 0; n < i; n++) {
+			k = scripts_job(s, n);
+			if (strcmp(k->name, j->name) != 0)
+				continue;
+			say_error("%s: the name \"%s\" is taken by the job at %s", j->where,
+				  j->name, k->where);
+			return EXIT_USAGE;
+		}
+	}
+	return EXIT_DONE;
+}
+
+/* The plans of jobs that start one after the other. */
+struct plans {
+	struct plan **rows;
+	size_t count;
+};
+
+static void plans_free(struct plans *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		plan_free(p->rows[i]);
+	free(p->rows);
+}
+
+/* Plans a job that starts behind those that are there. NULL: said why not. */
+static struct plan *plans_add(struct plans *p, const struct job *j, struct broker *b)
+{
+	struct buf report = {0};
+	struct plan *plan = NULL;
+
+	if (plan_make(j, b, &plan, &report)) {
+		say("%.*s", report.len > 0 ? (int)report.len - 1 : 0, buf_cstr(&report));
+		buf_fini(&report);
+		return NULL;
+	}
+	buf_fini(&report);
+	for (size_t i = 0; i < p->count; i++)
+		plan_after(plan, p->rows[i]);
+	p->rows = xrealloc(p->rows, (p->count + 1) * sizeof *p->rows);
+	p->rows[p->count++] = plan;
+	return plan;
+}
+
+int scripts_admit(const struct scripts *s, struct broker *b)
+{
+	struct plans plans = {0};
+	const struct job *j;
+	int code = EXIT_DONE;
+
+	for (size_t i = 0; code == EXIT_DONE && (j = scripts_job(s, i)); i++) {
+		struct plan *plan = plans_add(&plans, j, b);
+		struct ks_why why = {""};
+		enum ks_err err = plan ? plan_admit(plan, j, b, false, &why) : ERR_NONE;
+		if (!plan)
+			code = EXIT_USAGE;
+		else if (err)
+			code = job_say_refused(err, &why);
+	}
+	plans_free(&plans);
+	return code;
+}
+
 /* --- check --- */
+
+/* Warns of jobs that are likely to be wrong. Returns how often. */
+static int scripts_warn(const struct scripts *s)
+{
+	struct buf report = {0};
+	const struct job *j;
+	int warnings = 0;
+
+	for (size_t i = 0; (j = scripts_job(s, i)); i++)
+		warnings += (int)plan_warn(j, &report);
+	if (warnings > 0)
+		say("%.*s", (int)report.len - 1, buf_cstr(&report));
+	buf_fini(&report);
+	return warnings;
+}
 
 int verb_check(const struct options *o)
 {
@@ -133,6 +252,7 @@ int verb_check(const struct options *o)
 		warnings += script_file_lint(s.files[i], &report);
 	if (warnings > 0)
 		say("%.*s", (int)report.len - 1, buf_cstr(&report));
+	warnings += scripts_warn(&s);
 	if (code == EXIT_DONE && warnings > 0 && options_flag(o, "strict"))
 		code = EXIT_USAGE;
 	if (!options_flag(o, "quiet") && code == EXIT_DONE)
@@ -145,7 +265,7 @@ int verb_check(const struct options *o)
 
 /* --- plan and graph --- */
 
-/* The broker of --data if there is one; a directory that does not exist is as good as an empty one. */
+/* The broker of --data; NULL: there is none yet. */
 static int open_broker(const struct options *o, struct broker **out)
 {
 	struct broker_options bo = verb_broker_options(o, false);
@@ -153,7 +273,7 @@ static int open_broker(const struct options *o, struct broker **out)
 	enum ks_err err;
 
 	*out = NULL;
-	if (access(bo.dir, F_OK) != 0)
+	if (data_is_new(o))
 		return EXIT_DONE;
 	err = broker_open(&bo, out, &why);
 	return err ? say_failure(err, &why) : EXIT_DONE;
@@ -162,36 +282,10 @@ static int open_broker(const struct options *o, struct broker **out)
 /* Is there a topic that a run would create, or stumble over? */
 static bool would_change(const struct plan *p, struct broker *b)
 {
-	for (size_t i = 0; i < p->topic_count; i++) {
-		const struct plan_topic *t = &p->topics[i];
-
-		if (!b || !broker_topic_find(b, t->name))
+	for (size_t i = 0; i < p->topic_count; i++)
+		if (plan_topic_fate(&p->topics[i], b) != PLAN_EXISTS)
 			return true;
-		if (t->decl && t->decl->partitions > 0 && t->decl->partitions != t->partitions)
-			return true;
-	}
 	return false;
-}
-
-/* Plans one job and appends what is to be shown by print. */
-static int plan_job(const struct job *j, struct broker *b, struct buf *out,
-		    void (*print)(const struct plan *, const struct job *, struct broker *,
-				  struct buf *),
-		    bool *changes)
-{
-	struct plan *plan = NULL;
-	struct buf report = {0};
-	enum ks_err err = plan_make(j, b, &plan, &report);
-
-	if (err) {
-		say("%.*s", report.len > 0 ? (int)report.len - 1 : 0, buf_cstr(&report));
-	} else {
-		print(plan, j, b, out);
-		*changes |= would_change(plan, b);
-	}
-	plan_free(plan);
-	buf_fini(&report);
-	return err ? EXIT_USAGE : EXIT_DONE;
 }
 
 static void print_graph_text(const struct plan *p, const struct job *j, struct broker *b,
@@ -208,25 +302,43 @@ static void print_graph_dot(const struct plan *p, const struct job *j, struct br
 	plan_graph_dot(p, j, out);
 }
 
+/* Warns of what a run would do, and says why it would refuse to. */
+static int say_what_a_run_would(const struct scripts *s, struct broker *b)
+{
+	int code = scripts_check_names(s);
+
+	(void)scripts_warn(s);
+	return code == EXIT_DONE ? scripts_admit(s, b) : code;
+}
+
+/* Plans all jobs and shows them. changes NULL: nobody asks whether there are any. */
 static int plan_scripts(const struct options *o, struct broker *b, bool *changes,
 			void (*print)(const struct plan *, const struct job *, struct broker *,
 				      struct buf *))
 {
 	struct scripts s = {0};
+	struct plans plans = {0};
 	struct buf out = {0};
+	const struct job *j;
 	int code = scripts_load(o, &s);
 
-	for (size_t i = 0; i < s.count; i++) {
-		for (size_t k = 0; k < script_file_job_count(s.files[i]); k++) {
-			int one = plan_job(script_file_job(s.files[i], k), b, &out, print, changes);
+	for (size_t i = 0; (j = scripts_job(&s, i)); i++) {
+		struct plan *plan = plans_add(&plans, j, b);
 
-			if (one != EXIT_DONE)
-				code = one;
+		if (!plan) {
+			code = EXIT_USAGE;
+			continue;
 		}
+		print(plan, j, b, &out);
+		if (changes)
+			*changes |= would_change(plan, b);
 	}
 	if (out.len > 0 && !out_write(&out))
 		code = out_code();
+	if (code == EXIT_DONE && changes)
+		code = say_what_a_run_would(&s, b);
 	buf_fini(&out);
+	plans_free(&plans);
 	scripts_free(&s);
 	return code;
 }
@@ -249,12 +361,11 @@ int verb_plan(const struct options *o)
 int verb_graph(const struct options *o)
 {
 	const char *format = options_text(o, "format");
-	bool changes = false; /* nobody asks */
 
 	if (strcmp(format, "text") == 0)
-		return plan_scripts(o, NULL, &changes, print_graph_text);
+		return plan_scripts(o, NULL, NULL, print_graph_text);
 	if (strcmp(format, "dot") == 0)
-		return plan_scripts(o, NULL, &changes, print_graph_dot);
+		return plan_scripts(o, NULL, NULL, print_graph_dot);
 	return say_usage("--format \"%s\": text and dot are known", format);
 }
 

@@ -29,6 +29,7 @@
 	((size_t)256 << 10) /* of a batch that travels: one per partition is under way */
 #define FLIGHTS_MAX     64
 #define LINGER_MS       5
+#define DELIVERY_MS_MAX 86400000
 #define RECORD_OVERHEAD 80 /* a batch of one: its header and the record's own lengths, at most */
 #define ACK_FORMAT      "Produced to partition %p at offset %o with timestamp %d.\\n"
 
@@ -72,6 +73,11 @@ const struct option topic_produce_options[] = {
 	 .arg = "N",
 	 .fallback = "all",
 	 .help = "0, 1, or all (-1): on disk before it is acknowledged"},
+	{.letter = 'D',
+	 .name = "delivery-timeout",
+	 .type = OPTION_TEXT,
+	 .arg = "DURATION",
+	 .help = "how long to try to write a record to a cluster; 1s at least; without it 1m"},
 	{.name = "allow-auto-topic-creation", .help = "create topics that do not exist"},
 	{.name = "max-message-bytes",
 	 .type = OPTION_NUMBER,
@@ -96,6 +102,9 @@ struct outlet {
 	size_t batch_max;  /* bytes a batch may grow to */
 	size_t record_max; /* uncompressed bytes of one record; 0: the target decides */
 	bool wants_keys;   /* the topic is compacted */
+	/* How far from now a record's timestamp may be, ms; INT64_MAX: as far as it likes, or the
+	 * broker judges. */
+	int64_t before_max_ms, after_max_ms;
 };
 
 /* One append under way. */
@@ -131,6 +140,7 @@ struct producer {
 	enum codec codec;
 	enum acks acks;
 	int64_t max_message_bytes;
+	int delivery_ms; /* 0: the target's */
 	bool is_tombstone, may_create;
 
 	struct input in;
@@ -300,6 +310,34 @@ static void send_all(struct producer *p)
 
 /* --- outlets --- */
 
+static const char *config_of(const struct target_config *rows, size_t count, const char *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].value && strcmp(rows[i].key, key) == 0)
+			return rows[i].value;
+	return NULL;
+}
+
+static int64_t ms_of(const char *text)
+{
+	return text ? strtoll(text, NULL, 10) : INT64_MAX;
+}
+
+/* How old and how far ahead records may be. */
+static void set_times(struct outlet *o, const struct target_config *rows, size_t count)
+{
+	const char *type = config_of(rows, count, "message.timestamp.type");
+
+	if (type && strcmp(type, "LogAppendTime") == 0)
+		return; /* the log gives them its own */
+	o->after_max_ms = ms_of(config_of(rows, count, "message.timestamp.after.max.ms"));
+	o->before_max_ms = ms_of(config_of(rows, count, "message.timestamp.before.max.ms"));
+	/* The old name counts where the new one says nothing. */
+	if (o->before_max_ms == INT64_MAX)
+		o->before_max_ms =
+			ms_of(config_of(rows, count, "message.timestamp.difference.max.ms"));
+}
+
 /* How large batches and records of this topic may be. */
 static void set_limits(struct producer *p, struct outlet *o)
 {
@@ -308,6 +346,7 @@ static void set_limits(struct producer *p, struct outlet *o)
 	size_t count = 0;
 	int64_t limit = p->max_message_bytes;
 
+	o->before_max_ms = o->after_max_ms = INT64_MAX;
 	/* Who may not know them gets the broker's refusals instead. */
 	if (p->target->configs(p->target, TARGET_TOPIC, o->topic.name, &rows, &count, &why))
 		count = 0;
@@ -319,6 +358,9 @@ static void set_limits(struct producer *p, struct outlet *o)
 		if (strcmp(rows[i].key, "cleanup.policy") == 0 && rows[i].value)
 			o->wants_keys = strstr(rows[i].value, "compact") != NULL;
 	}
+	/* A broker knows its own clock; a data directory has but ours. */
+	if (!p->target->is_remote)
+		set_times(o, rows, count);
 	target_configs_free(rows, count);
 	o->record_max = limit > 0 ? (size_t)limit : 0;
 	o->batch_max = p->target->is_remote ? REMOTE_BYTES : BATCH_BYTES;
@@ -427,14 +469,34 @@ static bool is_full(const struct outlet *o, int32_t partition, size_t size)
 	return l->is_open && batch_writer_size(&l->writer) + size > o->batch_max;
 }
 
+static enum ks_err check_time(const struct producer *p, const struct outlet *o, int64_t timestamp,
+			      struct ks_why *why)
+{
+	int64_t max = timestamp < p->now_ms ? o->before_max_ms : o->after_max_ms;
+	int64_t earliest = p->now_ms > max ? p->now_ms - max : INT64_MIN;
+	int64_t latest = max > INT64_MAX - p->now_ms ? INT64_MAX : p->now_ms + max;
+
+	if (timestamp == -1 || (timestamp >= earliest && timestamp <= latest))
+		return ERR_NONE;
+	return ks_fail(why, ERR_INVALID_TIMESTAMP,
+		       "the timestamp %lld is more than %lld ms %s now, the limit of topic \"%s\" "
+		       "(message.timestamp.%s.max.ms)",
+		       (long long)timestamp, (long long)max,
+		       timestamp < p->now_ms ? "before" : "after", o->topic.name,
+		       timestamp < p->now_ms ? "before" : "after");
+}
+
 static enum ks_err add_record(struct producer *p, const struct format_input *r, struct ks_why *why)
 {
 	struct slice key = r->has_key ? r->key : p->key, value = r->value;
 	struct outlet *o = NULL;
 	int32_t partition = 0, header_count;
+	int64_t timestamp = r->has_timestamp ? r->timestamp : p->now_ms;
 	enum ks_err err =
 		outlet_find(p, r->has_topic ? r->topic : slice_str(p->default_topic), &o, why);
 
+	if (!err)
+		err = check_time(p, o, timestamp, why);
 	if (!err)
 		err = choose_partition(p, o, r, key, &partition, why);
 	if (err)
@@ -468,8 +530,7 @@ static enum ks_err add_record(struct producer *p, const struct format_input *r, 
 		l->is_open = true;
 		l->first_record = p->records;
 	}
-	batch_writer_append(&l->writer, r->has_timestamp ? r->timestamp : p->now_ms, key, value,
-			    headers, header_count);
+	batch_writer_append(&l->writer, timestamp, key, value, headers, header_count);
 	return ERR_NONE;
 }
 
@@ -643,7 +704,11 @@ static int parse_options(struct producer *p, const struct options *o)
 	if (!codec_from_name(codec, &p->codec))
 		return say_usage("--compression \"%s\": none, gzip, snappy, lz4 and zstd are known",
 				 codec);
-	int code = parse_acks(p, options_text(o, "acks"));
+	int code = verb_check_wire_options(o, (const char *const[]){"delivery-timeout", NULL});
+	if (code == EXIT_DONE)
+		code = verb_duration(o, "delivery-timeout", 1000, DELIVERY_MS_MAX, &p->delivery_ms);
+	if (code == EXIT_DONE)
+		code = parse_acks(p, options_text(o, "acks"));
 	if (code == EXIT_DONE)
 		code = parse_headers(p, o);
 	return code ? code : parse_formats(p, o);
@@ -712,6 +777,7 @@ int verb_topic_produce(const struct options *o)
 		code = verb_open_target(o, p.may_create, &p.target);
 	}
 	if (code == EXIT_DONE) {
+		p.target->delivery_ms = p.delivery_ms;
 		produce(&p);
 		p.target->close(p.target);
 		code = p.code;

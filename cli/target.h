@@ -135,6 +135,11 @@ struct target_producer {
 struct target {
 	bool is_remote;
 	bool reads_uncommitted; /* of all cursors; set it before the first is opened */
+	/* Likewise, and before the first append; for remote targets alone. 0 and NULL: the default. */
+	int fetch_wait_ms;      /* how long a broker may wait for records */
+	size_t fetch_bytes_max; /* of one answer */
+	const char *rack;       /* where the reader stands */
+	int delivery_ms;        /* how long an append is tried */
 	void (*close)(struct target *t);
 
 	/* Topics in the order of their names. */

@@ -227,7 +227,9 @@ static void wire_append(struct target *t, struct target_append *a)
 	struct ks_why why = {""};
 
 	if (!w->sender) {
-		enum ks_err err = client_sender_start(w->bootstrap, &w->options, (int16_t)a->acks,
+		struct client_options options = w->options;
+		options.delivery_timeout_ms = w->target.delivery_ms;
+		enum ks_err err = client_sender_start(w->bootstrap, &options, (int16_t)a->acks,
 						      &w->sender, &why);
 		if (err) {
 			frame_unref(a->batches);
@@ -246,6 +248,17 @@ static void wire_append(struct target *t, struct target_append *a)
 
 /* --- reading --- */
 
+static struct client_fetcher *new_fetcher(struct wire_target *w)
+{
+	struct client_fetcher_options options = {.is_read_uncommitted = w->target.reads_uncommitted,
+						 .answer_bytes_max = w->target.fetch_bytes_max,
+						 .max_wait_ms = w->target.fetch_wait_ms,
+						 .rack = w->target.rack,
+						 .stop_fd = w->options.stop_fd};
+
+	return client_fetcher_new(w->cluster, &options);
+}
+
 static enum ks_err wire_cursor_open(struct target *t, const struct target_topic *topic,
 				    int32_t partition, struct target_cursor *out,
 				    struct ks_why *why)
@@ -257,10 +270,7 @@ static enum ks_err wire_cursor_open(struct target *t, const struct target_topic 
 			       "topic \"%s\" has no partition %d; its partitions are 0 to %d",
 			       topic->name, partition, topic->partition_count - 1);
 	if (!w->fetcher)
-		w->fetcher = client_fetcher_new(
-			w->cluster, &(struct client_fetcher_options){
-					    .is_read_uncommitted = w->target.reads_uncommitted,
-					    .stop_fd = w->options.stop_fd});
+		w->fetcher = new_fetcher(w);
 	out->reader = client_cursor_open(w->fetcher, topic->name, partition);
 	return ERR_NONE;
 }
@@ -308,10 +318,7 @@ static void wire_wait(struct target *t, uint64_t ticket, int timeout_ms)
 
 	(void)ticket;
 	if (!w->fetcher) /* a member without partitions: nobody to wait for but the clock */
-		w->fetcher = client_fetcher_new(
-			w->cluster, &(struct client_fetcher_options){
-					    .is_read_uncommitted = w->target.reads_uncommitted,
-					    .stop_fd = w->options.stop_fd});
+		w->fetcher = new_fetcher(w);
 	client_fetcher_wait(w->fetcher, timeout_ms);
 }
 

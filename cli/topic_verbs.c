@@ -1,4 +1,4 @@
-/* topic_verbs.c - topic create, list, describe, alter, delete, trim. */
+/* topic_verbs.c - topic create, list, describe, alter, delete. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -152,6 +152,7 @@ int verb_topic_create(const struct options *o)
 const struct option topic_list_options[] = {
 	REGEX_OPTION,
 	{.letter = 'i', .name = "internal", .help = "internal topics too"},
+	{.letter = 'd', .name = "detailed", .help = "a row for every partition"},
 	FORMAT_OPTION,
 	{0},
 };
@@ -183,6 +184,35 @@ static enum ks_err add_listed(struct target *t, struct table *table,
 	return ERR_NONE;
 }
 
+/* A row for every partition; where it lives only where there is more than one place. */
+static enum ks_err add_detailed(struct target *t, struct table *table,
+				const struct target_topic *topic, bool with_sizes,
+				struct ks_why *why)
+{
+	size_t n = (size_t)topic->partition_count;
+	struct target_bounds *bounds = xcalloc(n + 1, sizeof *bounds);
+	struct target_nodes *nodes = xcalloc(n + 1, sizeof *nodes);
+	enum ks_err err = t->bounds_all(t, topic, with_sizes, bounds, why);
+
+	if (!err && t->nodes)
+		err = t->nodes(t, topic, nodes, why);
+	for (size_t p = 0; p < n && !err; p++) {
+		table_text(table, topic->name);
+		table_number(table, (int64_t)p);
+		table_number(table, bounds[p].log_start_offset);
+		table_number(table, bounds[p].high_watermark);
+		table_number(table, (int64_t)bounds[p].size_bytes);
+		if (!t->nodes)
+			continue;
+		table_number(table, nodes[p].leader);
+		table_text(table, nodes[p].replicas);
+		table_text(table, nodes[p].in_sync);
+	}
+	free(bounds);
+	free(nodes);
+	return err;
+}
+
 static enum ks_err fill_list(struct target *t, const struct options *o, struct table *table,
 			     struct ks_why *why)
 {
@@ -200,7 +230,9 @@ static enum ks_err fill_list(struct target *t, const struct options *o, struct t
 		if (o->arg_count &&
 		    !topic_name_matches(topics[i].name, o, options_flag(o, "regex")))
 			continue;
-		err = add_listed(t, table, &topics[i], output != OUTPUT_TEXT, why);
+		err = options_flag(o, "detailed")
+			      ? add_detailed(t, table, &topics[i], output != OUTPUT_TEXT, why)
+			      : add_listed(t, table, &topics[i], output != OUTPUT_TEXT, why);
 	}
 	free(topics);
 	return err;
@@ -212,13 +244,25 @@ int verb_topic_list(const struct options *o)
 		{"NAME", CELL_TEXT, false},        {"PARTITIONS", CELL_NUMBER, false},
 		{"REPLICAS", CELL_NUMBER, false},  {"RECORDS", CELL_NUMBER, true},
 		{"SIZE-BYTES", CELL_NUMBER, true}, {"INTERNAL", CELL_BOOL, true}};
+	static const struct column detailed[] = {{"NAME", CELL_TEXT, false},
+						 {"PARTITION", CELL_NUMBER, false},
+						 {"LOG-START-OFFSET", CELL_NUMBER, false},
+						 {"HIGH-WATERMARK", CELL_NUMBER, false},
+						 {"SIZE-BYTES", CELL_NUMBER, true},
+						 {"LEADER", CELL_NUMBER, false},
+						 {"REPLICAS", CELL_TEXT, false},
+						 {"IN-SYNC", CELL_TEXT, false}};
 	int output, code = EXIT_DONE;
 
 	if (!verb_output(o, &output))
 		return EXIT_USAGE;
 	if (options_flag(o, "regex"))
 		code = topic_regexes_check(o);
-	return code ? code : verb_table(o, columns, sizeof columns / sizeof *columns, fill_list);
+	if (code)
+		return code;
+	if (options_flag(o, "detailed"))
+		return verb_table(o, detailed, verb_bootstrap(o) ? 8 : 5, fill_list);
+	return verb_table(o, columns, sizeof columns / sizeof *columns, fill_list);
 }
 
 /* --- describe --- */
@@ -227,6 +271,8 @@ const struct option topic_describe_options[] = {
 	{.letter = 's', .name = "print-summary", .help = "only this section, or several"},
 	{.letter = 'c', .name = "print-configs", .help = "likewise"},
 	{.letter = 'p', .name = "print-partitions", .help = "likewise"},
+	{.name = "stable",
+	 .help = "where transactions are still open, too: the last stable offset of partitions"},
 	{.letter = 'a', .name = "print-all", .help = "all sections, as without any of these"},
 	REGEX_OPTION,
 	FORMAT_OPTION,
@@ -257,28 +303,54 @@ static enum ks_err configs_table(struct target *t, const struct target_topic *to
 	return ERR_NONE;
 }
 
+/* What describe is to show of each topic. */
+struct shown {
+	bool sections[SECTION_COUNT];
+	bool has_stable;
+	int output;
+};
+
+#define WHERE_THEY_BEGIN                                                                           \
+	{"PARTITION", CELL_NUMBER, false},                                                         \
+	{                                                                                          \
+		"LOG-START-OFFSET", CELL_NUMBER, false                                             \
+	}
+#define WHERE_THEY_END                                                                             \
+	{"HIGH-WATERMARK", CELL_NUMBER, false}, {"SIZE-BYTES", CELL_NUMBER, true},                 \
+		{"LEADER", CELL_NUMBER, true}, {"REPLICAS", CELL_TEXT, true},                      \
+	{                                                                                          \
+		"IN-SYNC", CELL_TEXT, true                                                         \
+	}
+#define NODE_COLUMNS 3 /* the last ones */
+
+static const struct column partition_columns[] = {WHERE_THEY_BEGIN, WHERE_THEY_END};
+static const struct column stable_columns[] = {
+	WHERE_THEY_BEGIN, {"LAST-STABLE-OFFSET", CELL_NUMBER, false}, WHERE_THEY_END};
+
 static enum ks_err partitions_table(struct target *t, const struct target_topic *topic,
-				    bool with_sizes, struct table **out, struct ks_why *why)
+				    const struct shown *shown, struct table **out,
+				    struct ks_why *why)
 {
-	static const struct column columns[] = {{"PARTITION", CELL_NUMBER, false},
-						{"LOG-START-OFFSET", CELL_NUMBER, false},
-						{"HIGH-WATERMARK", CELL_NUMBER, false},
-						{"SIZE-BYTES", CELL_NUMBER, true},
-						{"LEADER", CELL_NUMBER, true},
-						{"REPLICAS", CELL_TEXT, true},
-						{"IN-SYNC", CELL_TEXT, true}};
 	size_t n = (size_t)topic->partition_count;
 	struct target_bounds *bounds = xcalloc(n + 1, sizeof *bounds);
 	struct target_nodes *nodes = xcalloc(n + 1, sizeof *nodes);
-	enum ks_err err = t->bounds_all(t, topic, with_sizes, bounds, why);
+	size_t without = t->nodes ? 0 : NODE_COLUMNS;
+	enum ks_err err = t->bounds_all(t, topic, shown->output != OUTPUT_TEXT, bounds, why);
 
 	if (!err && t->nodes)
 		err = t->nodes(t, topic, nodes, why);
 	if (!err)
-		*out = table_new(columns, t->nodes ? 7 : 4);
+		*out = shown->has_stable
+			       ? table_new(stable_columns,
+					   sizeof stable_columns / sizeof *stable_columns - without)
+			       : table_new(partition_columns,
+					   sizeof partition_columns / sizeof *partition_columns -
+						   without);
 	for (size_t p = 0; p < n && !err; p++) {
 		table_number(*out, (int64_t)p);
 		table_number(*out, bounds[p].log_start_offset);
+		if (shown->has_stable)
+			table_number(*out, bounds[p].last_stable_offset);
 		table_number(*out, bounds[p].high_watermark);
 		table_number(*out, (int64_t)bounds[p].size_bytes);
 		if (!t->nodes)
@@ -345,33 +417,31 @@ static void write_sections(struct table *const *tables, const bool *wanted,
 }
 
 static enum ks_err describe_topic(struct target *t, const struct target_topic *topic,
-				  const bool *wanted, int output, struct buf *out,
-				  struct ks_why *why)
+				  const struct shown *shown, struct buf *out, struct ks_why *why)
 {
 	struct table *tables[SECTION_COUNT] = {NULL};
 	enum ks_err err = ERR_NONE;
 
-	if (wanted[SECTION_CONFIGS])
+	if (shown->sections[SECTION_CONFIGS])
 		err = configs_table(t, topic, &tables[SECTION_CONFIGS], why);
-	if (!err && wanted[SECTION_PARTITIONS])
-		err = partitions_table(t, topic, output != OUTPUT_TEXT, &tables[SECTION_PARTITIONS],
-				       why);
+	if (!err && shown->sections[SECTION_PARTITIONS])
+		err = partitions_table(t, topic, shown, &tables[SECTION_PARTITIONS], why);
 	if (!err)
-		write_sections(tables, wanted, topic, output, out);
+		write_sections(tables, shown->sections, topic, shown->output, out);
 	for (int i = 0; i < SECTION_COUNT; i++)
 		table_free(tables[i]);
 	return err;
 }
 
 static enum ks_err describe_all(struct target *t, const struct target_topic *topics, size_t count,
-				const bool *wanted, int output, struct buf *out, struct ks_why *why)
+				const struct shown *shown, struct buf *out, struct ks_why *why)
 {
-	bool is_json = output == OUTPUT_JSON;
+	bool is_json = shown->output == OUTPUT_JSON;
 
 	for (size_t i = 0; i < count; i++) {
 		if (i || is_json)
 			buf_append_str(out, !is_json ? "\n" : i ? ",\n" : "[");
-		enum ks_err err = describe_topic(t, &topics[i], wanted, output, out, why);
+		enum ks_err err = describe_topic(t, &topics[i], shown, out, why);
 		if (err) {
 			buf_clear(out);
 			return err;
@@ -397,23 +467,22 @@ static void wanted_sections(const struct options *o, bool *wanted)
 
 int verb_topic_describe(const struct options *o)
 {
-	bool wanted[SECTION_COUNT];
+	struct shown shown = {.has_stable = options_flag(o, "stable")};
 	struct target_topic *topics;
 	struct ks_why why = {""};
 	struct buf out = {0};
 	struct target *t;
 	size_t count;
-	int output;
 
-	if (!verb_output(o, &output))
+	if (!verb_output(o, &shown.output))
 		return EXIT_USAGE;
-	wanted_sections(o, wanted);
+	wanted_sections(o, shown.sections);
 	int code = verb_open_target(o, false, &t);
 	if (code)
 		return code;
 	code = topics_selected(t, o, &topics, &count);
 	if (code == EXIT_DONE) {
-		enum ks_err err = describe_all(t, topics, count, wanted, output, &out, &why);
+		enum ks_err err = describe_all(t, topics, count, &shown, &out, &why);
 		code = err ? say_failure(err, &why) : EXIT_DONE;
 		out_write(&out);
 		free(topics);
@@ -523,173 +592,6 @@ int verb_topic_delete(const struct options *o)
 		code = delete_all(t, topics, count, output);
 		free(topics);
 	}
-	t->close(t);
-	return code;
-}
-
-/* --- trim --- */
-
-const struct option topic_trim_options[] = {
-	{.letter = 'o',
-	 .name = "offset",
-	 .type = OPTION_TEXT,
-	 .arg = "OFFSET",
-	 .help = "the new start: an offset, start, end, +N, -N or @TIME"},
-	{.letter = 'p',
-	 .name = "partitions",
-	 .type = OPTION_TEXT,
-	 .arg = "LIST",
-	 .help = "only these partitions, such as 0,2-4"},
-	{.letter = 'y', .name = "yes", .name_too = "no-confirm", .help = "do not ask"},
-	FORMAT_OPTION,
-	{0},
-};
-
-struct trim_row {
-	int32_t partition;
-	int64_t before, after, high_watermark;
-};
-
-/* bounds: of all partitions. */
-static enum ks_err plan_trim(struct target *t, const struct target_topic *topic,
-			     const struct offset_point *to, const struct target_bounds *bounds,
-			     struct trim_row *row, struct ks_why *why)
-{
-	if (row->partition < 0 || row->partition >= topic->partition_count)
-		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			       "topic \"%s\" has no partition %d; its partitions are 0 to %d",
-			       topic->name, row->partition, topic->partition_count - 1);
-	const struct target_bounds *b = &bounds[row->partition];
-	enum ks_err err = offset_resolve(t, topic, row->partition, to, b, &row->after, why);
-	if (err)
-		return err;
-	if (to->kind == OFFSET_EXACT && to->value > b->high_watermark)
-		return ks_fail(why, ERR_OFFSET_OUT_OF_RANGE,
-			       "partition %d ends at %lld: it cannot be trimmed to %lld",
-			       row->partition, (long long)b->high_watermark, (long long)to->value);
-	row->before = b->log_start_offset;
-	row->high_watermark = b->high_watermark;
-	if (row->after < b->log_start_offset)
-		row->after = b->log_start_offset;
-	if (row->after > b->high_watermark)
-		row->after = b->high_watermark;
-	return ERR_NONE;
-}
-
-static void print_trim(const struct target_topic *topic, const struct trim_row *rows, size_t count,
-		       int output, struct buf *out)
-{
-	static const struct column columns[] = {{"TOPIC", CELL_TEXT, false},
-						{"PARTITION", CELL_NUMBER, false},
-						{"PRIOR-START-OFFSET", CELL_NUMBER, false},
-						{"NEW-START-OFFSET", CELL_NUMBER, false}};
-	struct table *table = table_new(columns, 4);
-
-	for (size_t i = 0; i < count; i++) {
-		table_text(table, topic->name);
-		table_number(table, rows[i].partition);
-		table_number(table, rows[i].before);
-		table_number(table, rows[i].after);
-	}
-	table_write(table, (enum output)output, out);
-	table_free(table);
-}
-
-/* The partitions of --partitions, or all of them. */
-static int trim_rows(struct target *t, const struct options *o, const struct target_topic *topic,
-		     const struct offset_point *to, struct trim_row **out, size_t *count)
-{
-	const char *list = options_text(o, "partitions");
-	struct ks_why why = {""};
-	int32_t *numbers = NULL;
-
-	*count = (size_t)topic->partition_count;
-	if (list && numbers_parse(list, &numbers, count, &why))
-		return say_usage("%s", why.text);
-	struct target_bounds *bounds = xcalloc((size_t)topic->partition_count + 1, sizeof *bounds);
-	enum ks_err err = t->bounds_all(t, topic, false, bounds, &why);
-	*out = xcalloc(*count + 1, sizeof **out);
-	for (size_t i = 0; i < *count && !err; i++) {
-		(*out)[i].partition = numbers ? numbers[i] : (int32_t)i;
-		err = plan_trim(t, topic, to, bounds, &(*out)[i], &why);
-	}
-	free(bounds);
-	free(numbers);
-	if (!err)
-		return EXIT_DONE;
-	free(*out);
-	return say_failure(err, &why);
-}
-
-static int trim_confirmed(const struct options *o, const struct buf *shown)
-{
-	if (options_flag(o, "yes"))
-		return EXIT_DONE;
-	return confirm(shown, "Delete these records?", "--yes does it without asking");
-}
-
-static int trim(struct target *t, const struct target_topic *topic, struct trim_row *rows,
-		size_t count)
-{
-	struct ks_why why = {""};
-	enum ks_err err = ERR_NONE;
-
-	for (size_t i = 0; i < count && !err; i++)
-		if (rows[i].after > rows[i].before)
-			err = t->trim(t, topic, rows[i].partition, rows[i].after, &rows[i].after,
-				      &why);
-	if (!err)
-		err = t->reclaim(t, &why);
-	return err ? say_failure(err, &why) : EXIT_DONE;
-}
-
-static int trim_topic(struct target *t, const struct options *o, const struct offset_point *to,
-		      int output)
-{
-	struct target_topic topic;
-	struct trim_row *rows = NULL;
-	struct ks_why why = {""};
-	struct buf out = {0};
-	size_t count = 0;
-	enum ks_err err = t->topic_find(t, o->args[0], false, &topic, &why);
-
-	if (err)
-		return say_failure(err, &why);
-	int code = trim_rows(t, o, &topic, to, &rows, &count);
-	if (code)
-		return code;
-	print_trim(&topic, rows, count, OUTPUT_TEXT, &out);
-	code = trim_confirmed(o, &out);
-	if (code == EXIT_DONE)
-		code = trim(t, &topic, rows, count);
-	if (code == EXIT_DONE) {
-		buf_clear(&out);
-		print_trim(&topic, rows, count, output, &out);
-		out_write(&out);
-	}
-	buf_fini(&out);
-	free(rows);
-	return code;
-}
-
-int verb_topic_trim(const struct options *o)
-{
-	const char *text = options_text(o, "offset");
-	struct offset_point to;
-	struct ks_why why = {""};
-	struct target *t;
-	int output;
-
-	if (!text)
-		return say_usage("--offset is needed: up to where shall records be deleted?");
-	if (offset_point_parse(text, clock_now_ms(&clock_real), &to, &why))
-		return say_usage("%s", why.text);
-	if (!verb_output(o, &output))
-		return EXIT_USAGE;
-	int code = verb_open_target(o, false, &t);
-	if (code)
-		return code;
-	code = trim_topic(t, o, &to, output);
 	t->close(t);
 	return code;
 }

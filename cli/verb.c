@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/suggest.h"
 #include "cli/help.h"
+#include "cli/offsets.h"
 #include "cli/signals.h"
 #include "cli/table.h"
 
@@ -170,6 +171,22 @@ static int check_arguments(const struct verb *v, const struct options *o)
 	return EXIT_DONE;
 }
 
+static bool has_option(const struct option *table, const char *name)
+{
+	for (; table && table->name; table++)
+		if (strcmp(table->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* --help, and --format help: what formats there are stands in the verb's help. */
+static bool wants_help(const struct verb *v, const struct options *o)
+{
+	const char *format = has_option(v->options, "format") ? options_text(o, "format") : NULL;
+
+	return options_flag(o, "help") || (format && strcmp(format, "help") == 0);
+}
+
 static int run(const struct verb *v, int argc, char **argv)
 {
 	struct options o;
@@ -179,7 +196,7 @@ static int run(const struct verb *v, int argc, char **argv)
 	say_verb(v->name);
 	if (options_parse(v->options, verb_common_options, argc, argv, &o, &why))
 		return say_usage("%s", why.text);
-	if (options_flag(&o, "help")) {
+	if (wants_help(v, &o)) {
 		help_verb(v, stdout);
 		options_fini(&o);
 		return EXIT_DONE;
@@ -247,6 +264,9 @@ int verb_help(const struct options *o)
 	return EXIT_DONE;
 }
 
+static enum ks_err open_target(const struct options *o, bool may_create, struct target **out,
+			       struct ks_why *why);
+
 /* --- completion: __complete prints what may stand at the last of its words --- */
 
 static bool starts_with(const char *text, const char *start)
@@ -268,6 +288,61 @@ static void complete_options(const struct verb *v, const char *start)
 	}
 }
 
+static void complete_topics(struct target *t, const char *start)
+{
+	struct target_topic *topics;
+	struct ks_why why;
+	size_t count;
+
+	if (t->topics(t, &topics, &count, &why))
+		return;
+	for (size_t i = 0; i < count; i++)
+		if (!topics[i].is_internal && starts_with(topics[i].name, start))
+			puts(topics[i].name);
+	free(topics);
+}
+
+static void complete_groups(struct target *t, const char *start)
+{
+	struct target_groups groups;
+	struct ks_why why;
+
+	if (t->groups(t, &groups, &why))
+		return;
+	for (size_t i = 0; i < groups.count; i++)
+		if (starts_with(groups.rows[i].name, start))
+			puts(groups.rows[i].name);
+	arena_fini(&groups.arena);
+}
+
+/* The names of the topics or groups that there are, where the verb takes them: what the words before name is asked, and
+ * when it does not answer there are none. */
+static void complete_names(const struct verb *v, const char *const *words, size_t count,
+			   const char *start)
+{
+	bool is_topic = starts_with(v->args, "TOPIC") || starts_with(v->args, "[TOPIC");
+	char **before =
+		xcalloc(count + 1, sizeof *before); /* an option at the end has no value yet */
+	struct options o = {0};
+	struct target *t;
+	struct ks_why why;
+
+	for (size_t i = 0; i < count; i++)
+		before[i] = (char *)words[i];
+	if ((is_topic || starts_with(v->args, "GROUP")) &&
+	    !options_parse(v->options, verb_common_options, (int)count, before, &o, &why) &&
+	    (v->args_max < 0 || (int)o.arg_count < v->args_max) &&
+	    !open_target(&o, false, &t, &why)) {
+		if (is_topic)
+			complete_topics(t, start);
+		else
+			complete_groups(t, start);
+		t->close(t);
+	}
+	options_fini(&o);
+	free(before);
+}
+
 int verb_complete(const struct options *o)
 {
 	char texts[VERBS_MAX][32];
@@ -278,6 +353,8 @@ int verb_complete(const struct options *o)
 
 	if (v && *last == '-')
 		complete_options(v, last);
+	else if (v)
+		complete_names(v, o->args + used, (size_t)(count - used), last);
 	if (v || count > 1 || (count == 1 && !is_group(o->args[0])))
 		return EXIT_DONE;
 	size_t n = words_at(count ? o->args[0] : NULL, texts, names);
@@ -306,13 +383,45 @@ const char *verb_bootstrap(const struct options *o)
 	return text && *text ? text : NULL;
 }
 
-int verb_open_target(const struct options *o, bool may_create, struct target **out)
+int verb_check_wire_options(const struct options *o, const char *const *names)
+{
+	for (; *names; names++)
+		if (options_given(o, *names) && !verb_bootstrap(o))
+			return say_usage("--%s is about a cluster; -b HOST:PORT names one", *names);
+	return EXIT_DONE;
+}
+
+int verb_duration(const struct options *o, const char *name, int min, int max, int *out)
+{
+	const char *text = options_text(o, name);
+	int64_t ms;
+
+	if (!text)
+		return EXIT_DONE;
+	if (!offset_duration_parse(text, strlen(text), &ms))
+		return say_usage("--%s \"%s\": a duration is needed, such as 500ms or 1m30s", name,
+				 text);
+	if (ms < min || ms > max)
+		return say_usage("--%s %s: it is %d ms to %d ms", name, text, min, max);
+	*out = (int)ms;
+	return EXIT_DONE;
+}
+
+static enum ks_err open_target(const struct options *o, bool may_create, struct target **out,
+			       struct ks_why *why)
 {
 	struct broker_options options = verb_broker_options(o, may_create);
 	const char *bootstrap = verb_bootstrap(o);
+
+	return bootstrap ? target_open_wire(bootstrap, signals_fd(), out, why)
+			 : target_open_local(&options, out, why);
+}
+
+int verb_open_target(const struct options *o, bool may_create, struct target **out)
+{
 	struct ks_why why = {""};
-	enum ks_err err = bootstrap ? target_open_wire(bootstrap, signals_fd(), out, &why)
-				    : target_open_local(&options, out, &why);
+	enum ks_err err = open_target(o, may_create, out, &why);
+
 	return err ? say_failure(err, &why) : EXIT_DONE;
 }
 

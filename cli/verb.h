@@ -35,6 +35,12 @@ struct broker_options verb_broker_options(const struct options *o, bool may_crea
 const char *verb_bootstrap(const struct options *o);
 /* Opens what --bootstrap or --data names; says why not. Returns an exit code. */
 int verb_open_target(const struct options *o, bool may_create, struct target **out);
+/* Says that the first of these options on the command line (ends with NULL) is about a cluster, when none is named.
+ * Returns an exit code. */
+int verb_check_wire_options(const struct options *o, const char *const *names);
+/* The duration of an option, such as 500ms or 1m30s, in ms; *out is left alone when it is not given. Returns an exit
+ * code. */
+int verb_duration(const struct options *o, const char *name, int min, int max, int *out);
 /* The options of a verb that prints a table; verb_output reads them. */
 #define FORMAT_OPTION                                                                              \
 	{.name = "format",                                                                         \

@@ -14,7 +14,9 @@ static const char run_help[] =
 static const char plan_help[] =
 	"Reads the data directory, changes nothing. Topics: = is there, + would be created, ! "
 	"would make the\n"
-	"run refuse the job. Internal topics carry records to the partition of their new key.\n";
+	"run refuse the job, with the error and the exit code that it ends with here too. Internal "
+	"topics\n"
+	"carry records to the partition of their new key.\n";
 
 static const char state_help[] = "Prints key TAB value, the state of the last commit. 'ksrun plan "
 				 "SCRIPT' shows the names of stores.\n";
@@ -130,7 +132,7 @@ const struct verb verbs[] = {
 	 NULL, topic_alter_options, verb_topic_alter, false},
 	{"topic delete", "TOPIC...", 1, -1, "Delete topics and their records", NULL,
 	 topic_delete_options, verb_topic_delete, false},
-	{"topic trim", "TOPIC", 1, 1, "Delete the records before an offset", NULL,
+	{"topic trim", "[TOPIC]", 0, 1, "Delete the records before an offset", NULL,
 	 topic_trim_options, verb_topic_trim, false},
 	{"topic produce", "[TOPIC]", 0, 1, "Write records to a topic", produce_help,
 	 topic_produce_options, verb_topic_produce, false},

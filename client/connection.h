@@ -13,11 +13,12 @@
 
 /* Zero means the default; strings are borrowed until the connection closes. */
 struct client_options {
-	const char *client_id;  /* default "ks" */
-	int connect_timeout_ms; /* of one address; 5 s */
-	int request_timeout_ms; /* 30 s */
-	size_t frame_bytes_max; /* of one answer; 128 MiB */
-	size_t arena_bytes_max; /* for the arrays of one answer; 64 MiB */
+	const char *client_id;   /* default "ks" */
+	int connect_timeout_ms;  /* of one address; 5 s */
+	int request_timeout_ms;  /* 30 s */
+	size_t frame_bytes_max;  /* of one answer; 128 MiB */
+	size_t arena_bytes_max;  /* for the arrays of one answer; 64 MiB */
+	int delivery_timeout_ms; /* how long a sender tries to deliver a batch; 60 s */
 	int stop_fd; /* once readable, interruptible calls end with ERR_CLOSED; 0: none */
 };
 

@@ -29,6 +29,7 @@ struct client_cursor {
 	int32_t partition;
 	enum cursor_state state;
 	int32_t asked_node; /* ASKED: whom */
+	int32_t near_node;  /* the replica that the leader named as nearer; -1: none */
 	int64_t offset;     /* wanted, asked for, or ready from */
 	size_t max_bytes;
 	enum ks_err err; /* READY: instead of batches */
@@ -65,6 +66,8 @@ struct client_fetcher *client_fetcher_new(struct client_cluster *cl,
 	f->options = *options;
 	if (!f->options.answer_bytes_max)
 		f->options.answer_bytes_max = ANSWER_BYTES_MAX;
+	if (!f->options.max_wait_ms)
+		f->options.max_wait_ms = HOLD_MS;
 	f->retry = client_retry_in(TROUBLE_MS);
 	return f;
 }
@@ -89,6 +92,7 @@ struct client_cursor *client_cursor_open(struct client_fetcher *f, const char *t
 	c->fetcher = f;
 	c->topic = xstrdup(topic);
 	c->partition = partition;
+	c->near_node = -1;
 	c->next = f->cursors;
 	f->cursors = c;
 	return c;
@@ -166,6 +170,7 @@ static void ask_again(struct client_cursor *c, enum ks_err err, const char *text
 	int64_t now = clock_monotonic_ns(&clock_real);
 
 	client_cluster_forget_leaders(c->fetcher->cluster, c->topic);
+	c->near_node = -1;
 	c->state = CURSOR_WANTED;
 	if (!c->trouble_ns)
 		c->trouble_ns = now;
@@ -229,14 +234,25 @@ static void take_batches(struct client_cursor *c, struct frame *frame,
 			     p->aborted_transactions.n > 0 ? (size_t)p->aborted_transactions.n : 0);
 }
 
+/* Whether the leader has given no records but the name of a replica that is nearer. */
+static bool may_go_nearer(const struct client_cursor *c, const struct fetch_response_partition *p)
+{
+	return c->fetcher->options.rack && c->near_node < 0 && p->preferred_read_replica >= 0 &&
+	       p->preferred_read_replica != c->asked_node &&
+	       (p->records.n <= 0 || p->records.v[0].bytes.len == 0);
+}
+
 static void take_partition(struct client_cursor *c, struct frame *frame,
 			   const struct fetch_response_partition *p)
 {
 	enum ks_err err = (enum ks_err)p->error_code;
 
-	if (!err)
+	if (!err && may_go_nearer(c, p)) {
+		c->near_node = p->preferred_read_replica;
+		c->state = CURSOR_WANTED;
+	} else if (!err)
 		take_batches(c, frame, p);
-	else if (client_leader_may_change(err))
+	else if (c->near_node >= 0 || client_leader_may_change(err))
 		ask_again(c, err, ks_err_text(err));
 	else
 		end_with(c, err, ks_err_text(err));
@@ -269,13 +285,18 @@ static void take_answer(struct client_fetcher *f, const struct client_reply *r)
 
 /* --- questions --- */
 
-static enum ks_err leader_of(struct client_fetcher *f, const struct client_cursor *c, int32_t *node,
-			     struct ks_why *why)
+/* Whom to ask: the leader, unless it has named a replica that is nearer. */
+static enum ks_err node_of(struct client_fetcher *f, const struct client_cursor *c, int32_t *node,
+			   struct ks_why *why)
 {
 	const int32_t *leaders;
 	int32_t count;
-	enum ks_err err = client_cluster_leaders(f->cluster, c->topic, &leaders, &count, why);
 
+	if (c->near_node >= 0) {
+		*node = c->near_node;
+		return ERR_NONE;
+	}
+	enum ks_err err = client_cluster_leaders(f->cluster, c->topic, &leaders, &count, why);
 	if (err)
 		return err;
 	if (c->partition >= count || leaders[c->partition] < 0)
@@ -337,13 +358,14 @@ static enum ks_err send_fetch(struct client_fetcher *f, struct link *l,
 	struct fetch_request_topic *topics = xcalloc(n, sizeof *topics);
 	struct fetch_request_partition *partitions = xcalloc(n, sizeof *partitions);
 	struct fetch_request request = {.replica_id = -1,
-					.max_wait_ms = HOLD_MS,
+					.max_wait_ms = f->options.max_wait_ms,
 					.min_bytes = 1,
 					.max_bytes = (int32_t)f->options.answer_bytes_max,
 					.isolation_level = !f->options.is_read_uncommitted,
 					.session_epoch = -1,
 					.topics = {topics, 0},
-					.rack_id = slice_str("")};
+					.rack_id =
+						slice_str(f->options.rack ? f->options.rack : "")};
 	struct client_call call = {
 		.api_key = API_fetch, .version_end = FETCH_VERSION_END, .request = &request};
 
@@ -373,7 +395,7 @@ static void ask_leader(struct client_fetcher *f, struct link *l, struct client_c
 	for (size_t i = 0; i < n; i++) {
 		cursors[i]->state = CURSOR_ASKED;
 		cursors[i]->asked_node = l->node;
-		if (err && client_leader_may_change(err))
+		if (err && (cursors[i]->near_node >= 0 || client_leader_may_change(err)))
 			ask_again(cursors[i], err, why.text);
 		else if (err)
 			end_with(cursors[i], err, why.text);
@@ -395,7 +417,7 @@ static size_t find_leaders(struct client_fetcher *f, struct client_cursor ***cur
 		struct ks_why why = {""};
 		if (c->state != CURSOR_WANTED)
 			continue;
-		enum ks_err err = leader_of(f, c, &(*nodes)[n], &why);
+		enum ks_err err = node_of(f, c, &(*nodes)[n], &why);
 		if (err && client_leader_may_change(err))
 			ask_again(c, err, why.text);
 		else if (err)

@@ -20,7 +20,10 @@ struct client_cursor;
 struct client_fetcher_options {
 	bool is_read_uncommitted;
 	size_t answer_bytes_max; /* 0: 16 MiB; of one answer, unless the first batch is larger */
-	int stop_fd;             /* once readable, waiting ends; 0: none */
+	int max_wait_ms; /* 0: 500; how long a broker may hold a request that finds nothing */
+	const char *
+		rack; /* NULL: none; brokers may name a nearer replica then; outlives the fetcher */
+	int stop_fd;  /* once readable, waiting ends; 0: none */
 };
 
 /* The cluster outlives it; options are copied. */

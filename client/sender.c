@@ -22,6 +22,7 @@ struct client_sender {
 	/* immutable after start */
 	pthread_t thread;
 	int16_t acks;
+	int delivery_ms;
 
 	/* owner: the thread */
 	struct client_cluster *cluster;
@@ -397,7 +398,7 @@ static void work(struct client_sender *s)
 	if (s->failure)
 		fail_all(s);
 	else if (open_count(s) < before || !client_retry_pause(s->cluster, &s->retry))
-		s->retry = client_retry_in(DELIVERY_MS);
+		s->retry = client_retry_in(s->delivery_ms);
 }
 
 /* False: stopped, and nothing is left. */
@@ -440,10 +441,11 @@ enum ks_err client_sender_start(const char *bootstrap, const struct client_optio
 	struct client_sender *s = xcalloc(1, sizeof *s);
 	s->cluster = cluster;
 	s->acks = acks;
+	s->delivery_ms = options->delivery_timeout_ms ? options->delivery_timeout_ms : DELIVERY_MS;
 	s->is_idempotent = acks == -1;
 	s->open_end = &s->open;
 	s->added_end = &s->added;
-	s->retry = client_retry_in(DELIVERY_MS);
+	s->retry = client_retry_in(s->delivery_ms);
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_cond_init(&s->cond, NULL);
 	if (pthread_create(&s->thread, NULL, run, s) != 0)
@@ -459,7 +461,7 @@ void client_sender_add(struct client_sender *s, struct client_send *send)
 	send->next = NULL;
 	send->is_stamped = false;
 	send->base_offset = -1;
-	send->deadline_ns = clock_monotonic_ns(&clock_real) + DELIVERY_MS * INT64_C(1000000);
+	send->deadline_ns = clock_monotonic_ns(&clock_real) + s->delivery_ms * INT64_C(1000000);
 	send->record_count =
 		batch_peek(slice_of(send->batch->data, send->batch->len), &b) ? 0 : b.record_count;
 	pthread_mutex_lock(&s->mutex);

@@ -1,6 +1,5 @@
 /* engine.c - the life of a running job. See engine.h and, for what happens inside, run.h. */
 #include "base/clock.h"
-#include "streams/excerpt.h"
 #include "streams/run.h"
 
 #include <assert.h>
@@ -12,37 +11,9 @@
 
 #include "streams/plan_impl.h"
 
-#define THREADS_MAX 64
+#define THREADS_MAX           64
 
 /* --- topics --- */
-
-static enum ks_err check_partitions(const struct plan_topic *t, const struct backend_topic *found,
-				    struct ks_why *why)
-{
-	if (!t->decl || t->decl->partitions <= 0 || t->decl->partitions == found->partitions)
-		return ERR_NONE;
-	return ks_fail(why, ERR_SCRIPT, "%s: topic \"%s\" has %d partitions, not %d",
-		       t->decl->where, t->name, found->partitions, t->decl->partitions);
-}
-
-/* An input that nobody declares and nobody writes is most likely a misspelt one: it is not made up. */
-static enum ks_err missing_input(const struct job *j, const char *name, const struct ks_why *what,
-				 struct ks_why *why)
-{
-	struct buf text = {0};
-	const char *where = j->where;
-
-	for (size_t i = 0; i < j->flow_count; i++)
-		for (size_t k = 0; k < j->flows[i].topic_count; k++)
-			if (strcmp(j->flows[i].topics[k], name) == 0)
-				where = j->flows[i].where;
-	buf_printf(&text, "%s: %s\n", where, what->text);
-	excerpt_source(&text, j->script_path, where, name, NULL);
-	buf_printf(&text, "declare it in the job's topics, or: ksrun topic create %s", name);
-	ks_fail(why, ERR_SCRIPT, "%s", buf_cstr(&text));
-	buf_fini(&text);
-	return ERR_SCRIPT;
-}
 
 /* A dead letter is the record and its headers: Kafka's default limit of a record and 64 KiB. */
 #define DEAD_LETTER_BYTES_MAX "1114124"
@@ -73,13 +44,7 @@ static enum ks_err create_topic(struct engine *e, const struct plan_topic *t, in
 						      : TOPIC_MUST_EXIST;
 	enum ks_err err = e->backend->ops->topic(e->backend, &spec, need, &found, &what);
 	free(configs);
-	if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
-		return missing_input(e->job, t->name, &what, why);
-	if (err && d)
-		return ks_fail(why, err, "%s: topic \"%s\": %s", d->where, t->name, what.text);
-	if (err)
-		return ks_fail(why, err, "%s", what.text);
-	return check_partitions(t, found, why);
+	return err ? plan_refuse_topic(e->job, t, err, &what, why) : ERR_NONE;
 }
 
 /* As many as the widest topic that the flow reads; patterns count with what they match now. */
@@ -222,7 +187,8 @@ static enum ks_err make_plan(struct engine *e, struct ks_why *why)
 	if (err)
 		ks_fail(why, err, "%s", buf_cstr(&report));
 	buf_fini(&report);
-	return err;
+	return err ? err
+		   : plan_admit(e->plan, e->job, e->options.broker, e->options.is_manual, why);
 }
 
 static void count_records(struct engine *e)

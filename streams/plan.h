@@ -14,6 +14,7 @@ struct plan_topic {
 	const char *name;
 	int32_t partitions; /* 0: the broker's default, or as it exists */
 	bool is_repartition, is_input, is_output, is_dead_letter;
+	bool is_made_before;           /* by a job that starts earlier, see plan_after */
 	const struct topic_decl *decl; /* or NULL */
 };
 
@@ -45,6 +46,25 @@ enum ks_err plan_make(const struct job *j, struct broker *b, struct plan **out, 
 void plan_free(struct plan *p);
 /* The repartition topic into which the steps of list are cut before step index; NULL: no cut there. */
 const char *plan_cut_at(const struct plan *p, const struct step_list *list, size_t index);
+
+/* What a run would find or make of a topic. */
+enum plan_fate {
+	PLAN_EXISTS,
+	PLAN_CREATED,
+	PLAN_MISSING,   /* an input that nobody declares or writes: the run is refused */
+	PLAN_DIFFERENT, /* declared with another number of partitions: the run is refused */
+	PLAN_FATE_COUNT
+};
+enum plan_fate plan_topic_fate(const struct plan_topic *t, struct broker *b);
+/* The topics of a job that starts before this one count as if they were there. */
+void plan_after(struct plan *p, const struct plan *earlier);
+/* Whether the job could start with the topics of b, NULL: none; makes nothing. makes_inputs: inputs that are missing
+ * are made up. ERR_SCRIPT: why has the place, the source line and what to do; or the broker's refusal of a topic. */
+enum ks_err plan_admit(const struct plan *p, const struct job *j, struct broker *b,
+		       bool makes_inputs, struct ks_why *why);
+/* What is likely a mistake, with file:line and the source line: flows that feed themselves. Returns how many there
+ * are. The job has passed plan_make. */
+size_t plan_warn(const struct job *j, struct buf *report);
 
 /* What `ksrun plan` prints: what exists, what would be created. b may be NULL (nothing exists). */
 void plan_print(const struct plan *p, const struct job *j, struct broker *b, struct buf *out);

@@ -11,4 +11,9 @@ size_t plan_check_pieces(const struct plan *p, const struct job *j, struct buf *
 
 struct plan_topic *plan_topic_find(const struct plan *p, const char *name); /* or NULL */
 
+/* A broker's refusal of one of the job's topics, with its place; what: the broker's words. ERR_SCRIPT, with what to
+ * do, when it is missing; else err. */
+enum ks_err plan_refuse_topic(const struct job *j, const struct plan_topic *t, enum ks_err err,
+			      const struct ks_why *what, struct ks_why *why);
+
 #endif

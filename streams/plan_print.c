@@ -75,24 +75,6 @@ static void print_flow(const struct plan *p, const struct flow *f, struct buf *o
 	print_list(p, &f->steps, 2, out);
 }
 
-/* What a run would find or make of a topic. */
-enum fate {
-	FATE_EXISTS,
-	FATE_CREATED,
-	FATE_MISSING, /* an input that nobody declares or writes is not made up: the run is refused */
-	FATE_DIFFERENT, /* declared with another number of partitions: the run is refused */
-	FATE_COUNT
-};
-
-static enum fate fate_of(const struct plan_topic *t, struct broker *b)
-{
-	if (!b || !broker_topic_find(b, t->name))
-		return t->decl || t->is_output || t->is_repartition ? FATE_CREATED : FATE_MISSING;
-	if (t->decl && t->decl->partitions > 0 && t->decl->partitions != t->partitions)
-		return FATE_DIFFERENT;
-	return FATE_EXISTS;
-}
-
 static size_t widest_name(const struct plan *p)
 {
 	size_t width = 34;
@@ -103,7 +85,7 @@ static size_t widest_name(const struct plan *p)
 	return width;
 }
 
-static void print_topic(const struct plan_topic *t, enum fate fate, const struct job *j,
+static void print_topic(const struct plan_topic *t, enum plan_fate fate, const struct job *j,
 			size_t width, struct buf *out)
 {
 	static const char signs[] = {'=', '+', '!', '!'};
@@ -111,13 +93,13 @@ static void print_topic(const struct plan_topic *t, enum fate fate, const struct
 
 	job_topic_serdes(j, t->name, &key, &value);
 	buf_printf(out, "  %c topic %-*s ", signs[fate], (int)width, t->name);
-	if (fate == FATE_MISSING)
+	if (fate == PLAN_MISSING)
 		buf_append_str(out, "missing");
 	else if (t->partitions)
 		buf_printf(out, "%d partition%s", t->partitions, t->partitions == 1 ? "" : "s");
 	else
 		buf_append_str(out, "default partitions");
-	if (fate == FATE_DIFFERENT)
+	if (fate == PLAN_DIFFERENT)
 		buf_printf(out, " (declared: %d)", t->decl->partitions);
 	buf_printf(out, ", %s/%s%s%s%s\n", serde_name(key), serde_name(value),
 		   t->is_input ? ", read" : "", t->is_output ? ", written" : "",
@@ -137,27 +119,9 @@ static bool chooses_topics(const struct step_list *list)
 	return false;
 }
 
-static void print_refusals(const struct plan *p, struct broker *b, struct buf *out)
-{
-	for (size_t i = 0; i < p->topic_count; i++) {
-		const struct plan_topic *t = &p->topics[i];
-		enum fate fate = fate_of(t, b);
-		if (fate == FATE_MISSING)
-			buf_printf(out,
-				   "A run would be refused: there is no topic \"%s\"; declare it "
-				   "in the job's topics, or: ksrun topic create %s\n",
-				   t->name, t->name);
-		if (fate == FATE_DIFFERENT)
-			buf_printf(out,
-				   "A run would be refused: %s: topic \"%s\" has %d partitions, "
-				   "not %d\n",
-				   t->decl->where, t->name, t->partitions, t->decl->partitions);
-	}
-}
-
 void plan_print(const struct plan *p, const struct job *j, struct broker *b, struct buf *out)
 {
-	size_t counts[FATE_COUNT] = {0}, width = widest_name(p);
+	size_t counts[PLAN_FATE_COUNT] = {0}, width = widest_name(p);
 	bool by_function = false;
 
 	buf_printf(out, "job %s   %s\n", j->name, guarantee_name(j->guarantee));
@@ -166,17 +130,18 @@ void plan_print(const struct plan *p, const struct job *j, struct broker *b, str
 		by_function |= chooses_topics(&j->flows[i].steps);
 	}
 	for (size_t i = 0; i < p->topic_count; i++) {
-		enum fate fate = fate_of(&p->topics[i], b);
+		enum plan_fate fate = plan_topic_fate(&p->topics[i], b);
 		print_topic(&p->topics[i], fate, j, width, out);
 		counts[fate]++;
 	}
 	if (by_function)
 		buf_append_str(out,
 			       "  ? topics that a function chooses are created when it does\n");
-	if (counts[FATE_CREATED])
-		buf_printf(out, "%zu topic%s would be created.\n", counts[FATE_CREATED],
-			   counts[FATE_CREATED] == 1 ? "" : "s");
-	else if (counts[FATE_EXISTS] == p->topic_count)
+	if (counts[PLAN_CREATED])
+		buf_printf(out, "%zu topic%s would be created.\n", counts[PLAN_CREATED],
+			   counts[PLAN_CREATED] == 1 ? "" : "s");
+	else if (counts[PLAN_EXISTS] == p->topic_count)
 		buf_append_str(out, "Nothing would be created.\n");
-	print_refusals(p, b, out);
+	if (counts[PLAN_MISSING] || counts[PLAN_DIFFERENT])
+		buf_append_str(out, "A run would be refused.\n");
 }

@@ -133,6 +133,60 @@ class Topics(Case):
         self.fails(2, "ksrun topic trim: --offset is needed: up to where shall records be deleted?\n"
                    + try_help("topic trim"), "topic", "trim", "in")
 
+    def test_trim_by_what_a_file_says(self):
+        path = os.path.join(self.dir, "offsets")
+
+        def write(text):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+        self.ok("topic", "create", "in", "other", "-p", "2")
+        for name in ("in", "other"):
+            self.ok("topic", "produce", name, "-p", "1", stdin="a\nb\nc\n")
+        write("in 1 2\n\nother\t1 1\r\n")
+        self.assertEqual(self.ok("topic", "trim", "--from-file", path, "--yes"),
+                         "TOPIC  PARTITION  PRIOR-START-OFFSET  NEW-START-OFFSET\n"
+                         "in             1                   0                 2\n"
+                         "other          1                   0                 1\n")
+        self.assertEqual(self.ok("topic", "consume", "in", "other", "-o", ":end", "-f", "%t/%o "),
+                         "in/2 other/1 other/2 ")
+        self.ok("topic", "trim", "-f", "-", "--yes", stdin="in 1 3\n")
+        self.assertEqual(self.ok("topic", "consume", "in", "-o", ":end"), "")
+        for text, code, why in (("in 1 4\n", 1, "partition 1 ends at 3: it cannot be trimmed to 4"),
+                                ("other 1 2\nin 2 1\n", 1, path + ':2: topic "in" has no partition 2; its partitions are 0 to 1'),
+                                ("other 1\n", 2, path + ":1: it is TOPIC PARTITION OFFSET")):
+            write(text)
+            self.fails(code, "ksrun topic trim: %s\n" % why, "topic", "trim", "-f", path, "-y")
+        write("\n")
+        for args, why in ((("-f", path), path + " names no partition"), ((), "it needs TOPIC, or --from-file"),
+                          (("in", "-f", path), "the file of --from-file says topics, partitions and offsets; give no others"),
+                          (("-o", "1", "-f", path), "the file of --from-file says topics, partitions and offsets; give no others")):
+            self.fails(2, "ksrun topic trim: %s\n%s" % (why, try_help("topic trim")), "topic", "trim", *args)
+        self.assertEqual(self.ok("topic", "consume", "other", "-o", ":end", "-f", "%o "), "1 2 ")
+
+    def test_a_detailed_list_has_a_row_for_every_partition(self):
+        self.ok("topic", "create", "in", "-p", "2")
+        self.ok("topic", "create", "out")
+        self.ok("topic", "produce", "in", "-p", "1", stdin="a\nb\n")
+        self.ok("topic", "trim", "in", "-p", "1", "-o", "1", "-y")
+        self.assertEqual(self.ok("topic", "list", "-d"),
+                         "NAME  PARTITION  LOG-START-OFFSET  HIGH-WATERMARK\n"
+                         "in            0                 0               0\n"
+                         "in            1                 1               2\n"
+                         "out           0                 0               0\n")
+        (row,) = self.json("topic", "list", "out", "--detailed", "--format", "json")
+        self.assertEqual(row, {"name": "out", "partition": 0, "log_start_offset": 0, "high_watermark": 0, "size_bytes": 0})
+
+    def test_the_last_stable_offset_is_shown_when_asked_for(self):
+        self.ok("topic", "create", "in")
+        self.ok("topic", "produce", "in", stdin="a\nb\n")
+        self.assertEqual(self.ok("topic", "describe", "in", "-p", "--stable"),
+                         "PARTITIONS\n==========\n"
+                         "PARTITION  LOG-START-OFFSET  LAST-STABLE-OFFSET  HIGH-WATERMARK\n"
+                         "        0                 0                   2               2\n")
+        (d,) = self.json("topic", "describe", "in", "-p", "--stable", "--format", "json")
+        self.assertEqual(d["partitions"][0]["last_stable_offset"], 2)
+
     def test_trim_by_time(self):
         self.ok("topic", "create", "in", "-c", "retention.ms=-1")
         self.ok("topic", "produce", "in", "-f", "%d %v\\n",
@@ -241,6 +295,23 @@ class Produce(Case):
         self.assertIn("line 1: the record has 200 bytes, 100 are the limit", r.err)
         # Compressed it fits: only the broker can tell.
         self.ok("topic", "produce", "one", "-z", "zstd", stdin="x" * 2000000 + "\n")
+
+    def test_times_that_are_too_far_away_are_named_with_their_line(self):
+        now = int(time.time() * 1000)
+        hour = 3600000
+        for name, config in (("old", "before"), ("older", "difference"), ("new", "after")):
+            self.ok("topic", "create", name, "-c", "message.timestamp.%s.max.ms=%d" % (config, hour))
+            bad = now + (2 * hour if name == "new" else -2 * hour)
+            good = now - 2 * hour if name == "new" else now + 2 * hour
+            side = "after" if name == "new" else "before"
+            self.fails(1, "ksrun topic produce: line 3: the timestamp %d is more than %d ms %s now, the limit of topic "
+                          '"%s" (message.timestamp.%s.max.ms)\n2 records were written.\n' % (bad, hour, side, name, side),
+                       "topic", "produce", name, "-f", "%d %v\\n", stdin="%d a\n%d b\n%d c\n" % (now, good, bad))
+            self.assertEqual(self.all(name, "%d %v "), "%d a %d b " % (now, good))
+        self.ok("topic", "produce", "old", stdin="no time of its own\n")
+        self.ok("topic", "create", "stamped", "-c", "message.timestamp.type=LogAppendTime",
+                "-c", "message.timestamp.before.max.ms=0")
+        self.ok("topic", "produce", "stamped", "-f", "%d %v\\n", stdin="1 a\n")
 
     def test_a_compacted_topic_wants_keys(self):
         self.ok("topic", "create", "table", "-c", "cleanup.policy=delete,compact")
@@ -561,6 +632,13 @@ class Groups(Case):
         self.fails(2, "ksrun group seek: only one of --to, --to-group and --to-file can be given\n" +
                    try_help("group seek"), "group", "seek", "new", "--to-group", "other", "--to", "1")
 
+    def test_groups_are_listed_by_state(self):
+        self.read("-n", "1")
+        self.assertEqual(self.ok("group", "list", "-s", "Stable,empty"), "GROUP\ng\n")
+        self.assertEqual(self.ok("group", "list", "--states", "Stable"), "GROUP\n")
+        self.fails(2, 'ksrun group list: --states: groups have no state "Stabel"; did you mean "Stable"?\n' +
+                   try_help("group list"), "group", "list", "--states", "Empty,Stabel")
+
     def test_seek_to_what_a_file_says(self):
         path = os.path.join(self.dir, "offsets")
 
@@ -634,6 +712,25 @@ class Process(Case):
                    try_help("topic list"), "topic", "list", "-b", "localhost:9092", "--data", self.data)
         self.fails(2, "ksrun cluster describe: a data directory is no cluster; -b HOST:PORT names one\n" +
                    try_help("cluster describe"), "cluster", "describe")
+
+    def test_options_about_a_cluster_want_one(self):
+        self.ok("topic", "create", "in")
+        for verb, *option in (("consume", "--rack", "r"), ("consume", "--fetch-max-wait", "1s"),
+                              ("consume", "--balancer", "range"), ("produce", "--delivery-timeout", "5s")):
+            self.fails(2, "ksrun topic %s: %s is about a cluster; -b HOST:PORT names one\n%s"
+                       % (verb, option[0], try_help("topic " + verb)), "topic", verb, "in", *option)
+        for verb, option, value, why in (
+                ("produce", "-D", "5", '--delivery-timeout "5": a duration is needed, such as 500ms or 1m30s'),
+                ("produce", "-D", "999ms", "--delivery-timeout 999ms: it is 1000 ms to 86400000 ms"),
+                ("consume", "--fetch-max-wait", "0s", "--fetch-max-wait 0s: it is 1 ms to 300000 ms"),
+                ("consume", "--balancer", "range", "--balancer is about a group; --group names one")):
+            self.fails(2, "ksrun topic %s: %s\n%s" % (verb, why, try_help("topic " + verb)),
+                       "topic", verb, "in", option, value, "-b", "localhost:1")
+        self.fails(2, 'ksrun topic consume: --balancer "sticky": range is known\n' + try_help("topic consume"),
+                   "topic", "consume", "in", "-g", "g", "--balancer", "sticky", "-b", "localhost:1")
+        for option in ("--fetch-max-bytes", "--fetch-max-partition-bytes"):
+            self.fails(2, "ksrun topic consume: %s must be 1 to 2147483647\n%s" % (option, try_help("topic consume")),
+                       "topic", "consume", "in", option, "0")
 
     def test_an_option_beats_the_environment(self):
         self.ok("topic", "create", "a")
@@ -793,6 +890,14 @@ class Process(Case):
         self.assertRegex(self.ok("version"), r"^ksrun \d+\.\d+\.\d+\n$")
         self.assertEqual(self.ok("--version"), self.ok("version"))
 
+    def test_help_about_formats(self):
+        self.ok("topic", "create", "in")
+        for args in (("topic", "consume", "in", "-f", "help"), ("topic", "produce", "in", "-f", "help"),
+                     ("topic", "list", "--format", "help")):
+            text = self.ok(*args)
+            self.assertEqual(text, self.ok(args[0], args[1], "--help"))
+            self.assertIn("--format FORMAT", text)
+
     def test_completion(self):
         for shell in ("bash", "zsh", "fish"):
             self.assertIn("ksrun __complete", self.ok("completion", shell))
@@ -804,6 +909,17 @@ class Process(Case):
         self.assertEqual(complete("topic", "consume", "--of"), ["--offset"])
         self.assertEqual(complete("topic", "consume", "x"), [])
         self.assertNotIn("__complete", complete(""))
+        self.assertFalse(os.path.exists(self.data), "completion makes nothing")
+        self.ok("topic", "create", "orders", "orders.dlq", "other")
+        self.ok("topic", "consume", "orders", "-g", "readers", "-o", ":end")
+        self.ok("group", "seek", "readers", "--to", "start", "--topics", "orders", "-y")
+        self.assertEqual(complete("topic", "consume", "ord"), ["orders", "orders.dlq"])
+        self.assertEqual(complete("topic", "consume", "-n", "3", "orders", "ot"), ["other"])
+        self.assertEqual(complete("topic", "consume", "-o", ""), [], "it is the value of an option")
+        self.assertEqual(complete("topic", "trim", "orders", "o"), [], "it takes one")
+        self.assertEqual(complete("group", "describe", ""), ["readers"])
+        self.assertEqual(complete("--data", "nowhere", "topic", "list", "o"), [])
+        self.assertEqual(complete("topic", "list", "--data", "nowhere", "o"), [])
         self.env["PATH"] = os.path.dirname(ksrun.BINARY) + ":" + self.env["PATH"]
         done = subprocess.run(
             ["bash", "-c", "eval \"$(ksrun completion bash)\"; COMP_WORDS=(ksrun topic de); "

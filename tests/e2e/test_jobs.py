@@ -136,10 +136,10 @@ class Jobs(unittest.TestCase):
 
     def test_plan_and_graph(self):
         script = self.script("ks.group 'user', ks.count(),")
+        self.ksrun("topic", "create", "in")
         out, _ = self.ksrun("plan", script)
         self.assertIn("j-f-repartition", out)
         self.ksrun("plan", "--exit-code", script, code=3)
-        self.ksrun("topic", "create", "in")
         self.ksrun("run", "--once", script)
         self.ksrun("plan", "--exit-code", script)
         out, _ = self.ksrun("graph", script)
@@ -163,21 +163,87 @@ class Jobs(unittest.TestCase):
 
     def test_plan_tells_that_a_run_would_be_refused(self):
         script = self.script()
-        out, _ = self.ksrun("plan", script)
+        out, err = self.ksrun("plan", script, code=2)
         self.assertRegex(out, "! topic in +missing, string/json, read\n")
-        self.assertIn("1 topic would be created.\n"
-                      'A run would be refused: there is no topic "in"; declare it in the job\'s topics, or: '
-                      "ksrun topic create in\n", out)
+        self.assertTrue(out.endswith("1 topic would be created.\nA run would be refused.\n"), out)
+        self.assertEqual(err, 'job.lua:2: there is no topic "in"\n'
+                              '    2 | return ks.job "j" {  flows = { f = { ks.from "in",  ks.to "out" } } }\n'
+                              '                                                      ^\n'
+                              "declare it in the job's topics, or: ksrun topic create in\n")
+        self.assertEqual(self.ksrun("run", "--once", script, code=2)[1], err)
+        self.ksrun("topic", "create", "inn", "out")
+        _, err = self.ksrun("plan", "--exit-code", script, code=2)
+        self.assertIn('job.lua:2: there is no topic "in"; did you mean "inn"?\n', err)
+        self.assertEqual(self.ksrun("run", "--once", script, code=2)[1], err)
+
+    def test_plan_refuses_other_numbers_of_partitions_as_a_run_does(self):
         self.ksrun("topic", "create", "in", "out")
-        self.ksrun("run", "--once", script)
         script = self.script(keys="topics = { ['in'] = {}, out = { partitions = 2 } },")
-        out, _ = self.ksrun("plan", "--exit-code", script, code=3)
+        out, err = self.ksrun("plan", "--exit-code", script, code=2)
         self.assertRegex(out, r"! topic out +1 partition \(declared: 2\), string/json, written\n")
-        self.assertIn('A run would be refused: job.lua:2: topic "out" has 1 partitions, not 2\n', out)
-        _, err = self.ksrun("run", "--once", script, code=2)
-        self.assertIn('job.lua:2: topic "out" has 1 partitions, not 2', err)
+        self.assertIn('job.lua:2: topic "out" has 1 partition, not 2\n', err)
+        self.assertIn("declare 1, or: ksrun topic alter out --partitions 2\n", err)
+        self.assertEqual(self.ksrun("run", "--once", script, code=2)[1], err)
+        self.ksrun("topic", "alter", "out", "--partitions", "2")
+        self.ksrun("plan", "--exit-code", script)
+        self.ksrun("run", "--once", script)
+
+    def test_plan_refuses_a_configuration_as_a_run_does(self):
+        script = self.script(keys="topics = { ['in'] = {}, out = { config = { ['retention.sm'] = 1 } } },")
+        for _ in range(2):  # without a data directory, and with one
+            _, planned = self.ksrun("plan", script, code=2)
+            _, run = self.ksrun("run", "--once", script, code=2)
+            self.assertIn('job.lua:2: topic "out": there is no topic configuration "retention.sm" (= "1"); did you mean', run)
+            self.assertEqual(planned, run.replace("ksrun run:", "ksrun plan:"))
+            self.ksrun("topic", "create", "other", "--if-not-exists")
+
+    def test_a_refused_run_leaves_no_data_directory(self):
+        for n, keys in enumerate(("", "topics = { ['in'] = {}, out = { config = { ['retention.sm'] = 1 } } },")):
+            script = self.script(keys=keys, name="bad%d.lua" % n)
+            self.ksrun("run", "--once", script, code=2)
+            self.assertFalse(os.path.exists(self.env["KS_DATA"]), keys)
+        os.mkdir(self.env["KS_DATA"])
+        self.ksrun("run", "--once", script, code=2)
+        self.ksrun("plan", script, code=2)
+        self.assertEqual(os.listdir(self.env["KS_DATA"]), [])
+
+    def test_a_refused_job_leaves_no_topics(self):
+        self.ksrun("topic", "create", "other")
+        self.ksrun("run", "--once", self.script(), code=2)
+        self.assertEqual(self.ksrun("topic", "list", "--no-header")[0].split(), ["other", "1", "1"])
+
+    def test_a_job_may_read_what_an_earlier_one_writes(self):
+        first = self.script(keys="topics = { ['in'] = {}, out = { partitions = 3 } },")
+        second = self.write("second.lua", JOB.replace('"j"', '"k"').replace('"out"', '"end"').replace('"in"', '"out"')
+                            % ("", ""))
+        out, _ = self.ksrun("plan", first, second)
+        self.assertRegex(out, r"= topic out +3 partitions, string/json, read\n")
+        _, err = self.ksrun("plan", second, first, code=2)
+        self.assertIn('second.lua:2: there is no topic "out"', err)
+        self.assertEqual(self.ksrun("run", "--once", second, first, code=2)[1], err)
+        self.ksrun("run", "--once", first, second)
+
+    def test_a_flow_that_feeds_itself_is_warned_of(self):
+        script = self.write("loop.lua", 'local ks = require "ks"\nreturn ks.job "j" { topics = { ["in"] = {}, mid = {} },\n'
+                            'flows = {\nf = { ks.from "in",\n  ks.to "in" },\ng = { ks.from "in",\n  ks.to "mid" },\n'
+                            'h = { ks.from { pattern = "m.d" },\n  ks.split { { when = "x", ks.to "in" },\n'
+                            '    { ks.to "mid" } } } } }\n')
+        _, err = self.ksrun("check", script)
+        self.assertIn('loop.lua:5: warning: flow "f" writes to the topic "in" that it reads', err)
+        self.assertIn('    5 |   ks.to "in" },\n                 ^ write to another topic\n', err)
+        self.assertIn('loop.lua:9: warning: flow "h" writes to the topic "in", and flow "g" reads it', err)
+        self.assertIn('loop.lua:10: warning: flow "h" writes to the topic "mid" that it reads', err)
+        self.assertIn("1 script: no mistake, but look at the warnings", err)
+        self.assertEqual(err.count("warning:"), 3, err)
+        _, strict = self.ksrun("check", "--strict", script, code=2)
+        self.assertEqual(strict.count("warning:"), 3)
+        _, err = self.ksrun("plan", script)
+        self.assertEqual(err, strict)
+        _, err = self.ksrun("check", self.script())
+        self.assertNotIn("warning", err)
 
     def test_plan_knows_topics_that_a_function_chooses(self):
+        self.ksrun("topic", "create", "readings.north", "readings.south")
         out, _ = self.ksrun("plan", os.path.join(EXAMPLES, "filter_map.lua"))
         self.assertIn("  ? topics that a function chooses are created when it does\n", out)
 
@@ -197,6 +263,7 @@ class Jobs(unittest.TestCase):
                             'ks.from "in", ks.to(ks.param "out") } } }\n')
         _, err = self.ksrun("plan", script, code=2)
         self.assertIn("-p out=VALUE", err)
+        self.ksrun("topic", "create", "in")
         out, _ = self.ksrun("plan", "-p", "out=there", script)
         self.assertIn("there", out)
         _, err = self.ksrun("plan", "-p", "out=there", "-p", "otu=x", script)

@@ -141,6 +141,8 @@ class Transactions(Wire):
         self.assertEqual({(r["partition"], r["producer_id"], r["last_sequence"], r["txn_start_offset"])
                           for r in self.rows("producers", t) if r["producer_id"] == p.id}, {(0, p.id, 1, 2)})
         self.assertEqual([r["producer_id"] for r in self.rows("producers", t, "--open")], [p.id])
+        (d,) = self.json("topic", "describe", t, "-p", "--stable", "--format", "json")
+        self.assertEqual([(r["last_stable_offset"] < r["high_watermark"]) for r in d["partitions"]][:1], [True])
         self.assertEqual(self.rows("producers", t, "-p", "1"), [])
         self.assertEqual(self.rows("find-hanging", t), [])
         self.fails(1, 'ksrun txn abort: %s [0]: the transaction does not hang, it is open: its coordinator ends it in all '
@@ -198,6 +200,35 @@ class Topics(Wire):
         self.assertEqual(self.ok("topic", "delete", t),
                          "%-*s  STATUS\n%s  OK\n" % (len(t), "TOPIC", t))
         self.assertEqual(self.lines("topic", "list", t), ["NAME  PARTITIONS  REPLICAS"])
+
+    def test_a_detailed_list_tells_where_partitions_live(self):
+        t = self.topic("-p", "2")
+        self.ok("topic", "produce", t, "-p", "1", stdin="a\nb\n")
+        rows = self.json("topic", "list", t, "-d", "--format", "json")
+        (d,) = self.json("topic", "describe", t, "-p", "--format", "json")
+        self.assertEqual(rows, [dict(row, name=t) for row in d["partitions"]])
+        self.assertEqual(self.lines("topic", "list", t, "--detailed")[0].split(),
+                         ["NAME", "PARTITION", "LOG-START-OFFSET", "HIGH-WATERMARK", "LEADER", "REPLICAS", "IN-SYNC"])
+
+    def test_names_of_topics_are_completed(self):
+        t = self.topic(suffix="-long-name")
+        for words in (("topic", "describe", self.name), ("topic", "describe", "-b", self.address, self.name)):
+            self.assertEqual(self.lines("__complete", "--", *words), [t])
+
+    def test_trim_by_what_a_file_says(self):
+        t = self.topic("-p", "2")
+        self.ok("topic", "produce", t, "-p", "1", stdin="a\nb\nc\n")
+        self.ok("topic", "trim", "-f", "-", "--yes", stdin="%s 1 2\n" % t)
+        self.assertEqual(self.ok("topic", "consume", t, "-o", ":end", "-f", "%o %v "), "2 c ")
+
+    def test_how_records_are_fetched_can_be_told(self):
+        t = self.topic("-p", "2")
+        for p in "01":
+            self.ok("topic", "produce", t, "-p", p, "-D", "5s", stdin="x" * 3000 + "\n" + "y" * 3000 + "\n")
+        for args in (("--rack", "r1"), ("--fetch-max-wait", "20ms"), ("--fetch-max-bytes", "1"),
+                     ("--fetch-max-partition-bytes", "1"), ("-g", self.group, "--balancer", "range")):
+            got = self.ok("topic", "consume", t, "-o", ":end", "-f", "%p/%o %V\\n", "-n", "4", *args).split("\n")
+            self.assertEqual(sorted(got), ["", "0/0 3000", "0/1 3000", "1/0 3000", "1/1 3000"], args)
 
     def test_what_cannot_be_done_says_why(self):
         t = self.topic()
@@ -313,6 +344,19 @@ class Records(Wire):
 
 
 class Groups(Wire):
+    def test_groups_are_listed_by_state(self):
+        t = self.topic()
+        p = self.start("topic", "consume", t, "-g", self.group)
+
+        def listed(states):
+            return self.group in self.lines("group", "list", "--states", states)
+
+        self.wait_until(lambda: listed("Stable"))
+        self.assertFalse(listed("Empty,Dead"))
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(60), 0)
+        self.wait_until(lambda: not listed("stable"))
+
     def test_a_group_goes_on_where_it_was(self):
         t = self.topic("-p", "2")
         self.ok("topic", "produce", t, "-p", "0", stdin="a\nb\nc\n")

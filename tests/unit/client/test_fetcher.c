@@ -15,6 +15,11 @@ struct broker {
 	_Atomic(int) fetches, empty; /* answers without records before those with */
 	int64_t asked[8];            /* offsets */
 	int8_t isolation_level;
+	int32_t max_wait_ms;
+	char rack[8];
+	/* Node 2, a replica that this one names as nearer, in so many answers; port 0: there is none. */
+	uint16_t near_port;
+	int near_answers;
 };
 
 static enum fake_turn answer_fetch(struct fake_call *c, struct broker *b)
@@ -27,6 +32,9 @@ static enum fake_turn answer_fetch(struct fake_call *c, struct broker *b)
 
 	b->asked[n % 8] = p->fetch_offset;
 	b->isolation_level = q->isolation_level;
+	b->max_wait_ms = q->max_wait_ms;
+	snprintf(b->rack, sizeof b->rack, "%.*s", (int)q->rack_id.len,
+		 (const char *)q->rack_id.data);
 	m->responses.v = fake_alloc(c, 1, sizeof *m->responses.v);
 	m->responses.n = 1;
 	m->responses.v[0].topic = q->topics.v[0].topic;
@@ -39,6 +47,10 @@ static enum fake_turn answer_fetch(struct fake_call *c, struct broker *b)
 	out->last_stable_offset = 90;
 	out->log_start_offset = 2;
 	out->error_code = n < 4 ? (int16_t)b->errors[n] : 0;
+	if (n < b->near_answers) {
+		out->preferred_read_replica = 2;
+		return FAKE_ANSWER;
+	}
 	if (out->error_code || atomic_fetch_sub(&b->empty, 1) > 0)
 		return FAKE_ANSWER;
 	struct wire_ref *ref = fake_alloc(c, 1, sizeof *ref);
@@ -50,14 +62,31 @@ static enum fake_turn answer_fetch(struct fake_call *c, struct broker *b)
 	return FAKE_ANSWER;
 }
 
+static void tell_of_both(struct fake_call *c, const struct broker *b)
+{
+	struct metadata_response *m = c->response;
+
+	m->brokers.v = fake_alloc(c, 2, sizeof *m->brokers.v);
+	m->brokers.n = 2;
+	m->brokers.v[0] = (struct metadata_response_broker){
+		.node_id = 1, .host = slice_str("127.0.0.1"), .port = fake_port(c->fake)};
+	m->brokers.v[1] = (struct metadata_response_broker){
+		.node_id = 2, .host = slice_str("127.0.0.1"), .port = b->near_port};
+}
+
 static enum fake_turn broker(struct fake_call *c, void *arg)
 {
 	const struct metadata_request *metadata = c->request;
+	const struct broker *b = arg;
 
+	if (c->api->key == API_metadata && b->near_port)
+		tell_of_both(c, b);
 	if (c->api->key == API_metadata && metadata->topics.n == 1) {
 		fake_topic(c, "in", 1, 1, ERR_NONE);
 		return FAKE_ANSWER;
 	}
+	if (c->api->key == API_metadata && b->near_port)
+		return FAKE_ANSWER;
 	return c->api->key == API_fetch ? answer_fetch(c, arg) : FAKE_DEFAULT;
 }
 
@@ -97,8 +126,9 @@ static void add_marker(struct broker *b, int64_t offset, int64_t producer_id, ui
 }
 
 struct setup {
-	struct broker broker;
-	struct fake *fake;
+	struct broker broker, near_broker;
+	struct fake *fake, *near; /* near: when broker.near_answers */
+	struct client_fetcher_options options;
 	struct client_cluster *cluster;
 	struct client_fetcher *fetcher;
 	struct client_cursor *cursor;
@@ -112,11 +142,14 @@ struct setup {
 static void begin(struct setup *s)
 {
 	struct client_options options = {0};
-	struct client_fetcher_options fetch = {0};
 
+	if (s->broker.near_answers) {
+		s->near = fake_start(broker, &s->near_broker);
+		s->broker.near_port = fake_port(s->near);
+	}
 	s->fake = fake_start(broker, &s->broker);
 	assert_ok(client_cluster_open(fake_address(s->fake), &options, &s->cluster, why));
-	s->fetcher = client_fetcher_new(s->cluster, &fetch);
+	s->fetcher = client_fetcher_new(s->cluster, &s->options);
 	s->cursor = client_cursor_open(s->fetcher, "in", 0);
 }
 
@@ -133,7 +166,8 @@ static void end(struct setup *s)
 	client_fetcher_free(s->fetcher);
 	client_cluster_close(s->cluster);
 	fake_stop(s->fake);
-	s->fake = NULL;
+	fake_stop(s->near);
+	s->fake = s->near = NULL;
 }
 
 static int teardown(void **state)
@@ -144,6 +178,7 @@ static int teardown(void **state)
 		end(s);
 	frame_unref(s->frame);
 	buf_fini(&s->broker.log);
+	buf_fini(&s->near_broker.log);
 	free(s);
 	return 0;
 }
@@ -241,6 +276,52 @@ static void a_leader_that_moved_is_found_again(void **state)
 	assert_int_equal(s->broker.fetches, 3);
 }
 
+static void a_replica_that_the_leader_names_is_read(void **state)
+{
+	struct setup *s = *state;
+
+	s->options.rack = "r1";
+	s->options.max_wait_ms = 1234;
+	s->broker.near_answers = 1;
+	add_batch(&s->near_broker, 5, -1);
+	assert_ok(read_at(s, 5, why));
+	assert_ok(read_at(s, 6, why));
+	end(s);
+	assert_string_equal(s->broker.rack, "r1");
+	assert_int_equal(s->broker.max_wait_ms, 1234);
+	assert_int_equal(s->broker.fetches, 1);
+	assert_int_equal(s->near_broker.fetches, 2);
+	assert_string_equal(s->near_broker.rack, "r1");
+}
+
+static void who_has_no_rack_stays_with_the_leader(void **state)
+{
+	struct setup *s = *state;
+
+	s->broker.near_answers = 1;
+	add_batch(&s->broker, 5, -1);
+	assert_ok(read_at(s, 5, why));
+	end(s);
+	assert_string_equal(s->broker.rack, "");
+	assert_int_equal(s->broker.max_wait_ms, 500);
+	assert_int_equal(s->broker.fetches, 2);
+	assert_int_equal(s->near_broker.fetches, 0);
+}
+
+static void a_nearer_replica_that_refuses_leads_back_to_the_leader(void **state)
+{
+	struct setup *s = *state;
+
+	s->options.rack = "r1";
+	s->broker.near_answers = 1;
+	s->near_broker.errors[0] = ERR_OFFSET_OUT_OF_RANGE;
+	add_batch(&s->broker, 5, -1);
+	assert_ok(read_at(s, 5, why));
+	end(s);
+	assert_int_equal(s->broker.fetches, 2);
+	assert_int_equal(s->near_broker.fetches, 1);
+}
+
 static void another_offset_drops_what_came_for_the_last(void **state)
 {
 	struct setup *s = *state;
@@ -318,6 +399,9 @@ int main(void)
 		TEST(bytes_that_are_no_batch_are_an_error),
 		TEST(an_offset_that_is_gone_is_told),
 		TEST(a_leader_that_moved_is_found_again),
+		TEST(a_replica_that_the_leader_names_is_read),
+		TEST(who_has_no_rack_stays_with_the_leader),
+		TEST(a_nearer_replica_that_refuses_leads_back_to_the_leader),
 		TEST(another_offset_drops_what_came_for_the_last),
 		TEST(batches_of_aborted_transactions_are_marked),
 		TEST(a_transaction_that_began_before_the_answer_is_known_too),

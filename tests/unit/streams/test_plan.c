@@ -209,6 +209,63 @@ static struct job *shop(struct job *j)
 	return j;
 }
 
+static void assert_warnings(const struct job *j, size_t count, const char *expected)
+{
+	struct buf report = {0};
+
+	assert_int_equal(plan_warn(j, &report), count);
+	assert_string_equal(buf_cstr(&report), expected);
+	buf_fini(&report);
+}
+
+static void flows_in_a_row_feed_nobody_twice(void **state)
+{
+	struct job *j = *state;
+
+	step_topic(&job_flow(j, "a", "one")->steps, "two");
+	step_topic(&job_flow(j, "b", "two")->steps, "three");
+	step_topic(&job_flow(j, "c", "one")->steps, "three");
+	assert_warnings(j, 0, "");
+}
+
+static void a_circle_of_flows_is_told_once(void **state)
+{
+	struct job *j = *state;
+
+	step_topic(&job_flow(j, "a", "one")->steps, "two");
+	step_topic(&job_flow(j, "b", "two")->steps, "three");
+	step_topic(&job_flow(j, "c", "three")->steps, "one");
+	assert_warnings(j, 1,
+			"job.lua:10: warning: flow \"c\" writes to the topic \"one\", and flow "
+			"\"a\" reads it and feeds this one: records go round, in an endless loop "
+			"unless a step drops them\n  write to another topic\n");
+}
+
+static void what_an_earlier_job_makes_is_there_for_a_later_one(void **state)
+{
+	struct job *j = *state, *later = job_make("later");
+	struct ks_why why = {""};
+
+	job_topic(j, "orders", 6);
+	step_topic(&job_flow(later, "f", "orders")->steps, "out");
+	struct plan *p = plan_of(later);
+	assert_int_equal(plan_admit(p, later, NULL, false, &why), ERR_SCRIPT);
+	assert_string_equal(why.text,
+			    "job.lua:2: there is no topic \"orders\"\ndeclare it in the job's "
+			    "topics, or: ksrun topic create orders");
+	assert_int_equal(plan_admit(p, later, NULL, true, &why), ERR_NONE);
+	step_topic(&job_flow(j, "f", "orders")->steps, "orders.copy");
+	job_topic(j, "orders.copy", 1);
+	struct plan *earlier = plan_of(j);
+	plan_after(p, earlier);
+	assert_int_equal(plan_admit(p, later, NULL, false, &why), ERR_NONE);
+	assert_int_equal(plan_topic_fate(&p->topics[0], NULL), PLAN_EXISTS);
+	assert_int_equal(p->topics[0].partitions, 6);
+	plan_free(earlier);
+	plan_free(p);
+	job_free(later);
+}
+
 static void the_plan_as_it_is_printed(void **state)
 {
 	struct job *j = shop(*state);
@@ -283,6 +340,9 @@ int main(void)
 		PLAN(a_flow_is_cut_before_the_first_state_behind_a_new_key),
 		PLAN(a_new_key_without_state_is_no_cut),
 		PLAN(flows_with_a_common_topic_form_a_group),
+		PLAN(flows_in_a_row_feed_nobody_twice),
+		PLAN(a_circle_of_flows_is_told_once),
+		PLAN(what_an_earlier_job_makes_is_there_for_a_later_one),
 		PLAN(the_plan_as_it_is_printed),
 		PLAN(the_graph_as_text_and_for_graphviz),
 	};

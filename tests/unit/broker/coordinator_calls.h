@@ -132,20 +132,4 @@ static inline void pass(struct rig *r, int64_t ms)
 	flush(r);
 }
 
-#define assert_slice(text, expected)                                                               \
-	do {                                                                                       \
-		struct slice got_ = (text);                                                        \
-		const char *want_ = (expected);                                                    \
-		if (got_.len != strlen(want_) || memcmp(got_.data, want_, got_.len) != 0)          \
-			fail_msg("\"%.*s\" is not \"%s\"", (int)got_.len, (const char *)got_.data, \
-				 want_);                                                           \
-	} while (0)
-
-#define assert_code(got, expected)                                                                 \
-	do {                                                                                       \
-		if ((got) != (expected))                                                           \
-			fail_msg("%s gives %s, not %s", #got, ks_err_name((enum ks_err)(got)),     \
-				 #expected);                                                       \
-	} while (0)
-
 #endif

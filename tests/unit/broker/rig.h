@@ -3,20 +3,12 @@
 #ifndef TESTS_UNIT_BROKER_RIG_H
 #define TESTS_UNIT_BROKER_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "broker/core.h"
 #include "broker/retention.h"
 #include "broker/shard.h"
+#include "tests/check.h"
 #include "tests/scratch.h"
 #include "wire/batch.h"
 
@@ -108,15 +100,6 @@ static inline void rig_reopen(struct rig *r)
 #f " (rocksdb)", f, rig_setup_rocks, rig_teardown, NULL                            \
 	}
 #define BOTH(f) MEMORY(f), ROCKS(f)
-
-#define assert_ok(expression)                                                                      \
-	do {                                                                                       \
-		struct ks_why why_ = {""};                                                         \
-		struct ks_why *why = &why_;                                                        \
-		enum ks_err err_ = (expression);                                                   \
-		if (err_)                                                                          \
-			fail_msg("%s: %s %s", #expression, ks_err_name(err_), why->text);          \
-	} while (0)
 
 static inline struct topic *rig_topic_with(struct rig *r, const char *name, int32_t partitions,
 					   const char *key, const char *value)

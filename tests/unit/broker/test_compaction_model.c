@@ -104,7 +104,7 @@ static void read_present(struct model *m, bool *is_there)
 				const struct sent *s = &m->sent[record.offset];
 				char key[32];
 				snprintf(key, sizeof key, "key-%d", s->key);
-				assert_true(slice_equal(record.key, slice_str(key)));
+				assert_slice(record.key, key);
 				assert_int_equal(record.timestamp, s->timestamp);
 				assert_int_equal(!record.value.data, s->is_tombstone);
 				if (record.value.data)

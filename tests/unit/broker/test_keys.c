@@ -1,13 +1,6 @@
 /* Keys sort as their numbers do; decoders take what encoders gave and nothing shorter or longer. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "broker/keys.h"
+#include "tests/check.h"
 
 static void log_keys_sort_by_partition_then_offset(void **state)
 {
@@ -109,7 +102,7 @@ static void offsets_of_clients_keep_what_was_committed(void **state)
 	assert_int_equal(o.commit_time_ms, 1700000000000);
 	assert_int_equal(o.expire_time_ms, 1700000001000);
 	assert_int_equal(o.leader_epoch, 7);
-	assert_true(slice_equal(o.metadata, slice_str("where")));
+	assert_slice(o.metadata, "where");
 	buf_clear(&value);
 	before.offset = -2;
 	stored_offset_encode(&value, &before);
@@ -154,10 +147,10 @@ static void topic_records_are_decoded_whole_or_not_at_all(void **state)
 	assert_int_equal(extent_at(got.extents, 1).count, 2);
 	assert_true(got.is_internal);
 	assert_int_equal(got.created_ms, 12);
-	assert_true(slice_equal(got.name, slice_str("orders")));
+	assert_slice(got.name, "orders");
 	assert_true(topic_record_config(&got.configs, &k, &c));
-	assert_true(slice_equal(k, slice_str("abc")));
-	assert_true(slice_equal(c, slice_str("d")));
+	assert_slice(k, "abc");
+	assert_slice(c, "d");
 	assert_false(topic_record_config(&got.configs, &k, &c));
 	buf_fini(&configs);
 	buf_fini(&extents);
@@ -180,7 +173,7 @@ static void records_of_the_first_version_are_read(void **state)
 	assert_int_equal(extent_count(got.extents), 1);
 	assert_int_equal(extent_at(got.extents, 0).first_id, 9);
 	assert_int_equal(got.created_ms, 12);
-	assert_true(slice_equal(got.name, slice_str("orders")));
+	assert_slice(got.name, "orders");
 }
 
 static void how_far_compaction_came_is_told_in_full(void **state)
@@ -250,7 +243,7 @@ static void offset_keys_keep_groups_apart(void **state)
 	key_offset(&b, slice_str("gg"), 0);
 	assert_true(slice_compare(buf_slice(&a), buf_slice(&b)) < 0);
 	assert_true(key_offset_decode(buf_slice(&b), &group, &id));
-	assert_true(slice_equal(group, slice_str("gg")));
+	assert_slice(group, "gg");
 	assert_int_equal(id, 0);
 	for (size_t n = 0; n < b.len; n++)
 		assert_false(key_offset_decode(slice_of(b.data, n), &group, &id));
@@ -335,7 +328,7 @@ static void test_d1_keys_of_pending_offsets_name_producer_group_and_partition(vo
 	assert_true(slice_compare(buf_slice(&a), buf_slice(&b)) < 0);
 	assert_true(key_pending_decode(buf_slice(&a), &pid, &group, &id));
 	assert_int_equal(pid, 5);
-	assert_true(slice_equal(group, slice_str("gg")));
+	assert_slice(group, "gg");
 	assert_int_equal(id, 3);
 	for (size_t n = 0; n < a.len; n++)
 		assert_false(key_pending_decode(slice_of(a.data, n), &pid, &group, &id));
@@ -360,7 +353,7 @@ static void test_d1_pending_offsets_have_an_order(void **state)
 	assert_int_equal(o.offset, 7);
 	assert_int_equal(o.commit_time_ms, 1700000000000);
 	assert_int_equal(o.leader_epoch, 3);
-	assert_true(slice_equal(o.metadata, slice_str("m")));
+	assert_slice(o.metadata, "m");
 	buf_append_u8(&value, 0);
 	assert_false(pending_decode(buf_slice(&value), &order, &o));
 	buf_fini(&value);

@@ -2,15 +2,8 @@
 #ifndef TESTS_UNIT_CLI_UNIT_H
 #define TESTS_UNIT_CLI_UNIT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
 #include "base/mem.h"
+#include "tests/check.h"
 
 #define TEXT(literal) slice_of((literal), sizeof(literal) - 1)
 #define BYTES_OF(b)   (b).data, (b).len

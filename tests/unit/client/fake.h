@@ -7,17 +7,8 @@
 #ifndef TESTS_UNIT_CLIENT_FAKE_H
 #define TESTS_UNIT_CLIENT_FAKE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "client/cluster.h"
+#include "tests/check.h"
 
 struct fake;
 
@@ -62,14 +53,5 @@ int dead_port_open(uint16_t *port);
 void *fake_alloc(struct fake_call *c, size_t count, size_t size);
 /* The topics of a Metadata answer: one, with n partitions, all led by node (-1: none). */
 void fake_topic(struct fake_call *c, const char *name, int32_t n, int32_t node, enum ks_err err);
-
-#define assert_ok(expression)                                                                      \
-	do {                                                                                       \
-		struct ks_why why_ = {""};                                                         \
-		struct ks_why *why = &why_;                                                        \
-		enum ks_err err_ = (expression);                                                   \
-		if (err_)                                                                          \
-			fail_msg("%s: %s %s", #expression, ks_err_name(err_), why->text);          \
-	} while (0)
 
 #endif

@@ -175,7 +175,7 @@ static void a_transactional_id_is_described_by_its_coordinator(void **state)
 	assert_ok(client_txn_describe(r->cluster, "copier", &reply, &row, &coordinator, why));
 	assert_int_equal(coordinator, 1);
 	assert_int_equal(row->producer_id, 7);
-	assert_true(slice_equal(row->transactional_id, slice_str("copier")));
+	assert_slice(row->transactional_id, "copier");
 	client_reply_fini(&reply);
 	assert_int_equal(r->story.key_type, 1);
 	/* It is known by then. */

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_GROUPS_CLASSIC_RIG_H
 #define TESTS_UNIT_GROUPS_CLASSIC_RIG_H
 
-#include "check.h"
+#include "tests/check.h"
 
 #include "groups/classic.h"
 
@@ -221,7 +221,7 @@ static inline void make_static(struct rig *r)
 static inline void assert_answer(struct rig *r, int call, enum ks_err err, int32_t generation)
 {
 	assert_true(r->answers[call].is_answered);
-	assert_err(r->answers[call].err, err);
+	assert_code(r->answers[call].err, err);
 	assert_int_equal(r->answers[call].generation, generation);
 }
 

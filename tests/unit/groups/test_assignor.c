@@ -1,5 +1,5 @@
 /* Who gets which partitions. */
-#include "check.h"
+#include "tests/check.h"
 
 #include "groups/assignor.h"
 

@@ -154,12 +154,12 @@ static void who_does_not_sync_in_time_is_removed(void **state)
 	sync(r, 5, "id-1");
 	assert_answer(r, 5, ERR_NONE, 2);
 	for (int i = 0; i < 12; i++) {
-		assert_err(beat(r, "id-1"), ERR_NONE);
-		assert_err(beat(r, "id-2"), ERR_NONE);
+		assert_code(beat(r, "id-1"), ERR_NONE);
+		assert_code(beat(r, "id-2"), ERR_NONE);
 		pass(r, 5000);
 	}
-	assert_err(beat(r, "id-2"), ERR_UNKNOWN_MEMBER_ID);
-	assert_err(beat(r, "id-1"), ERR_REBALANCE_IN_PROGRESS);
+	assert_code(beat(r, "id-2"), ERR_UNKNOWN_MEMBER_ID);
+	assert_code(beat(r, "id-1"), ERR_REBALANCE_IN_PROGRESS);
 }
 
 static void a_sync_of_another_generation_or_protocol_is_refused(void **state)
@@ -194,7 +194,7 @@ static void a_newcomer_makes_a_stable_group_join_again(void **state)
 
 	make_stable(r, 2);
 	join(r, 3, NULL);
-	assert_err(beat(r, "id-1"), ERR_REBALANCE_IN_PROGRESS);
+	assert_code(beat(r, "id-1"), ERR_REBALANCE_IN_PROGRESS);
 	join(r, 4, "id-1");
 	assert_open(r, 3);
 	join(r, 5, "id-2");
@@ -214,13 +214,13 @@ static void who_does_not_join_within_the_rebalance_timeout_is_removed(void **sta
 	join(r, 5, "id-2");
 	for (int i = 0; i < 12; i++) {
 		assert_open(r, 4);
-		assert_err(beat(r, "id-1"), ERR_REBALANCE_IN_PROGRESS);
+		assert_code(beat(r, "id-1"), ERR_REBALANCE_IN_PROGRESS);
 		pass(r, 5000);
 	}
 	assert_answer(r, 4, ERR_NONE, 2);
 	assert_answer(r, 5, ERR_NONE, 2);
 	assert_int_equal(r->g->members.count, 2);
-	assert_err(beat(r, "id-1"), ERR_UNKNOWN_MEMBER_ID);
+	assert_code(beat(r, "id-1"), ERR_UNKNOWN_MEMBER_ID);
 	/* And the leader is one who joined. */
 	assert_string_not_equal(r->answers[5].leader, "id-1");
 }
@@ -296,13 +296,13 @@ static void the_protocol_is_the_one_that_all_support_and_most_prefer(void **stat
 	join_with(r, 1, (struct joining){.protocol = "range"});
 	join_with(r, 2, (struct joining){.protocol = "common"});
 	pass(r, 6000);
-	assert_text(r->g->protocol_name, "common");
+	assert_slice(r->g->protocol_name, "common");
 	join_with(r, 3, (struct joining){.member = "id-2", .protocol = "range"});
 	join_with(r, 4, (struct joining){.member = "id-1", .protocol = "range"});
 	assert_answer(r, 3, ERR_NONE, 2);
-	assert_text(r->g->protocol_name, "range");
+	assert_slice(r->g->protocol_name, "range");
 	const struct classic_member *m = r->g->members.items[0];
-	assert_text(classic_metadata(r->g, m), "m");
+	assert_slice(classic_metadata(r->g, m), "m");
 }
 
 static void a_member_that_shares_no_protocol_or_type_is_refused(void **state)
@@ -333,7 +333,7 @@ static void an_empty_group_takes_any_protocol_type_but_none(void **state)
 	assert_answer(r, 1, ERR_INCONSISTENT_GROUP_PROTOCOL, 0);
 	r->ids = 0;
 	make_stable(r, 3);
-	assert_text(r->g->protocol_type, "test");
+	assert_slice(r->g->protocol_type, "test");
 }
 
 static void a_full_group_turns_newcomers_away(void **state)
@@ -371,7 +371,7 @@ static void the_end_answers_everybody_and_refuses_the_rest(void **state)
 	assert_answer(r, 4, ERR_NOT_COORDINATOR, 1);
 	sync(r, 5, "id-1");
 	assert_answer(r, 5, ERR_NOT_COORDINATOR, 1);
-	assert_err(beat(r, "id-1"), ERR_NOT_COORDINATOR);
+	assert_code(beat(r, "id-1"), ERR_NOT_COORDINATOR);
 }
 
 /* What was written, in another group, later. */
@@ -401,15 +401,15 @@ static void a_stable_group_is_restored_with_sessions_that_begin_anew(void **stat
 	assert_true(restore(r));
 	assert_int_equal(r->g->state, CLASSIC_STABLE);
 	assert_int_equal(r->g->generation, 1);
-	assert_text(r->g->leader->id, "id-1");
-	assert_text(r->g->protocol_name, "common");
+	assert_slice(r->g->leader->id, "id-1");
+	assert_slice(r->g->protocol_name, "common");
 	pass(r, SESSION - 1);
-	assert_err(classic_heartbeat(r->g, 1, slice_str("id-2"), slice_str("s-2"), &r->at),
-		   ERR_NONE);
+	assert_code(classic_heartbeat(r->g, 1, slice_str("id-2"), slice_str("s-2"), &r->at),
+		    ERR_NONE);
 	sync_with(r, 3, "id-2", "s-2", 1);
 	assert_string_equal(r->answers[3].assignment, "id-2");
 	pass(r, 1);
-	assert_err(beat(r, "id-1"), ERR_UNKNOWN_MEMBER_ID);
+	assert_code(beat(r, "id-1"), ERR_UNKNOWN_MEMBER_ID);
 }
 
 static void a_generation_that_waits_for_its_assignment_is_restored(void **state)
@@ -441,7 +441,7 @@ static void an_empty_group_is_restored_with_its_generation(void **state)
 	assert_int_equal(r->g->state, CLASSIC_EMPTY);
 	assert_int_equal(r->g->generation, 2);
 	assert_int_equal(r->g->empty_since_ms, since);
-	assert_text(r->g->protocol_type, "test");
+	assert_slice(r->g->protocol_type, "test");
 }
 
 static void records_that_no_group_has_written_are_refused(void **state)

@@ -1,5 +1,5 @@
 /* The consumer protocol: epochs, targets, and that no partition has two owners. */
-#include "check.h"
+#include "tests/check.h"
 
 #include "topics.h"
 
@@ -133,7 +133,7 @@ static void join_to(struct rig *r, int i, const char *one, const char *other)
 	b.names = names;
 	b.name_count = 2;
 	b.owned = &c->owned;
-	assert_err(send(r, &b), ERR_NONE);
+	assert_code(send(r, &b), ERR_NONE);
 	hear(r, i);
 }
 
@@ -198,9 +198,9 @@ static void make_two(struct rig *r)
 	fake_topic(&r->topics, "t", 6);
 	join(r, 0);
 	join(r, 1);
-	assert_err(beat(r, 0), ERR_NONE);
-	assert_err(beat(r, 0), ERR_NONE);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_state(r, "Stable");
 	assert_int_equal(r->g->epoch, 2);
 	assert_int_equal(member(r, 0)->assigned.count, 3);
@@ -219,7 +219,7 @@ static void the_first_member_gets_everything_at_once(void **state)
 	assert_int_equal(member(r, 0)->assigned.count, 6);
 	assert_true(r->is_news && r->wrote_group);
 	assert_int_equal(r->wrote_members, 1);
-	assert_err(silent_beat(r, 0), ERR_NONE);
+	assert_code(silent_beat(r, 0), ERR_NONE);
 	assert_false(r->is_news || r->wrote_group);
 	assert_int_equal(r->wrote_members, 0);
 }
@@ -236,20 +236,20 @@ static void partitions_move_only_when_their_owner_has_given_them_up(void **state
 	assert_int_equal(member(r, 1)->assigned.count, 0);
 	assert_state(r, "Reconciling");
 
-	assert_err(silent_beat(r, 0), ERR_NONE); /* hears what to give up */
+	assert_code(silent_beat(r, 0), ERR_NONE); /* hears what to give up */
 	assert_true(r->is_news);
 	assert_int_equal(member(r, 0)->state, CONSUMER_MEMBER_UNREVOKED);
 	assert_int_equal(member(r, 0)->epoch, 1);
 	assert_int_equal(member(r, 0)->assigned.count, 3);
 	assert_int_equal(member(r, 0)->revoking.count, 3);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_int_equal(member(r, 1)->assigned.count, 0);
 
-	assert_err(silent_beat(r, 0), ERR_NONE); /* has not said that it did */
+	assert_code(silent_beat(r, 0), ERR_NONE); /* has not said that it did */
 	assert_int_equal(member(r, 0)->epoch, 1);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(member(r, 0)->epoch, 2);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_true(r->is_news);
 	assert_int_equal(member(r, 1)->assigned.count, 3);
 	assert_state(r, "Stable");
@@ -260,17 +260,17 @@ static void who_leaves_frees_its_partitions(void **state)
 	struct rig *r = *state;
 
 	make_two(r);
-	assert_err(leave(r, 0, CONSUMER_EPOCH_LEAVE), ERR_NONE);
+	assert_code(leave(r, 0, CONSUMER_EPOCH_LEAVE), ERR_NONE);
 	assert_int_equal(r->removed, 1);
 	assert_true(r->wrote_group);
 	assert_int_equal(r->g->epoch, 3);
 	assert_state(r, "Assigning");
-	assert_err(leave(r, 0, CONSUMER_EPOCH_LEAVE), ERR_UNKNOWN_MEMBER_ID);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(leave(r, 0, CONSUMER_EPOCH_LEAVE), ERR_UNKNOWN_MEMBER_ID);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_int_equal(member(r, 1)->assigned.count, 6);
 	assert_int_equal(member(r, 1)->epoch, 3);
 	assert_state(r, "Stable");
-	assert_err(leave(r, 1, CONSUMER_EPOCH_LEAVE), ERR_NONE);
+	assert_code(leave(r, 1, CONSUMER_EPOCH_LEAVE), ERR_NONE);
 	assert_state(r, "Empty");
 	assert_int_equal(r->g->empty_since_ms, r->at.wall_ms);
 }
@@ -281,11 +281,11 @@ static void silence_for_the_session_timeout_fences(void **state)
 
 	make_two(r);
 	pass(r, SESSION - 1);
-	assert_err(silent_beat(r, 0), ERR_NONE);
+	assert_code(silent_beat(r, 0), ERR_NONE);
 	pass(r, 1);
 	assert_null(member(r, 1));
-	assert_err(beat(r, 1), ERR_UNKNOWN_MEMBER_ID);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 1), ERR_UNKNOWN_MEMBER_ID);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(member(r, 0)->assigned.count, 6);
 }
 
@@ -297,12 +297,12 @@ static void who_does_not_give_up_in_time_is_fenced(void **state)
 	join(r, 0);
 	join(r, 1);
 	for (int i = 0; i < 6; i++) {
-		assert_err(silent_beat(r, 0), ERR_NONE);
-		assert_err(beat(r, 1), ERR_NONE);
+		assert_code(silent_beat(r, 0), ERR_NONE);
+		assert_code(beat(r, 1), ERR_NONE);
 		pass(r, REBALANCE / 6);
 	}
 	assert_null(member(r, 0));
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_int_equal(member(r, 1)->assigned.count, 6);
 }
 
@@ -312,11 +312,11 @@ static void a_wrong_epoch_is_fenced(void **state)
 
 	make_two(r);
 	r->clients[0].epoch = 3;
-	assert_err(beat(r, 0), ERR_FENCED_MEMBER_EPOCH);
+	assert_code(beat(r, 0), ERR_FENCED_MEMBER_EPOCH);
 	r->clients[0].epoch = 1;
-	assert_err(silent_beat(r, 0), ERR_FENCED_MEMBER_EPOCH);
+	assert_code(silent_beat(r, 0), ERR_FENCED_MEMBER_EPOCH);
 	r->clients[5].epoch = 2;
-	assert_err(beat(r, 5), ERR_UNKNOWN_MEMBER_ID);
+	assert_code(beat(r, 5), ERR_UNKNOWN_MEMBER_ID);
 }
 
 static void a_lost_answer_does_not_fence(void **state)
@@ -327,14 +327,14 @@ static void a_lost_answer_does_not_fence(void **state)
 	join(r, 0);
 	r->clients[0].epoch = 0; /* as if it had not heard */
 	parts_clear(&r->clients[0].owned);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_true(r->is_news);
 	assert_int_equal(r->g->epoch, 1);
 	assert_int_equal(r->clients[0].epoch, 1);
 	/* But not one that has more than it was assigned. */
 	r->clients[0].epoch = 0;
 	parts_append(&r->clients[0].owned, part_of(77, 0));
-	assert_err(beat(r, 0), ERR_FENCED_MEMBER_EPOCH);
+	assert_code(beat(r, 0), ERR_FENCED_MEMBER_EPOCH);
 }
 
 static void a_lost_answer_to_a_revocation_is_given_again(void **state)
@@ -346,13 +346,13 @@ static void a_lost_answer_to_a_revocation_is_given_again(void **state)
 	struct client before = r->clients[0];
 	struct parts owned = {0};
 	parts_copy(&owned, &before.owned);
-	assert_err(silent_beat(r, 0), ERR_NONE);
+	assert_code(silent_beat(r, 0), ERR_NONE);
 	r->clients[0].epoch = before.epoch;
 	parts_copy(&r->clients[0].owned, &owned); /* it still has them all */
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(member(r, 0)->state, CONSUMER_MEMBER_UNREVOKED);
 	assert_int_equal(member(r, 0)->revoking.count, 1);
-	assert_err(beat(r, 0), ERR_NONE); /* now it has given it up */
+	assert_code(beat(r, 0), ERR_NONE); /* now it has given it up */
 	assert_int_equal(member(r, 0)->epoch, 3);
 	parts_fini(&owned);
 }
@@ -368,12 +368,12 @@ static void another_subscription_raises_the_epoch(void **state)
 	b.has_names = true;
 	b.names = names;
 	b.name_count = 1;
-	assert_err(send(r, &b), ERR_NONE);
+	assert_code(send(r, &b), ERR_NONE);
 	assert_int_equal(r->g->epoch, 3);
 	assert_int_equal(member(r, 0)->target.count, 2);
 	assert_int_equal(part_topic(member(r, 0)->target.v[0]), u);
 	assert_int_equal(member(r, 1)->target.count, 6);
-	assert_err(send(r, &b), ERR_NONE);
+	assert_code(send(r, &b), ERR_NONE);
 	assert_int_equal(r->g->epoch, 3);
 }
 
@@ -384,24 +384,24 @@ static void topics_that_come_grow_and_go_raise_the_epoch(void **state)
 	join_to(r, 0, "t", "u");
 	assert_int_equal(r->g->epoch, 1);
 	assert_int_equal(member(r, 0)->assigned.count, 0);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(r->g->epoch, 1);
 	fake_topic(&r->topics, "t", 2);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(r->g->epoch, 2);
 	assert_int_equal(member(r, 0)->assigned.count, 2);
 	fake_topic(&r->topics, "t", 5);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(r->g->epoch, 3);
 	assert_int_equal(member(r, 0)->assigned.count, 5);
 	fake_topic(&r->topics, "other", 5);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(r->g->epoch, 3);
 	fake_topic(&r->topics, "t", 0);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(r->g->epoch, 4);
 	assert_int_equal(member(r, 0)->assigned.count, 0);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_state(r, "Stable");
 }
 
@@ -414,8 +414,8 @@ static void a_topic_made_anew_is_another_topic(void **state)
 	fake_topic(&r->topics, "t", 0);
 	uint32_t new = fake_topic(&r->topics, "t", 2);
 	assert_int_not_equal(old, new);
-	assert_err(beat(r, 0), ERR_NONE);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(member(r, 0)->assigned.count, 2);
 	assert_int_equal(part_topic(member(r, 0)->assigned.v[0]), new);
 }
@@ -431,11 +431,11 @@ static void an_expression_is_resolved_here_and_follows_new_topics(void **state)
 	b.regex = slice_str("log-");
 	b.has_owned = true;
 	b.owned = &r->clients[0].owned;
-	assert_err(send(r, &b), ERR_NONE);
+	assert_code(send(r, &b), ERR_NONE);
 	hear(r, 0);
 	assert_int_equal(member(r, 0)->assigned.count, 1);
 	uint32_t log_b = fake_topic(&r->topics, "log-b", 3);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(member(r, 0)->assigned.count, 4);
 	assert_int_equal(r->g->epoch, 2);
 	assert_true(consumer_reads_topic(r->g, log_b));
@@ -445,7 +445,7 @@ static void an_expression_is_resolved_here_and_follows_new_topics(void **state)
 	b.has_names = true;
 	b.names = names;
 	b.name_count = 2;
-	assert_err(send(r, &b), ERR_NONE);
+	assert_code(send(r, &b), ERR_NONE);
 	assert_int_equal(member(r, 0)->assigned.count, 8);
 	b = beat_of(&r->clients[0]);
 	b.epoch = member(r, 0)->epoch;
@@ -454,7 +454,7 @@ static void an_expression_is_resolved_here_and_follows_new_topics(void **state)
 	assert_int_equal(r->g->topic_count, 3);
 	hear(r, 0);
 	b.owned = &r->clients[0].owned;
-	assert_err(send(r, &b), ERR_NONE);
+	assert_code(send(r, &b), ERR_NONE);
 	assert_int_equal(r->g->topic_count, 2);
 }
 
@@ -466,11 +466,11 @@ static void each_name_is_looked_up_once_for_all_members(void **state)
 	int lookups = r->topics.lookups;
 	join(r, 2);
 	join(r, 3);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(r->topics.lookups, lookups);
 	fake_topic(&r->topics, "other", 1);
-	assert_err(beat(r, 0), ERR_NONE);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_int_equal(r->topics.lookups, lookups + 1);
 }
 
@@ -479,12 +479,12 @@ static void the_assignor_is_the_one_that_most_ask_for(void **state)
 	struct rig *r = *state;
 
 	make_two(r);
-	assert_text(consumer_assignor(r->g), "uniform");
+	assert_slice(consumer_assignor(r->g), "uniform");
 	struct consumer_beat b = beat_of(&r->clients[0]);
 	b.assignor = slice_str("range");
-	assert_err(send(r, &b), ERR_NONE);
+	assert_code(send(r, &b), ERR_NONE);
 	assert_int_equal(r->wrote_members, 1);
-	assert_text(consumer_assignor(r->g), "range");
+	assert_slice(consumer_assignor(r->g), "range");
 	join(r, 2);
 	/* c0 0-1, c1 2-3, c2 4-5 */
 	assert_true(parts_have(&member(r, 0)->target, part_of(1, 0)));
@@ -501,10 +501,10 @@ static void a_full_group_takes_nobody_in(void **state)
 	struct consumer_beat b = beat_of(&r->clients[2]);
 	b.has_owned = true;
 	b.owned = &r->clients[2].owned;
-	assert_err(send(r, &b), ERR_GROUP_MAX_SIZE_REACHED);
+	assert_code(send(r, &b), ERR_GROUP_MAX_SIZE_REACHED);
 	assert_int_equal(r->g->members.count, 2);
 	assert_int_equal(r->g->epoch, 2);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 }
 
 static void commits_are_checked_against_the_members_epoch(void **state)
@@ -512,10 +512,10 @@ static void commits_are_checked_against_the_members_epoch(void **state)
 	struct rig *r = *state;
 
 	make_two(r);
-	assert_err(consumer_check_epoch(r->g, slice_str("c0"), 2), ERR_NONE);
-	assert_err(consumer_check_epoch(r->g, slice_str("c0"), 1), ERR_STALE_MEMBER_EPOCH);
-	assert_err(consumer_check_epoch(r->g, slice_str("c0"), 3), ERR_STALE_MEMBER_EPOCH);
-	assert_err(consumer_check_epoch(r->g, slice_str("c7"), 2), ERR_UNKNOWN_MEMBER_ID);
+	assert_code(consumer_check_epoch(r->g, slice_str("c0"), 2), ERR_NONE);
+	assert_code(consumer_check_epoch(r->g, slice_str("c0"), 1), ERR_STALE_MEMBER_EPOCH);
+	assert_code(consumer_check_epoch(r->g, slice_str("c0"), 3), ERR_STALE_MEMBER_EPOCH);
+	assert_code(consumer_check_epoch(r->g, slice_str("c7"), 2), ERR_UNKNOWN_MEMBER_ID);
 }
 
 /* --- static members --- */
@@ -553,12 +553,12 @@ static void a_static_member_that_left_for_a_while_gets_its_partitions_back(void 
 
 	make_static(r);
 	parts_copy(&had, &member(r, 0)->assigned);
-	assert_err(leave(r, 0, CONSUMER_EPOCH_LEAVE_STATIC), ERR_NONE);
+	assert_code(leave(r, 0, CONSUMER_EPOCH_LEAVE_STATIC), ERR_NONE);
 	assert_int_equal(member(r, 0)->epoch, -2);
 	assert_int_equal(r->g->epoch, 2);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_int_equal(member(r, 1)->assigned.count, 3);
-	assert_err(try_join(r, 4, "s-0"), ERR_NONE);
+	assert_code(try_join(r, 4, "s-0"), ERR_NONE);
 	assert_int_equal(r->removed, 1);
 	assert_null(member(r, 0));
 	assert_int_equal(r->g->epoch, 2);
@@ -572,11 +572,11 @@ static void a_static_member_that_does_not_come_back_expires(void **state)
 	struct rig *r = *state;
 
 	make_static(r);
-	assert_err(leave(r, 0, CONSUMER_EPOCH_LEAVE_STATIC), ERR_NONE);
+	assert_code(leave(r, 0, CONSUMER_EPOCH_LEAVE_STATIC), ERR_NONE);
 	pass(r, SESSION - 1);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	pass(r, 1);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_int_equal(member(r, 1)->assigned.count, 6);
 }
 
@@ -585,12 +585,12 @@ static void an_instance_in_use_is_not_released(void **state)
 	struct rig *r = *state;
 
 	make_static(r);
-	assert_err(try_join(r, 4, "s-0"), ERR_UNRELEASED_INSTANCE_ID);
+	assert_code(try_join(r, 4, "s-0"), ERR_UNRELEASED_INSTANCE_ID);
 	assert_int_equal(r->g->members.count, 2);
 	/* One that repeats its own join after a lost answer is no other member. */
-	assert_err(leave(r, 1, CONSUMER_EPOCH_LEAVE), ERR_NONE);
-	assert_err(try_join(r, 1, "s-1"), ERR_NONE);
-	assert_err(try_join(r, 1, "s-1"), ERR_NONE);
+	assert_code(leave(r, 1, CONSUMER_EPOCH_LEAVE), ERR_NONE);
+	assert_code(try_join(r, 1, "s-1"), ERR_NONE);
+	assert_code(try_join(r, 1, "s-1"), ERR_NONE);
 	assert_int_equal(r->clients[1].epoch, 4);
 }
 
@@ -599,14 +599,14 @@ static void the_former_id_of_an_instance_is_fenced(void **state)
 	struct rig *r = *state;
 
 	make_static(r);
-	assert_err(leave(r, 0, CONSUMER_EPOCH_LEAVE_STATIC), ERR_NONE);
-	assert_err(try_join(r, 4, "s-0"), ERR_NONE);
+	assert_code(leave(r, 0, CONSUMER_EPOCH_LEAVE_STATIC), ERR_NONE);
+	assert_code(try_join(r, 4, "s-0"), ERR_NONE);
 	struct consumer_beat b = beat_of(&r->clients[0]);
 	b.instance_id = slice_str("s-0");
-	assert_err(send(r, &b), ERR_FENCED_INSTANCE_ID);
-	assert_err(leave(r, 0, CONSUMER_EPOCH_LEAVE), ERR_FENCED_INSTANCE_ID);
+	assert_code(send(r, &b), ERR_FENCED_INSTANCE_ID);
+	assert_code(leave(r, 0, CONSUMER_EPOCH_LEAVE), ERR_FENCED_INSTANCE_ID);
 	b.instance_id = slice_str("s-9");
-	assert_err(send(r, &b), ERR_UNKNOWN_MEMBER_ID);
+	assert_code(send(r, &b), ERR_UNKNOWN_MEMBER_ID);
 }
 
 static void a_member_that_is_away_is_fenced_when_it_goes_on_without_joining(void **state)
@@ -614,10 +614,10 @@ static void a_member_that_is_away_is_fenced_when_it_goes_on_without_joining(void
 	struct rig *r = *state;
 
 	make_static(r);
-	assert_err(leave(r, 0, CONSUMER_EPOCH_LEAVE_STATIC), ERR_NONE);
-	assert_err(beat(r, 0), ERR_FENCED_MEMBER_EPOCH);
+	assert_code(leave(r, 0, CONSUMER_EPOCH_LEAVE_STATIC), ERR_NONE);
+	assert_code(beat(r, 0), ERR_FENCED_MEMBER_EPOCH);
 	/* Under the same id it may be back, too. */
-	assert_err(try_join(r, 0, "s-0"), ERR_NONE);
+	assert_code(try_join(r, 0, "s-0"), ERR_NONE);
 	assert_int_equal(r->clients[0].owned.count, 3);
 	assert_int_equal(r->removed, 0);
 }
@@ -646,19 +646,19 @@ static void a_group_goes_on_where_it_was_written_down(void **state)
 	fake_topic(&r->topics, "t", 6);
 	join(r, 0);
 	join(r, 1);
-	assert_err(silent_beat(r, 0), ERR_NONE);
+	assert_code(silent_beat(r, 0), ERR_NONE);
 	pass(r, SESSION - 1);
 	restore(r);
 	assert_int_equal(r->g->epoch, 2);
 	pass(r, SESSION - 1);
-	assert_err(beat(r, 0), ERR_NONE);
-	assert_err(beat(r, 1), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 1), ERR_NONE);
 	assert_int_equal(r->g->epoch, 2);
 	assert_int_equal(member(r, 1)->assigned.count, 3);
 	assert_state(r, "Stable");
 	fake_topic(&r->topics, "t", 8);
 	restore(r);
-	assert_err(beat(r, 0), ERR_NONE);
+	assert_code(beat(r, 0), ERR_NONE);
 	assert_int_equal(r->g->epoch, 3);
 }
 

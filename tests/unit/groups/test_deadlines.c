@@ -1,5 +1,5 @@
 /* Deadlines: the earliest first, moved ones when they are really due. */
-#include "check.h"
+#include "tests/check.h"
 
 #include "groups/deadlines.h"
 

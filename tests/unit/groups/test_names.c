@@ -1,5 +1,5 @@
 /* Sets of names, and things that are found by theirs. */
-#include "check.h"
+#include "tests/check.h"
 
 #include "groups/names.h"
 #include "groups/sorted.h"
@@ -14,10 +14,10 @@ static void a_set_holds_each_name_once_and_in_order(void **state)
 		names_append(&n, slice_str(words[i]));
 	names_settle(&n);
 	assert_int_equal(n.count, 4);
-	assert_text(n.v[0], "");
-	assert_text(n.v[1], "apple");
-	assert_text(n.v[2], "apples");
-	assert_text(n.v[3], "pear");
+	assert_slice(n.v[0], "");
+	assert_slice(n.v[1], "apple");
+	assert_slice(n.v[2], "apples");
+	assert_slice(n.v[3], "pear");
 	assert_true(names_have(&n, slice_str("apple")));
 	assert_false(names_have(&n, slice_str("appl")));
 	names_copy(&copy, &n);
@@ -63,9 +63,9 @@ static void null_and_empty_texts_stay_apart(void **state)
 	assert_null(a.data);
 	assert_non_null(b.data);
 	text_set(&b, slice_str("new"));
-	assert_text(b, "new");
+	assert_slice(b, "new");
 	text_set(&b, slice_of(b.data + 1, 2));
-	assert_text(b, "ew");
+	assert_slice(b, "ew");
 	text_free(&a);
 	text_free(&b);
 }

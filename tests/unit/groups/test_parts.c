@@ -1,5 +1,5 @@
 /* Sets of partitions and their owners. */
-#include "check.h"
+#include "tests/check.h"
 
 #include "groups/parts.h"
 

@@ -1,5 +1,5 @@
 /* What is written of groups: read back as it was, and refused when it is anything else. */
-#include "check.h"
+#include "tests/check.h"
 
 #include "groups/record.h"
 
@@ -51,15 +51,15 @@ static void a_classic_group_is_read_as_it_was_written(void **state)
 	assert_int_equal(r.state, CLASSIC_STABLE);
 	assert_int_equal(r.generation, 7);
 	assert_int_equal(r.empty_since_ms, 1700000000000);
-	assert_text(r.protocol_type, "consumer");
-	assert_text(r.leader_id, "b-1");
+	assert_slice(r.protocol_type, "consumer");
+	assert_slice(r.leader_id, "b-1");
 	assert_int_equal(r.member_count, 2);
 	assert_null(r.members[0].instance_id.data);
-	assert_text(r.members[1].instance_id, "b");
+	assert_slice(r.members[1].instance_id, "b");
 	assert_int_equal(r.members[0].rebalance_timeout_ms, 300000);
-	assert_text(r.members[1].protocols[1].name, "sticky");
+	assert_slice(r.members[1].protocols[1].name, "sticky");
 	assert_null(r.members[1].protocols[1].metadata.data);
-	assert_text(r.members[0].assignment, "xyz");
+	assert_slice(r.members[0].assignment, "xyz");
 	assert_null(r.members[1].assignment.data);
 	classic_record_encode(&again, &r);
 	assert_true(slice_equal(buf_slice(&value), buf_slice(&again)));
@@ -194,9 +194,9 @@ static void a_member_is_read_as_it_was_written(void **state)
 	parts_append(&before.target, part_of(5, INT32_MAX));
 	consumer_member_encode(&value, &before);
 	assert_true(consumer_member_decode(buf_slice(&value), &m));
-	assert_text(m.instance_id, "i");
+	assert_slice(m.instance_id, "i");
 	assert_null(m.rack_id.data);
-	assert_text(m.assignor, "range");
+	assert_slice(m.assignor, "range");
 	assert_int_equal(m.epoch, -2);
 	assert_int_equal(m.previous_epoch, 4);
 	assert_int_equal(m.state, CONSUMER_MEMBER_UNRELEASED);
@@ -251,8 +251,8 @@ static void keys_of_one_group_are_neighbours_and_tell_whose_they_are(void **stat
 	assert_true(slice_compare(buf_slice(&a), buf_slice(&b)) < 0);
 	assert_true(group_record_key_decode(buf_slice(&b), &type, &group, &member));
 	assert_int_equal(type, GROUP_RECORD_MEMBER);
-	assert_text(group, "gg");
-	assert_text(member, "a");
+	assert_slice(group, "gg");
+	assert_slice(member, "a");
 	assert_true(group_record_key_decode(buf_slice(&c), &type, &group, &member));
 	assert_int_equal(type, GROUP_RECORD_CLASSIC);
 	assert_false(group_record_key_decode(slice_of(b.data, b.len - 1), &type, &group, &member));

@@ -1,5 +1,5 @@
 /* Expressions that clients subscribe with. */
-#include "check.h"
+#include "tests/check.h"
 
 #include "groups/regex.h"
 

@@ -1,5 +1,5 @@
 /* The topics in a member's metadata. */
-#include "check.h"
+#include "tests/check.h"
 
 #include "groups/subscription.h"
 
@@ -16,8 +16,8 @@ static void topics_of_any_version_are_found(void **state)
 	assert_true(subscription_topics(slice_of(version_1, sizeof version_1), &topics));
 	names_settle(&topics);
 	assert_int_equal(topics.count, 2);
-	assert_text(topics.v[0], "a");
-	assert_text(topics.v[1], "b");
+	assert_slice(topics.v[0], "a");
+	assert_slice(topics.v[1], "b");
 	names_fini(&topics);
 }
 

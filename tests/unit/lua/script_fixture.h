@@ -2,17 +2,10 @@
 #ifndef TESTS_SCRIPT_FIXTURE_H
 #define TESTS_SCRIPT_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "lua/script.h"
+#include "tests/check.h"
 
 struct script_fixture {
 	char dir[64];

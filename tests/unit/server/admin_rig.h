@@ -3,18 +3,9 @@
 #ifndef TESTS_UNIT_SERVER_ADMIN_RIG_H
 #define TESTS_UNIT_SERVER_ADMIN_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "client/connection.h"
 #include "server/server.h"
+#include "tests/check.h"
 
 struct rig {
 	struct broker *b;
@@ -22,21 +13,6 @@ struct rig {
 	struct client_connection *c;
 	struct client_reply reply; /* the last one */
 };
-
-#define assert_ok(expression)                                                                      \
-	do {                                                                                       \
-		struct ks_why why_ = {""};                                                         \
-		struct ks_why *why = &why_;                                                        \
-		enum ks_err err_ = (expression);                                                   \
-		if (err_)                                                                          \
-			fail_msg("%s: %s %s", #expression, ks_err_name(err_), why->text);          \
-	} while (0)
-
-static inline void assert_slice(struct slice s, const char *text)
-{
-	if (!slice_equal(s, slice_str(text)))
-		fail_msg("\"%.*s\" is not \"%s\"", (int)s.len, (const char *)s.data, text);
-}
 
 static inline void rig_start(struct rig *r, bool auto_create)
 {

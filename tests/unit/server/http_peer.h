@@ -2,21 +2,12 @@
 #ifndef TESTS_UNIT_SERVER_HTTP_PEER_H
 #define TESTS_UNIT_SERVER_HTTP_PEER_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/http.h"
+#include "tests/check.h"
 
 static struct http *h; /* who is asked */
 

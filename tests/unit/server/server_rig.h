@@ -8,19 +8,11 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "server/server_impl.h"
+#include "tests/check.h"
 #include "wire/api.h"
 #include "wire/batch.h"
 
@@ -42,21 +34,6 @@ struct rig {
 	struct buf frames[FRAMES]; /* the bytes of the newest */
 	size_t frame_count;
 };
-
-#define assert_ok(expression)                                                                      \
-	do {                                                                                       \
-		struct ks_why why_ = {""};                                                         \
-		struct ks_why *why = &why_;                                                        \
-		enum ks_err err_ = (expression);                                                   \
-		if (err_)                                                                          \
-			fail_msg("%s: %s %s", #expression, ks_err_name(err_), why->text);          \
-	} while (0)
-
-static inline void assert_slice(struct slice s, const char *text)
-{
-	if (!slice_equal(s, slice_str(text)))
-		fail_msg("\"%.*s\" is not \"%s\"", (int)s.len, (const char *)s.data, text);
-}
 
 /* --- life --- */
 

@@ -1,5 +1,5 @@
 /* The cache of fetch sessions: its bounds, who has to go, and the partitions of one session. */
-#include "unit.h"
+#include "tests/check.h"
 
 #include "server/fetch_session.h"
 

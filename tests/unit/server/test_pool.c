@@ -1,5 +1,5 @@
 /* The memory that connections share: who waits, who goes first, who may go beyond. */
-#include "unit.h"
+#include "tests/check.h"
 
 #include "server/pool.h"
 

@@ -1,5 +1,5 @@
 /* Java's properties format. */
-#include "unit.h"
+#include "tests/check.h"
 
 #include "server/properties.h"
 

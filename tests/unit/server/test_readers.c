@@ -4,7 +4,7 @@
 
 #include "server/readers.h"
 #include "server/workers.h"
-#include "tests/unit/server/unit.h"
+#include "tests/check.h"
 #include "wire/batch.h"
 
 #define BATCHES     40

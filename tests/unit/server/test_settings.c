@@ -1,5 +1,5 @@
 /* A broker's settings: ranges, sources and their ranks, listeners. */
-#include "unit.h"
+#include "tests/check.h"
 
 #include <unistd.h>
 

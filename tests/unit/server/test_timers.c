@@ -1,5 +1,5 @@
 /* Deadlines in their order. */
-#include "unit.h"
+#include "tests/check.h"
 
 #include "server/timers.h"
 

@@ -1,12 +1,7 @@
 /* One suite over both stores: what store.h promises holds for RocksDB and for its twin in memory.
  */
 #include "store/store.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
+#include "tests/check.h"
 #include "tests/scratch.h"
 
 struct fixture {
@@ -235,26 +230,26 @@ static void seeks_land_on_the_next_or_the_last_key(void **state)
 	assert_false(store_iter_valid(it));
 
 	store_iter_seek(it, slice_str("e"));
-	assert_true(slice_equal(store_iter_key(it), slice_str("f")));
+	assert_slice(store_iter_key(it), "f");
 	store_iter_prev(it);
-	assert_true(slice_equal(store_iter_value(it), slice_str("d")));
+	assert_slice(store_iter_value(it), "d");
 	store_iter_prev(it);
 	assert_false(store_iter_valid(it));
 	store_iter_seek(it, slice_str("a"));
-	assert_true(slice_equal(store_iter_key(it), slice_str("d")));
+	assert_slice(store_iter_key(it), "d");
 	store_iter_seek(it, slice_str("h"));
-	assert_true(slice_equal(store_iter_key(it), slice_str("h")));
+	assert_slice(store_iter_key(it), "h");
 	store_iter_next(it);
 	assert_false(store_iter_valid(it));
 	store_iter_seek(it, slice_str("hh"));
 	assert_false(store_iter_valid(it));
 
 	store_iter_seek_for_prev(it, slice_str("g"));
-	assert_true(slice_equal(store_iter_key(it), slice_str("f")));
+	assert_slice(store_iter_key(it), "f");
 	store_iter_seek_for_prev(it, slice_str("f"));
-	assert_true(slice_equal(store_iter_key(it), slice_str("f")));
+	assert_slice(store_iter_key(it), "f");
 	store_iter_seek_for_prev(it, slice_str("z"));
-	assert_true(slice_equal(store_iter_key(it), slice_str("h")));
+	assert_slice(store_iter_key(it), "h");
 	store_iter_seek_for_prev(it, slice_str("c"));
 	assert_false(store_iter_valid(it));
 	store_iter_free(it);
@@ -280,7 +275,7 @@ static void an_iterator_sees_the_moment_it_was_made(void **state)
 	put(f, CF_STATE, "d", "3");
 	commit(f);
 
-	assert_true(slice_equal(store_iter_value(old), slice_str("1")));
+	assert_slice(store_iter_value(old), "1");
 	walks(old, "abc");
 	new = store_iter_new(f->s, CF_STATE, SLICE_NULL, SLICE_NULL);
 	walks(new, "aaacd");

@@ -2,30 +2,12 @@
 #ifndef TESTS_UNIT_STREAMS_RIG_H
 #define TESTS_UNIT_STREAMS_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "streams/engine.h"
 #include "streams/plan.h"
+#include "tests/check.h"
 #include "tests/scratch.h"
 #include "wire/batch.h"
 #include "wire/checksum.h"
-
-#define assert_ok(expression)                                                                      \
-	do {                                                                                       \
-		struct ks_why why_ = {""};                                                         \
-		struct ks_why *why = &why_;                                                        \
-		enum ks_err err_ = (expression);                                                   \
-		if (err_)                                                                          \
-			fail_msg("%s: %s %s", #expression, ks_err_name(err_), why->text);          \
-	} while (0)
 
 /* --- functions of a script, in C --- */
 

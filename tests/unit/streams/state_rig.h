@@ -2,18 +2,9 @@
 #ifndef TESTS_UNIT_STREAMS_STATE_RIG_H
 #define TESTS_UNIT_STREAMS_STATE_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "store/store.h"
 #include "streams/state.h"
+#include "tests/check.h"
 
 struct bed {
 	struct backend base;

@@ -1,13 +1,8 @@
 /* test_doc.c - what a document accepts, keeps, reads, changes and writes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <cmocka.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "streams/doc.h"
+#include "tests/check.h"
 
 static struct doc_parser *parser;
 static struct arena arena;
@@ -75,12 +70,6 @@ static doc_node find(struct doc *d, const char *text)
 	doc_node n = doc_find(d, p);
 	doc_path_free(p);
 	return n;
-}
-
-static void assert_text(struct slice s, const char *text)
-{
-	assert_int_equal(s.len, strlen(text));
-	assert_memory_equal(s.data, text, s.len);
 }
 
 static void set(struct doc *d, doc_node n, const char *name, const char *json)
@@ -223,16 +212,16 @@ static void doubles_are_rounded_correctly_and_may_be_out_of_range(void **state)
 static void strings_are_decoded_when_read(void **state)
 {
 	(void)state;
-	assert_text(doc_string(parsed("\"plain\""), 0), "plain");
+	assert_slice(doc_string(parsed("\"plain\""), 0), "plain");
 	struct doc *d = parsed("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\u20ac\\ud83d\\ude00x\"");
-	assert_text(doc_string(d, 0), "\"\\/\b\f\n\r\t\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80x");
+	assert_slice(doc_string(d, 0), "\"\\/\b\f\n\r\t\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80x");
 	/* A second reading costs no memory. */
 	assert_ptr_equal(doc_string(d, 0).data, doc_string(d, 0).data);
 	struct slice zero = doc_string(parsed("\"a\\u0000b\""), 0);
 	assert_int_equal(zero.len, 3);
 	assert_memory_equal(zero.data, "a\0b", 3);
-	assert_text(doc_string(parsed("\"\\ud83dx\\ude00\\ud83d\\u0041\""), 0),
-		    "\xef\xbf\xbdx\xef\xbf\xbd\xef\xbf\xbd\x41");
+	assert_slice(doc_string(parsed("\"\\ud83dx\\ude00\\ud83d\\u0041\""), 0),
+		     "\xef\xbf\xbdx\xef\xbf\xbd\xef\xbf\xbd\x41");
 }
 
 static void members_are_found_by_decoded_name_and_the_last_one_wins(void **state)
@@ -245,7 +234,7 @@ static void members_are_found_by_decoded_name_and_the_last_one_wins(void **state
 	assert_node(d, member(d, 0, "\xf0\x9f\x98\x80"), "5");
 	assert_int_equal(member(d, 0, "b"), DOC_NONE);
 	assert_int_equal(member(d, member(d, 0, "a"), "a"), DOC_NONE);
-	assert_text(doc_name(d, member(d, 0, "bb")), "bb");
+	assert_slice(doc_name(d, member(d, 0, "bb")), "bb");
 	assert_int_equal(doc_length(d, 0), 5);
 }
 
@@ -434,7 +423,7 @@ static void a_value_that_was_set_can_be_read_and_changed(void **state)
 	(void)state;
 	struct doc *d = parsed("{}");
 	set(d, 0, "a", "{ \"b\" : [10, {\"c\":\"\\u00e9\"}] }");
-	assert_text(doc_string(d, find(d, "a.b[1].c")), "\xc3\xa9");
+	assert_slice(doc_string(d, find(d, "a.b[1].c")), "\xc3\xa9");
 	assert_doc(d, "{\"a\":{ \"b\" : [10, {\"c\":\"\\u00e9\"}] }}");
 	set(d, find(d, "a.b[1]"), "d", "1");
 	assert_doc(d, "{\"a\":{\"b\":[10,{\"c\":\"\\u00e9\",\"d\":1}]}}");

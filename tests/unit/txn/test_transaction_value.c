@@ -22,7 +22,7 @@ static void a_key_holds_the_transactional_id(void **state)
 	assert_int_equal(key.len, 9);
 	assert_memory_equal(key.data, "tmy-app-0", 9);
 	assert_true(key_transaction_decode(buf_slice(&key), &id));
-	assert_true(slice_equal(id, slice_str("my-app-0")));
+	assert_slice(id, "my-app-0");
 	assert_false(key_transaction_decode(slice_str("t"), &id));
 	assert_false(key_transaction_decode(slice_str("p123"), &id));
 	buf_clear(&key);

@@ -5,15 +5,7 @@
 #ifndef TESTS_UNIT_TXN_TRANSACTION_RIG_H
 #define TESTS_UNIT_TXN_TRANSACTION_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
+#include "tests/check.h"
 #include "txn/transaction.h"
 
 #define TIMEOUT_MS     60000

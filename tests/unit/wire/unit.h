@@ -2,16 +2,8 @@
 #ifndef TESTS_UNIT_WIRE_UNIT_H
 #define TESTS_UNIT_WIRE_UNIT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/mem.h"
+#include "tests/check.h"
 
 /* A string literal with all its bytes, zeros included. */
 #define BYTES(literal) slice_of(literal, sizeof(literal) - 1)

@@ -101,12 +101,8 @@ enum ks_err feeds_add(struct consumer *c, const struct target_topic *topic,
 
 	for (size_t i = 0; i < n && !err; i++) {
 		int32_t p = partitions ? partitions[i] : (int32_t)i;
-		if (p < 0 || p >= topic->partition_count)
-			err = ks_fail(
-				why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-				"topic \"%s\" has no partition %d; its partitions are 0 to %d",
-				topic->name, p, topic->partition_count - 1);
-		else
+		err = target_check_partition(topic, p, why);
+		if (!err)
 			err = feed_add(c, topic, p, &bounds[p], why);
 	}
 	free(bounds);

@@ -21,10 +21,8 @@ static enum ks_err parse_row(struct target *t, char *line, struct target_offset 
 	if (*end || out->offset < 0)
 		return ks_fail(why, ERR_INVALID_ARGUMENT, "\"%s\" is no offset", offset);
 	enum ks_err err = t->topic_find(t, topic, false, &out->topic, why);
-	if (!err && (number < 0 || number >= out->topic.partition_count))
-		err = ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			      "topic \"%s\" has no partition %ld; its partitions are 0 to %d",
-			      topic, number, out->topic.partition_count - 1);
+	if (!err)
+		err = target_check_partition(&out->topic, number, why);
 	out->partition = (int32_t)number;
 	return err;
 }

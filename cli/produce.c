@@ -378,10 +378,8 @@ static enum ks_err outlet_open(struct producer *p, const char *name, struct ks_w
 		ks_fail(why, err, "%s (--allow-auto-topic-creation makes it)", text);
 		free(text);
 	}
-	if (!err && p->partition >= o->topic.partition_count)
-		err = ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			      "topic \"%s\" has no partition %d; its partitions are 0 to %d", name,
-			      p->partition, o->topic.partition_count - 1);
+	if (!err && p->partition >= 0)
+		err = target_check_partition(&o->topic, p->partition, why);
 	if (err) {
 		free(o);
 		return err;
@@ -431,18 +429,14 @@ static enum ks_err choose_partition(const struct producer *p, const struct outle
 				    const struct format_input *r, struct slice key, int32_t *out,
 				    struct ks_why *why)
 {
-	int32_t count = o->topic.partition_count;
-
-	if (r->has_partition && r->partition >= count)
-		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			       "topic \"%s\" has no partition %d; its partitions are 0 to %d",
-			       o->topic.name, r->partition, count - 1);
-	if (r->has_partition)
+	if (r->has_partition) {
 		*out = r->partition;
-	else if (p->partition >= 0)
+		return target_check_partition(&o->topic, r->partition, why);
+	}
+	if (p->partition >= 0)
 		*out = p->partition;
 	else if (key.data)
-		*out = murmur2_partition(key.data, key.len, count);
+		*out = murmur2_partition(key.data, key.len, o->topic.partition_count);
 	else
 		*out = o->sticky;
 	return ERR_NONE;

@@ -3,6 +3,14 @@
 
 #include <stdlib.h>
 
+#include "client/cluster.h"
+
+enum ks_err target_check_partition(const struct target_topic *topic, int64_t partition,
+				   struct ks_why *why)
+{
+	return client_check_partition(topic->name, partition, topic->partition_count, why);
+}
+
 void target_configs_free(struct target_config *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

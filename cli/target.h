@@ -19,6 +19,10 @@ struct target_topic {
 	void *handle; /* the target's */
 };
 
+/* ERR_UNKNOWN_TOPIC_OR_PARTITION, with the partitions that there are, unless this is one of the topic's. */
+enum ks_err target_check_partition(const struct target_topic *topic, int64_t partition,
+				   struct ks_why *why);
+
 struct target_bounds {
 	int64_t log_start_offset, last_stable_offset, high_watermark;
 	uint64_t size_bytes;

@@ -34,23 +34,14 @@ static struct target_topic describe(struct topic *topic)
 				     .handle = topic};
 }
 
-static enum ks_err find_partition(const struct target_topic *topic, int32_t index,
-				  struct partition **out, struct ks_why *why)
-{
-	int32_t count = topic_partition_count(topic_of(topic));
-
-	if (index < 0 || index >= count)
-		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			       "topic \"%s\" has no partition %d; its partitions are 0 to %d",
-			       topic->name, index, count - 1);
-	*out = topic_partition(topic_of(topic), index);
-	return ERR_NONE;
-}
-
 enum ks_err local_partition(const struct target_topic *topic, int32_t index, struct partition **out,
 			    struct ks_why *why)
 {
-	return find_partition(topic, index, out, why);
+	enum ks_err err = target_check_partition(topic, index, why);
+
+	if (!err)
+		*out = topic_partition(topic_of(topic), index);
+	return err;
 }
 
 static void local_close(struct target *t)
@@ -187,7 +178,7 @@ static enum ks_err local_bounds(struct target *t, const struct target_topic *top
 				int32_t partition, struct target_bounds *out, struct ks_why *why)
 {
 	struct partition *p;
-	enum ks_err err = find_partition(topic, partition, &p, why);
+	enum ks_err err = local_partition(topic, partition, &p, why);
 
 	(void)t;
 	if (err)
@@ -216,7 +207,7 @@ static enum ks_err local_offset_at(struct target *t, const struct target_topic *
 {
 	struct partition *p;
 	int64_t found;
-	enum ks_err err = find_partition(topic, partition, &p, why);
+	enum ks_err err = local_partition(topic, partition, &p, why);
 
 	(void)t;
 	if (err)
@@ -236,7 +227,7 @@ static enum ks_err local_trim(struct target *t, const struct target_topic *topic
 			      int64_t offset, int64_t *log_start_offset, struct ks_why *why)
 {
 	struct partition *p;
-	enum ks_err err = find_partition(topic, partition, &p, why);
+	enum ks_err err = local_partition(topic, partition, &p, why);
 
 	return err ? err : broker_trim(local_of(t)->broker, p, offset, log_start_offset, why);
 }
@@ -273,7 +264,7 @@ static void local_append(struct target *t, struct target_append *a)
 	struct local_append *la;
 	struct partition *p;
 	struct ks_why why;
-	enum ks_err err = find_partition(&a->topic, a->partition, &p, &why);
+	enum ks_err err = local_partition(&a->topic, a->partition, &p, &why);
 
 	if (err) {
 		frame_unref(a->batches);
@@ -308,7 +299,7 @@ static enum ks_err local_cursor_open(struct target *t, const struct target_topic
 {
 	struct local *l = local_of(t);
 	struct partition *p;
-	enum ks_err err = find_partition(topic, partition, &p, why);
+	enum ks_err err = local_partition(topic, partition, &p, why);
 
 	if (err)
 		return err;
@@ -438,8 +429,8 @@ static enum ks_err local_group_commit(struct target *t, const char *group,
 	enum ks_err err = ERR_NONE;
 
 	for (size_t i = 0; i < count && !err; i++) {
-		err = find_partition(&offsets[i].topic, offsets[i].partition, &rows[i].partition,
-				     why);
+		err = local_partition(&offsets[i].topic, offsets[i].partition, &rows[i].partition,
+				      why);
 		rows[i].offset = offsets[i].offset;
 	}
 	if (!err)

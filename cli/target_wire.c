@@ -264,11 +264,10 @@ static enum ks_err wire_cursor_open(struct target *t, const struct target_topic 
 				    struct ks_why *why)
 {
 	struct wire_target *w = wire_of(t);
+	enum ks_err err = target_check_partition(topic, partition, why);
 
-	if (partition < 0 || partition >= topic->partition_count)
-		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			       "topic \"%s\" has no partition %d; its partitions are 0 to %d",
-			       topic->name, partition, topic->partition_count - 1);
+	if (err)
+		return err;
 	if (!w->fetcher)
 		w->fetcher = new_fetcher(w);
 	out->reader = client_cursor_open(w->fetcher, topic->name, partition);

@@ -93,12 +93,8 @@ static int topic_rows(struct target *t, const struct options *o, const struct of
 	for (size_t i = 0; i < *count && !err; i++) {
 		int32_t p = numbers ? numbers[i] : (int32_t)i;
 		(*out)[i] = (struct trim_row){.topic = topic, .partition = p};
-		if (p < 0 || p >= topic.partition_count)
-			err = ks_fail(
-				&why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-				"topic \"%s\" has no partition %d; its partitions are 0 to %d",
-				topic.name, p, topic.partition_count - 1);
-		else
+		err = target_check_partition(&topic, p, &why);
+		if (!err)
 			err = plan_trim(t, to, &bounds[p], &(*out)[i], &why);
 	}
 	free(bounds);

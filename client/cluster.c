@@ -371,6 +371,16 @@ enum ks_err client_cluster_leaders(struct client_cluster *cl, const char *topic,
 	return ERR_NONE;
 }
 
+enum ks_err client_check_partition(const char *topic, int64_t partition, int32_t count,
+				   struct ks_why *why)
+{
+	if (partition >= 0 && partition < count)
+		return ERR_NONE;
+	return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
+		       "topic \"%s\" has no partition %lld; its partitions are 0 to %d", topic,
+		       (long long)partition, count - 1);
+}
+
 void client_cluster_forget_leaders(struct client_cluster *cl, const char *topic)
 {
 	forget_topic(cl, slice_str(topic));

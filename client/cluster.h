@@ -71,6 +71,9 @@ enum ks_err client_cluster_metadata(struct client_cluster *cl, const char *const
  *   ERR_UNKNOWN_TOPIC_OR_PARTITION, ERR_TOPIC_AUTHORIZATION_FAILED, ... as the broker says */
 enum ks_err client_cluster_leaders(struct client_cluster *cl, const char *topic,
 				   const int32_t **leaders, int32_t *count, struct ks_why *why);
+/* ERR_UNKNOWN_TOPIC_OR_PARTITION, with the partitions that there are, unless this is one of count. */
+enum ks_err client_check_partition(const char *topic, int64_t partition, int32_t count,
+				   struct ks_why *why);
 /* A leader turned out to be none: asks again next time. */
 void client_cluster_forget_leaders(struct client_cluster *cl, const char *topic);
 /* The coordinator asked last; -1: none is known. */

@@ -150,13 +150,11 @@ static enum ks_err ask_about(struct ask *a, const int32_t *leaders, size_t first
 
 static enum ks_err check_rows(const struct ask *a, int32_t partitions, struct ks_why *why)
 {
-	for (size_t i = 0; i < a->count; i++)
-		if (a->rows[i].partition < 0 || a->rows[i].partition >= partitions)
-			return ks_fail(
-				why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-				"topic \"%s\" has no partition %d; its partitions are 0 to %d",
-				a->topic, a->rows[i].partition, partitions - 1);
-	return ERR_NONE;
+	enum ks_err err = ERR_NONE;
+
+	for (size_t i = 0; i < a->count && !err; i++)
+		err = client_check_partition(a->topic, a->rows[i].partition, partitions, why);
+	return err;
 }
 
 /* One round over the open rows; those that may succeed later stay open. */

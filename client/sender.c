@@ -293,11 +293,10 @@ static enum ks_err leader_of(struct client_sender *s, const struct client_send *
 	int32_t count;
 	enum ks_err err = client_cluster_leaders(s->cluster, send->topic, &leaders, &count, why);
 
+	if (!err)
+		err = client_check_partition(send->topic, send->partition, count, why);
 	if (err)
 		return err;
-	if (send->partition >= count)
-		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "%s has no partition %d",
-			       send->topic, send->partition);
 	*node = leaders[send->partition];
 	return *node >= 0 ? ERR_NONE
 			  : ks_fail(why, ERR_LEADER_NOT_AVAILABLE, "%s",

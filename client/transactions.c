@@ -126,13 +126,10 @@ static enum ks_err ask_leader(struct client_cluster *cl, const char *topic, int3
 		const int32_t *leaders;
 		int32_t count;
 		enum ks_err err = client_cluster_leaders(cl, topic, &leaders, &count, why);
+		if (!err)
+			err = client_check_partition(topic, partition, count, why);
 		if (err)
 			return err;
-		if (partition < 0 || partition >= count)
-			return ks_fail(
-				why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-				"topic \"%s\" has no partition %d; its partitions are 0 to %d",
-				topic, partition, count - 1);
 		struct client_question q = {.call = *call,
 					    .where = CLIENT_NODE,
 					    .node = leaders[partition],

@@ -1,8 +1,10 @@
 /* produce.c - topic produce: standard input becomes record batches.
  *
- *     stdin --1 MiB--> input --format--> record --partitioner--> lane (one open batch per
- * partition) | full, or stdin is idle stdout <-- acknowledgements <-- flights (appended, in order)
- * <+
+ *     stdin --1 MiB--> input --format--> record --partitioner--> lane (one open batch per partition)
+ *                                                                 |
+ *                                                                 | full, or stdin is idle
+ *                                                                 v
+ *     stdout <-- acknowledgements <-- landed <-- the target <-- flight (appended, in order)
  *
  * One thread reads, parses and builds; the target answers on its own thread, where a flight moves
  * to the list of landed ones and nothing else happens. The reading thread prints what has landed.
@@ -22,11 +24,11 @@
 #include "wire/batch.h"
 #include "wire/checksum.h"
 
-#define BLOCK_BYTES ((size_t)1 << 20)
-#define RECORD_MAX  ((size_t)256 << 20) /* of one record's text */
-#define BATCH_BYTES ((size_t)64 << 10)
-#define REMOTE_BYTES                                                                               \
-	((size_t)256 << 10) /* of a batch that travels: one per partition is under way */
+#define BLOCK_BYTES     ((size_t)1 << 20)
+#define RECORD_MAX      ((size_t)256 << 20) /* of one record's text */
+#define BATCH_BYTES     ((size_t)64 << 10)
+/* Of a batch that travels: one per partition is under way. */
+#define REMOTE_BYTES    ((size_t)256 << 10)
 #define FLIGHTS_MAX     64
 #define LINGER_MS       5
 #define DELIVERY_MS_MAX 86400000

@@ -2,24 +2,15 @@
 #include "server/forward.h"
 #include "server/handlers.h"
 
-#define FORWARDED(name)                                                                            \
-	void handle_##name(struct exchange *x, const struct name##_request *request,               \
-			   struct name##_response *response)                                       \
-	{                                                                                          \
-		(void)request;                                                                     \
-		(void)response;                                                                    \
-		forward_call(x, broker_group_call);                                                \
-	}
-
-FORWARDED(join_group)
-FORWARDED(sync_group)
-FORWARDED(heartbeat)
-FORWARDED(leave_group)
-FORWARDED(offset_commit)
-FORWARDED(offset_fetch)
-FORWARDED(offset_delete)
-FORWARDED(describe_groups)
-FORWARDED(list_groups)
-FORWARDED(delete_groups)
-FORWARDED(consumer_group_heartbeat)
-FORWARDED(consumer_group_describe)
+FORWARDED(join_group, broker_group_call)
+FORWARDED(sync_group, broker_group_call)
+FORWARDED(heartbeat, broker_group_call)
+FORWARDED(leave_group, broker_group_call)
+FORWARDED(offset_commit, broker_group_call)
+FORWARDED(offset_fetch, broker_group_call)
+FORWARDED(offset_delete, broker_group_call)
+FORWARDED(describe_groups, broker_group_call)
+FORWARDED(list_groups, broker_group_call)
+FORWARDED(delete_groups, broker_group_call)
+FORWARDED(consumer_group_heartbeat, broker_group_call)
+FORWARDED(consumer_group_describe, broker_group_call)

@@ -3,19 +3,10 @@
 #include "server/forward.h"
 #include "server/handlers.h"
 
-#define FORWARDED(name)                                                                            \
-	void handle_##name(struct exchange *x, const struct name##_request *request,               \
-			   struct name##_response *response)                                       \
-	{                                                                                          \
-		(void)request;                                                                     \
-		(void)response;                                                                    \
-		forward_call(x, broker_txn_call);                                                  \
-	}
-
-FORWARDED(add_partitions_to_txn)
-FORWARDED(add_offsets_to_txn)
-FORWARDED(txn_offset_commit)
-FORWARDED(end_txn)
-FORWARDED(write_txn_markers)
-FORWARDED(describe_transactions)
-FORWARDED(list_transactions)
+FORWARDED(add_partitions_to_txn, broker_txn_call)
+FORWARDED(add_offsets_to_txn, broker_txn_call)
+FORWARDED(txn_offset_commit, broker_txn_call)
+FORWARDED(end_txn, broker_txn_call)
+FORWARDED(write_txn_markers, broker_txn_call)
+FORWARDED(describe_transactions, broker_txn_call)
+FORWARDED(list_transactions, broker_txn_call)

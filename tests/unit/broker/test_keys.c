@@ -251,6 +251,26 @@ static void offset_keys_keep_groups_apart(void **state)
 	buf_fini(&b);
 }
 
+/* The entry is read as it was written, and no part of it is taken for the whole. */
+static void assert_whole_or_not_at_all(bool (*decode)(struct slice key, struct slice value,
+						      struct aborted *out),
+				       struct slice key, struct slice value,
+				       const struct aborted *written)
+{
+	struct aborted got;
+
+	assert_true(decode(key, value, &got));
+	assert_int_equal(got.partition_id, written->partition_id);
+	assert_int_equal(got.marker_offset, written->marker_offset);
+	assert_int_equal(got.first_offset, written->first_offset);
+	assert_int_equal(got.stable_offset, written->stable_offset);
+	assert_int_equal(got.producer_id, written->producer_id);
+	for (size_t n = 0; n < key.len; n++)
+		assert_false(decode(slice_of(key.data, n), value, &got));
+	for (size_t n = 0; n < value.len; n++)
+		assert_false(decode(key, slice_of(value.data, n), &got));
+}
+
 static void test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_all(void **state)
 {
 	struct aborted a = {.partition_id = 7,
@@ -263,16 +283,7 @@ static void test_b1_entries_of_aborted_transactions_are_decoded_whole_or_not_at_
 	struct value_aborted value = value_aborted(&a);
 
 	(void)state;
-	assert_true(aborted_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
-	assert_int_equal(got.partition_id, 7);
-	assert_int_equal(got.marker_offset, 300);
-	assert_int_equal(got.first_offset, 12);
-	assert_int_equal(got.stable_offset, 40);
-	assert_int_equal(got.producer_id, INT64_C(1) << 40);
-	for (size_t n = 0; n < sizeof key.bytes; n++)
-		assert_false(aborted_decode(slice_of(key.bytes, n), KEY_SLICE(value), &got));
-	for (size_t n = 0; n < sizeof value.bytes; n++)
-		assert_false(aborted_decode(KEY_SLICE(key), slice_of(value.bytes, n), &got));
+	assert_whole_or_not_at_all(aborted_decode, KEY_SLICE(key), KEY_SLICE(value), &a);
 	value.bytes[0] = 1;
 	assert_false(aborted_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
 	a.first_offset = 300; /* it cannot begin at its marker */
@@ -296,17 +307,8 @@ static void test_b1_entries_of_aborted_transactions_are_found_by_producer_too(vo
 	struct value_aborted value = value_aborted(&a);
 
 	(void)state;
-	assert_true(aborted_by_decode(KEY_SLICE(key), KEY_SLICE(value), &got));
-	assert_int_equal(got.partition_id, 7);
-	assert_int_equal(got.marker_offset, 300);
-	assert_int_equal(got.first_offset, 12);
-	assert_int_equal(got.stable_offset, 40);
-	assert_int_equal(got.producer_id, 9);
+	assert_whole_or_not_at_all(aborted_by_decode, KEY_SLICE(key), KEY_SLICE(value), &a);
 	assert_false(aborted_by_decode(KEY_SLICE(other), KEY_SLICE(value), &got));
-	for (size_t n = 0; n < sizeof key.bytes; n++)
-		assert_false(aborted_by_decode(slice_of(key.bytes, n), KEY_SLICE(value), &got));
-	for (size_t n = 0; n < sizeof value.bytes; n++)
-		assert_false(aborted_by_decode(KEY_SLICE(key), slice_of(value.bytes, n), &got));
 	/* By partition, producer, offset of the marker. */
 	struct key_aborted_by later = key_aborted_by(7, 9, INT64_MAX),
 			      next = key_aborted_by(8, 0, 0);

@@ -12,22 +12,13 @@ static void put_txn(struct txn_client *c, struct partition *p, const char *recor
 	struct txn_produce x = {.append = {.partition = p,
 					   .frame = f,
 					   .acks = ACKS_LEADER,
-					   .adds_partition = c->is_v2,
-					   .done = txn_produced,
-					   .cookie = &x}};
+					   .adds_partition = c->is_v2}};
 	struct batch b;
 
 	assert_int_equal(batch_peek(slice_of(f->data, f->len), &b), 0);
 	batch_set_producer(f->data, f->len, c->pid, c->epoch, c->sequences[0], true);
 	c->sequences[0] += b.record_count;
-	pthread_mutex_init(&x.mtx, NULL);
-	pthread_cond_init(&x.changed, NULL);
-	broker_append(c->r->b, &x.append);
-	pthread_mutex_lock(&x.mtx);
-	while (!x.is_done)
-		pthread_cond_wait(&x.changed, &x.mtx);
-	pthread_mutex_unlock(&x.mtx);
-	assert_code(x.err, ERR_NONE);
+	assert_code(txn_produce_wait(c->r->b, &x), ERR_NONE);
 	c->r->now_ms++;
 }
 

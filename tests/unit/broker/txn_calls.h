@@ -111,6 +111,23 @@ static inline void txn_produced(struct append *a, enum ks_err err)
 	pthread_mutex_unlock(&x->mtx);
 }
 
+/* Appends it and waits until that is done. */
+static inline enum ks_err txn_produce_wait(struct broker *b, struct txn_produce *x)
+{
+	pthread_mutex_init(&x->mtx, NULL);
+	pthread_cond_init(&x->changed, NULL);
+	x->append.done = txn_produced;
+	x->append.cookie = x;
+	broker_append(b, &x->append);
+	pthread_mutex_lock(&x->mtx);
+	while (!x->is_done)
+		pthread_cond_wait(&x->changed, &x->mtx);
+	pthread_mutex_unlock(&x->mtx);
+	pthread_mutex_destroy(&x->mtx);
+	pthread_cond_destroy(&x->changed);
+	return x->err;
+}
+
 /* A batch with these sequence and epoch, as the request of either version carries it. */
 static inline enum ks_err txn_try_produce(struct txn_client *c, struct partition *p, int16_t epoch,
 					  int32_t sequence, int count, int first, int64_t *offset)
@@ -121,23 +138,13 @@ static inline enum ks_err txn_try_produce(struct txn_client *c, struct partition
 			   .acks = ACKS_ALL,
 			   .transactional_id = slice_str(c->id),
 			   .adds_partition = c->is_v2,
-			   .connection = c->connection,
-			   .done = txn_produced,
-			   .cookie = &x},
+			   .connection = c->connection},
 	};
+	enum ks_err err = txn_produce_wait(c->r->b, &x);
 
-	pthread_mutex_init(&x.mtx, NULL);
-	pthread_cond_init(&x.changed, NULL);
-	broker_append(c->r->b, &x.append);
-	pthread_mutex_lock(&x.mtx);
-	while (!x.is_done)
-		pthread_cond_wait(&x.changed, &x.mtx);
-	pthread_mutex_unlock(&x.mtx);
-	pthread_mutex_destroy(&x.mtx);
-	pthread_cond_destroy(&x.changed);
 	if (offset)
 		*offset = x.append.base_offset;
-	return x.err;
+	return err;
 }
 
 /* The next batch of its partition, which a producer of version 1 has added before. */

@@ -99,10 +99,9 @@ static int64_t high_watermark(struct rig *r)
 
 /* --- what waits --- */
 
-static void a_fetch_that_waits_for_records_is_answered(void **state)
+/* Nothing ends it; the server has read it when this returns. */
+static void fetch_waits(struct rig *r, int fd)
 {
-	struct rig *r = *state;
-	int fd = rig_connect(r);
 	struct rig_fetch f;
 	struct buf b = {0};
 
@@ -110,6 +109,14 @@ static void a_fetch_that_waits_for_records_is_answered(void **state)
 	request_write(&b, API_fetch, 4, 2, &f.request);
 	send_and_see_it_read(r, fd, &b, b.len);
 	buf_fini(&b);
+}
+
+static void a_fetch_that_waits_for_records_is_answered(void **state)
+{
+	struct rig *r = *state;
+	int fd = rig_connect(r);
+
+	fetch_waits(r, fd);
 	stop_now(r, LONG_MS);
 	fetch_is_answered_with(r, fd, 0);
 	assert_true(rig_is_closed(fd));
@@ -174,13 +181,8 @@ static void a_fetch_that_waits_for_memory_is_answered(void **state)
 {
 	struct rig *r = *state;
 	int other = rig_connect(r), deaf = deaf_consumer(r, other);
-	struct rig_fetch f;
-	struct buf b = {0};
 
-	fetch_fill(&f, "t", 0, WAIT_FOR_EVER);
-	request_write(&b, API_fetch, 4, 2, &f.request);
-	send_and_see_it_read(r, other, &b, b.len);
-	buf_fini(&b);
+	fetch_waits(r, other);
 	struct stopping s;
 	stop_begin(&s, r, LONG_MS);
 	fetch_is_answered_with(r, other, 0);

@@ -148,8 +148,8 @@ void sandbox_env_init(struct sandbox *s)
 	s->loaded_ref = new_table_ref(L);
 	s->loading_ref = new_table_ref(L);
 	s->chunks_ref = new_table_ref(L);
-	s->programs_ref = new_table_ref(L);
-	s->paths_ref = new_table_ref(L);
+	memo_init(&s->programs, L);
+	memo_init(&s->paths, L);
 
 	lua_newtable(L); /* globals */
 	keep_base(L);

@@ -6,6 +6,7 @@
 
 #include "lua/heap.h"
 #include "lua/keys.h"
+#include "lua/memo.h"
 #include "lua/sandbox.h"
 
 enum sandbox_stop { STOP_NONE, STOP_TIME, STOP_MEMORY };
@@ -58,11 +59,9 @@ struct sandbox {
 	int env_ref;
 	int loaded_ref;
 	int loading_ref;
-	int chunks_ref;   /* short_src -> name */
-	int programs_ref; /* pattern -> compiled */
-	unsigned programs_count;
-	int paths_ref; /* text -> compiled */
-	unsigned paths_count;
+	int chunks_ref;       /* short_src -> name */
+	struct memo programs; /* of patterns */
+	struct memo paths;
 
 	/* values */
 	uint64_t generation;

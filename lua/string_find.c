@@ -30,25 +30,12 @@ static const struct match_program *push_compiled(lua_State *L, int index, bool c
 static const struct match_program *push_program(lua_State *L, int index)
 {
 	struct sandbox *s = sandbox_of(L);
+	const struct match_program *p = memo_push(L, &s->programs, index);
 
-	sandbox_push_ref(L, s->programs_ref);
-	lua_pushvalue(L, index);
-	if (lua_rawget(L, -2) == LUA_TUSERDATA) {
-		lua_remove(L, -2);
-		return lua_touserdata(L, -1);
-	}
-	lua_pop(L, 1);
-	const struct match_program *p = push_compiled(L, index, false);
-	if (++s->programs_count > PROGRAMS_MAX) {
-		lua_newtable(L);
-		lua_rawseti(L, LUA_REGISTRYINDEX, s->programs_ref);
-		s->programs_count = 0;
-	} else {
-		lua_pushvalue(L, index);
-		lua_pushvalue(L, -2);
-		lua_rawset(L, -4);
-	}
-	lua_remove(L, -2);
+	if (p)
+		return p;
+	p = push_compiled(L, index, false);
+	memo_add(L, &s->programs, index, PROGRAMS_MAX);
 	return p;
 }
 

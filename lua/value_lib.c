@@ -134,33 +134,20 @@ static const struct doc_path *push_path(lua_State *L, int index)
 	struct ks_why why;
 	size_t len;
 	const char *text = luaL_checklstring(L, index, &len);
+	struct path_box *box = memo_push(L, &s->paths, index);
 
-	sandbox_push_ref(L, s->paths_ref);
-	lua_pushvalue(L, index);
-	if (lua_rawget(L, -2) == LUA_TUSERDATA) {
-		lua_remove(L, -2);
-		return ((struct path_box *)lua_touserdata(L, -1))->path;
-	}
-	lua_pop(L, 1);
+	if (box)
+		return box->path;
 	if (strlen(text) != len || len > 4096)
 		luaL_error(L, "a path has no zero bytes and at most 4096 characters");
-	struct path_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+	box = lua_newuserdatauv(L, sizeof *box, 0);
 	box->path = NULL;
 	push_path_meta(L);
 	lua_setmetatable(L, -2);
 	box->path = doc_path_new(text, &why);
 	if (!box->path)
 		luaL_error(L, "%s", why.text);
-	if (++s->paths_count > PATHS_MAX) {
-		lua_newtable(L);
-		lua_rawseti(L, LUA_REGISTRYINDEX, s->paths_ref);
-		s->paths_count = 0;
-	} else {
-		lua_pushvalue(L, index);
-		lua_pushvalue(L, -2);
-		lua_rawset(L, -4);
-	}
-	lua_remove(L, -2);
+	memo_add(L, &s->paths, index, PATHS_MAX);
 	return box->path;
 }
 

@@ -467,6 +467,20 @@ static void paths_are_read_and_made(void **state)
 	assert_fails(*state, "{}", "ks.get(5, 'a')", "object or array expected");
 }
 
+/* Of both a bounded number is kept. */
+static void any_number_of_paths_and_patterns_is_told_apart(void **state)
+{
+	struct fixture *f = *state;
+
+	sandbox_set_budget(f->s, 20000);
+	assert_runs(f, "{}",
+		    "for i = 1, 3000 do ks.set(v, 'k' .. i, i) end\n"
+		    "for _ = 1, 2 do for i = 1, 3000 do\n"
+		    "assert(ks.get(v, 'k' .. i) == i and ks.get(v, 'k1') == 1)\n"
+		    "assert(('a' .. i):match('^a(' .. i .. ')$') == tostring(i))\n"
+		    "assert(('b7'):match('^b(%d)$') == '7') end end");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -490,6 +504,7 @@ int main(void)
 		TEST(memory_may_run_out_anywhere),
 		TEST(documents_are_copied_to_tables_that_write_the_same),
 		TEST(paths_are_read_and_made),
+		TEST(any_number_of_paths_and_patterns_is_told_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

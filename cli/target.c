@@ -3,7 +3,29 @@
 
 #include <stdlib.h>
 
+#include "base/suggest.h"
 #include "client/cluster.h"
+
+enum ks_err target_unknown_topic(struct target *t, const char *name, struct ks_why *why)
+{
+	struct target_topic *topics = NULL;
+	struct ks_why unused;
+	const char *near = NULL;
+	size_t count = 0;
+
+	if (t->topics(t, &topics, &count, &unused) == ERR_NONE) {
+		const char **names = xcalloc(count + 1, sizeof(char *));
+		for (size_t i = 0; i < count; i++)
+			names[i] = topics[i].name;
+		near = suggest(name, names, count);
+		free(names);
+	}
+	free(topics);
+	if (near)
+		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
+			       "no topic \"%s\"; did you mean \"%s\"?", name, near);
+	return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "no topic \"%s\"", name);
+}
 
 enum ks_err target_check_partition(const struct target_topic *topic, int64_t partition,
 				   struct ks_why *why)

@@ -19,10 +19,6 @@ struct target_topic {
 	void *handle; /* the target's */
 };
 
-/* ERR_UNKNOWN_TOPIC_OR_PARTITION, with the partitions that there are, unless this is one of the topic's. */
-enum ks_err target_check_partition(const struct target_topic *topic, int64_t partition,
-				   struct ks_why *why);
-
 struct target_bounds {
 	int64_t log_start_offset, last_stable_offset, high_watermark;
 	uint64_t size_bytes;
@@ -247,6 +243,12 @@ struct target {
 	/* NULL: the target is none. */
 	enum ks_err (*cluster)(struct target *t, struct target_cluster *out, struct ks_why *why);
 };
+
+/* ERR_UNKNOWN_TOPIC_OR_PARTITION: there is no topic of this name; with the one that was probably meant. */
+enum ks_err target_unknown_topic(struct target *t, const char *name, struct ks_why *why);
+/* ERR_UNKNOWN_TOPIC_OR_PARTITION, with the partitions that there are, unless this is one of the topic's. */
+enum ks_err target_check_partition(const struct target_topic *topic, int64_t partition,
+				   struct ks_why *why);
 
 void target_txns_free(struct target_txns *txns);
 void target_configs_free(struct target_config *rows, size_t count);

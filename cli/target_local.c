@@ -68,19 +68,6 @@ static enum ks_err local_topics(struct target *t, struct target_topic **out, siz
 	return ERR_NONE;
 }
 
-static enum ks_err unknown_topic(struct broker *b, const char *name, struct ks_why *why)
-{
-	char *near = broker_topic_suggest(b, name);
-
-	if (near)
-		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			"no topic \"%s\"; did you mean \"%s\"?", name, near);
-	else
-		ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "no topic \"%s\"", name);
-	free(near);
-	return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-}
-
 static enum ks_err local_topic_find(struct target *t, const char *name, bool may_create,
 				    struct target_topic *out, struct ks_why *why)
 {
@@ -94,7 +81,7 @@ static enum ks_err local_topic_find(struct target *t, const char *name, bool may
 		topic = broker_topic_find(b, name);
 	}
 	if (!topic)
-		return unknown_topic(b, name, why);
+		return target_unknown_topic(t, name, why);
 	*out = describe(topic);
 	return ERR_NONE;
 }
@@ -117,7 +104,7 @@ static enum ks_err local_topic_add_partitions(struct target *t, const char *name
 	struct broker *b = local_of(t)->broker;
 
 	if (!broker_topic_find(b, name))
-		return unknown_topic(b, name, why);
+		return target_unknown_topic(t, name, why);
 	return broker_topic_add_partitions(b, name, new_count, why);
 }
 
@@ -126,7 +113,7 @@ static enum ks_err local_topic_delete(struct target *t, const char *name, struct
 	struct broker *b = local_of(t)->broker;
 
 	if (!broker_topic_find(b, name))
-		return unknown_topic(b, name, why);
+		return target_unknown_topic(t, name, why);
 	return broker_topic_delete(b, name, why);
 }
 
@@ -143,7 +130,8 @@ static enum ks_err local_configs(struct target *t, enum target_resource resource
 	struct topic *topic = resource == TARGET_TOPIC ? broker_topic_find(b, name) : NULL;
 
 	if (!topic)
-		return resource == TARGET_TOPIC ? unknown_topic(b, name, why) : no_brokers(why);
+		return resource == TARGET_TOPIC ? target_unknown_topic(t, name, why)
+						: no_brokers(why);
 	struct topic_config_row *rows = topic_configs(topic, count);
 	*out = xcalloc(*count + 1, sizeof **out);
 	for (size_t i = 0; i < *count; i++)
@@ -168,7 +156,7 @@ static enum ks_err local_configs_change(struct target *t, enum target_resource r
 	if (resource != TARGET_TOPIC)
 		return no_brokers(why);
 	if (!broker_topic_find(b, name))
-		return unknown_topic(b, name, why);
+		return target_unknown_topic(t, name, why);
 	return broker_topic_change_configs(b, name, changes, count, is_dry_run, why);
 }
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/suggest.h"
 #include "cli/target_wire.h"
 
 #define CHANGE_MS  30000 /* how long the broker may take over a change */
@@ -50,27 +49,6 @@ enum ks_err wire_topics(struct target *t, struct target_topic **out, size_t *cou
 	return ERR_NONE;
 }
 
-static enum ks_err unknown_topic(struct target *t, const char *name, struct ks_why *why)
-{
-	struct target_topic *topics = NULL;
-	struct ks_why unused;
-	const char *near = NULL;
-	size_t count = 0;
-
-	if (wire_topics(t, &topics, &count, &unused) == ERR_NONE) {
-		const char **names = xcalloc(count + 1, sizeof(char *));
-		for (size_t i = 0; i < count; i++)
-			names[i] = topics[i].name;
-		near = suggest(name, names, count);
-		free(names);
-	}
-	free(topics);
-	if (near)
-		return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION,
-			       "no topic \"%s\"; did you mean \"%s\"?", name, near);
-	return ks_fail(why, ERR_UNKNOWN_TOPIC_OR_PARTITION, "no topic \"%s\"", name);
-}
-
 /* Asks once; the topic's error is the result. */
 static enum ks_err ask_topic(struct wire_target *w, const char *name, bool may_create,
 			     struct target_topic *out, struct ks_why *why)
@@ -107,7 +85,7 @@ enum ks_err wire_topic_find(struct target *t, const char *name, bool may_create,
 			break;
 		err = ask_topic(w, name, may_create, out, why);
 	}
-	return err == ERR_UNKNOWN_TOPIC_OR_PARTITION ? unknown_topic(t, name, why) : err;
+	return err == ERR_UNKNOWN_TOPIC_OR_PARTITION ? target_unknown_topic(t, name, why) : err;
 }
 
 /* --- changes, which the controller makes --- */
@@ -139,7 +117,7 @@ static enum ks_err change_topic(struct target *t, const char *name, const struct
 		return err;
 	struct outcome o = outcome_of(&r);
 	if (o.err == ERR_UNKNOWN_TOPIC_OR_PARTITION)
-		unknown_topic(t, name, why);
+		target_unknown_topic(t, name, why);
 	else if (o.err == ERR_TOPIC_ALREADY_EXISTS)
 		ks_fail(why, o.err, "topic \"%s\" exists already", name);
 	else if (o.err)

@@ -55,7 +55,7 @@ struct txns {
 		uint8_t id[BOOT_ID_BYTES];
 		bool is_known;
 		bool is_stored; /* batches of transactions need no sync of their own */
-		bool was_other; /* the machine went down since the store was last open, while there were such batches */
+		bool was_other; /* the machine went down since, or writes were lost otherwise, while there were such batches */
 	} boot;
 	struct buf key, value;
 

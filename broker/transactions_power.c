@@ -8,7 +8,7 @@
  *
  * How a start knows: the store says under which start of the machine there were such batches (CF_META 'u'). That is put in the synced
  * write that gives the first pair away, and deleted when the broker is closed. Where the kernel has no boot id every
- * batch is synced.
+ * batch is synced. A store that is opened although it lost writes has lost them by whatever cause.
  */
 #include <inttypes.h>
 
@@ -22,7 +22,8 @@
 
 enum ks_err txns_power_load(struct txns *c, struct ks_why *why)
 {
-	const uint8_t *told = c->broker->options.boot_id;
+	const struct broker_options *o = &c->broker->options;
+	const uint8_t *told = o->boot_id;
 	uint8_t stored[BOOT_ID_BYTES];
 	struct buf value = {0};
 
@@ -42,6 +43,7 @@ enum ks_err txns_power_load(struct txns *c, struct ks_why *why)
 	else if (is_there)
 		c->boot.was_other =
 			!c->boot.is_known || memcmp(stored, c->boot.id, sizeof stored) != 0;
+	c->boot.was_other |= o->store.accept_lost_writes;
 	buf_fini(&value);
 	return err;
 }
@@ -109,11 +111,11 @@ static enum ks_err fence_all(struct txns *c, struct ks_why *why)
 		err = shard_call(c->broker->shard, &f.call);
 	if (f.fenced)
 		log_warn("txn",
-			 "the machine went down while there were transactional producers, and may "
-			 "have lost what they "
-			 "had not committed: open transactions aborted: %zu, producers fenced "
-			 "until they begin "
-			 "anew: %zu",
+			 "what transactional producers had not committed may be lost, as the "
+			 "machine went down or "
+			 "lost writes were accepted: open transactions aborted: %zu, producers "
+			 "fenced until they "
+			 "begin anew: %zu",
 			 f.aborted, f.fenced);
 	return err;
 }

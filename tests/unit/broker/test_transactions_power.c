@@ -183,6 +183,18 @@ static void test_a15_offsets_that_a_lost_transaction_was_told_are_gone(void **st
 	free(c);
 }
 
+static void test_a15_who_accepts_lost_writes_accepts_that_all_are_fenced(void **state)
+{
+	struct rig *r = *state;
+	struct txn_client *c = txn_client_new(r, "a", true);
+
+	txn_write(c, partition_at(r, "t", 0), 1, 1);
+	r->options.store.accept_lost_writes = true;
+	rig_reopen(r);
+	assert_code(txn_finish(c, true), ERR_PRODUCER_FENCED);
+	free(c);
+}
+
 /* --- no power loss --- */
 
 static void test_a15_after_a_crash_a_transaction_goes_on(void **state)
@@ -238,6 +250,7 @@ int main(void)
 		BOOTED(test_a15_a_transaction_that_lost_a_batch_is_not_committed),
 		BOOTED(test_a15_a_transaction_that_was_lost_whole_does_not_go_on),
 		BOOTED(test_a15_offsets_that_a_lost_transaction_was_told_are_gone),
+		BOOTED(test_a15_who_accepts_lost_writes_accepts_that_all_are_fenced),
 		BOOTED(test_a15_after_a_crash_a_transaction_goes_on),
 		BOOTED(test_a15_after_a_stop_a_new_start_of_the_machine_fences_nobody),
 	};

@@ -136,7 +136,7 @@ static void *run(void *arg)
 	for (int i = 0; i < l->count; i++)
 		request(l, &l->exchanges[i]);
 	if (l->plays)
-		broker_append_run(l->b);
+		broker_run_queued(l->b);
 	while (under_way > 0) {
 		for (struct exchange *x = take(l), *next; x; x = next) {
 			next = x->next;
@@ -146,7 +146,7 @@ static void *run(void *arg)
 				request(l, x);
 		}
 		if (l->plays)
-			broker_append_run(l->b);
+			broker_run_queued(l->b);
 	}
 	return NULL;
 }

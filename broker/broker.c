@@ -212,6 +212,8 @@ static void free_broker(struct broker *b)
 {
 	compaction_stop(b->compaction);
 	retention_stop(b->retention);
+	if (b->shard && b->txns)
+		txns_stop(b->txns);
 	bool has_failed = b->shard && shard_failure(b->shard);
 	shard_stop(b->shard);
 	txns_free(b->txns);
@@ -293,10 +295,15 @@ enum ks_err broker_open_store(const struct broker_options *options, struct store
 	if (!options->store.read_only) {
 		producers_watch_expiry(b);
 		coordinator_start(b->coordinator);
-		txns_start(b->txns);
+		err = txns_start(b->txns, why);
+	}
+	if (err) {
+		free_broker(b);
+		return err;
+	}
+	if (!options->store.read_only) {
 		b->retention = retention_start(b);
-		if (!options->store.read_only)
-			b->compaction = compaction_start(b);
+		b->compaction = compaction_start(b);
 	}
 	*out = b;
 	return ERR_NONE;
@@ -375,9 +382,9 @@ bool broker_append_queue(struct broker *b, struct append *a)
 	return shard_append_queue(b->shard, a);
 }
 
-void broker_append_run(struct broker *b)
+void broker_run_queued(struct broker *b)
 {
-	shard_append_run(b->shard);
+	shard_run_queued(b->shard);
 }
 
 struct append_wait {

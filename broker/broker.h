@@ -7,7 +7,7 @@
  * use what was published.
  *
  * Threads: every function may be called from any thread unless it says otherwise. Completion
- * callbacks run on the shard's thread (or within broker_append_run) and must not block.
+ * callbacks run on the shard's thread (or within broker_run_queued) and must not block.
  *
  * Storage errors. When the store fails, the outcome of the write under way is unknown: the shard
  * answers nothing more as success, every later command gets the error, and broker_failure() tells
@@ -96,6 +96,8 @@ struct broker_options {
 	bool no_compaction;
 	struct group_options groups;
 	struct txn_options txns;
+	/* BOOT_ID_BYTES, borrowed until broker_open returns; NULL: the kernel's. Tests pretend that the machine went down. */
+	const uint8_t *boot_id;
 	/* What topics have that say nothing else, under the broker's names (log.retention.hours, ...);
 	 * borrowed until broker_open returns, which refuses what broker_default_check would. */
 	const struct config_entry *topic_defaults;
@@ -389,7 +391,7 @@ struct append {
 			       * are the shard's from broker_append on, the rest stays untouched */
 	struct slice batches; /* consecutive valid batches (batch_validate) within the frame;
 			       * SLICE_NULL: all of it */
-	enum acks acks;       /* ACKS_NONE and ACKS_LEADER need no sync */
+	enum acks acks; /* ACKS_NONE and ACKS_LEADER need no sync, nor do batches of transactions */
 	/* Of batches that are part of a transaction: whose, null: whoever has the producer id; and whether the
 	 * partition is to be added to the transaction, as Produce does from version 12 on. Kept alive by the caller. */
 	struct slice transactional_id;
@@ -405,12 +407,12 @@ struct append {
 void broker_append(struct broker *b, struct append *a);
 /* The same for a thread that has others to serve. broker_append_queue never waits: false says that there
  * is no room in the queue, and nothing was taken. It puts the append in its place, in the order of all
- * commands, and wakes nobody while they are few; after the last one broker_append_run sees to it that
- * they are carried out. When the shard sleeps and no sync is needed the calling thread does that itself
+ * commands, and wakes nobody while they are few; after the last one broker_run_queued sees to it that
+ * they are carried out. When the shard sleeps, it is not much and the disk is fast, the calling thread does that itself
  * and calls done before it returns, which saves two wake-ups; it must hold no lock that done takes.
  * Without the call they may wait until another command comes. */
 bool broker_append_queue(struct broker *b, struct append *a);
-void broker_append_run(struct broker *b);
+void broker_run_queued(struct broker *b);
 /* A whole frame, waiting for it. */
 enum ks_err broker_append_wait(struct broker *b, struct partition *p, struct frame *batches,
 			       enum acks acks, int64_t *base_offset, struct ks_why *why);
@@ -481,6 +483,7 @@ struct coordinator_call {
 	 * spoke for it, unless txn_options says otherwise: what an older one still sends is refused. */
 	uint64_t connection;
 	size_t request_bytes; /* of the encoded request: what it weighs in the shard's queue */
+	bool is_queued; /* nobody is woken: the caller calls broker_run_queued when it has sent all that it has */
 	void (*done)(struct coordinator_call *c);
 	void *cookie;
 	/* result: not ERR_NONE when the store has failed; the outcome is unknown, the response is not

@@ -226,7 +226,8 @@ void broker_group_call(struct broker *b, struct coordinator_call *call)
 	*e = (struct errand){.task = {apply}, .coordinator = b->coordinator, .call = call};
 	if (call->api_key == API_join_group)
 		e->fresh_id = fresh_id(call);
-	shard_task(b->shard, &e->task, call->request_bytes + sizeof *e);
+	(call->is_queued ? shard_task_queue : shard_task)(b->shard, &e->task,
+							  call->request_bytes + sizeof *e);
 }
 
 /* --- deadlines --- */

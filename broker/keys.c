@@ -21,6 +21,7 @@ enum key_type {
 	TYPE_ABORTED_BY = 'q',
 	TYPE_LOG_START = 's',
 	TYPE_TOPIC = 't',
+	TYPE_BOOT = 'u',
 };
 
 #define TOPIC_FLAG_INTERNAL 1
@@ -29,6 +30,7 @@ const struct slice key_ids = {(const uint8_t[]){TYPE_IDS}, 1};
 const struct slice key_batch_index = {(const uint8_t[]){TYPE_BATCH_INDEX}, 1};
 const struct slice key_cluster_id = {(const uint8_t[]){TYPE_CLUSTER_ID}, 1};
 const struct slice key_producer_ids = {(const uint8_t[]){TYPE_PRODUCER_IDS}, 1};
+const struct slice key_boot = {(const uint8_t[]){TYPE_BOOT}, 1};
 
 struct key_log key_log(uint32_t partition_id, int64_t last_offset)
 {
@@ -488,4 +490,20 @@ bool producer_ids_decode(struct slice value, int64_t *next)
 		return false;
 	*next = (int64_t)cursor_u64(&c);
 	return cursor_is_done(&c) && *next >= 0;
+}
+
+struct value_boot value_boot(const uint8_t id[BOOT_ID_BYTES])
+{
+	struct value_boot v;
+	v.bytes[0] = VERSION;
+	memcpy(v.bytes + 1, id, BOOT_ID_BYTES);
+	return v;
+}
+
+bool boot_decode(struct slice value, uint8_t id[BOOT_ID_BYTES])
+{
+	if (value.len != VALUE_BOOT_BYTES || value.data[0] != VERSION)
+		return false;
+	memcpy(id, value.data + 1, BOOT_ID_BYTES);
+	return true;
 }

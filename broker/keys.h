@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/boot.h"
 #include "base/mem.h"
 
 /* CF_LOG: partition id, last offset of the value's last batch -> consecutive batches. */
@@ -203,8 +204,17 @@ struct value_producer_ids {
 struct value_producer_ids value_producer_ids(int64_t next);
 bool producer_ids_decode(struct slice value, int64_t *next);
 
+/* CF_META 'u': under which start of the machine records of transactions were acknowledged that were not on the disk yet.
+ * None: under none. */
+#define VALUE_BOOT_BYTES (1 + BOOT_ID_BYTES)
+struct value_boot {
+	uint8_t bytes[VALUE_BOOT_BYTES];
+};
+struct value_boot value_boot(const uint8_t id[BOOT_ID_BYTES]);
+bool boot_decode(struct slice value, uint8_t id[BOOT_ID_BYTES]);
+
 /* CF_META 'c': the cluster id, CLUSTER_ID_BYTES letters behind a version byte. */
-extern const struct slice key_ids, key_batch_index, key_producer_ids, key_cluster_id;
+extern const struct slice key_ids, key_batch_index, key_producer_ids, key_cluster_id, key_boot;
 
 /* A slice of any of the structs above. */
 #define KEY_SLICE(k) slice_of((k).bytes, sizeof(k).bytes)

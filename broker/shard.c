@@ -15,10 +15,11 @@
 #include "broker/transactions.h"
 
 /* A sleep for a tick that is further away looks at the clock in between. */
-#define DOZE_NS_MAX    INT64_C(3600000000000)
+#define DOZE_NS_MAX      INT64_C(3600000000000)
 
-/* What is larger is not carried out by a sender, who has other things to do. */
-#define LENT_BYTES_MAX 65536
+/* What is larger, or waits longer for the disk, is not carried out by a sender, who has other things to do. */
+#define LENT_BYTES_MAX   262144
+#define LENT_SYNC_NS_MAX 500000
 
 enum command_type { COMMAND_APPEND, COMMAND_COMMIT, COMMAND_CALL, COMMAND_TASK };
 
@@ -53,6 +54,7 @@ struct shard {
 	struct commands queue;
 	size_t queue_bytes; /* queued or in the group under way */
 	bool is_heavy;      /* something that is queued is not to be carried out by a sender */
+	bool needs_sync;    /* something that is queued waits for the disk */
 	bool is_idle;       /* the thread sleeps and nobody has woken it */
 	bool is_lent;       /* a sender plays the shard */
 	bool has_knocked;   /* the thread woke up meanwhile, and waits */
@@ -68,6 +70,7 @@ struct shard {
 	struct group group;
 	struct tail_pool tails;
 	uint64_t batch_index;
+	int64_t sync_ns; /* what the last synced write took */
 	enum ks_err failed;
 
 	/* written by the shard, read by anyone */
@@ -151,7 +154,7 @@ bool shard_append_queue(struct shard *s, struct append *a)
 	bool may = s->tickets == s->serving && has_room(s, a->batches.len);
 	if (may) {
 		enqueue(s, COMMAND_APPEND, a, a->batches.len);
-		s->is_heavy |= a->acks == ACKS_ALL;
+		s->needs_sync |= a->acks == ACKS_ALL && !a->transactional_id.data;
 		if (s->queue_bytes > LENT_BYTES_MAX)
 			wake(s);
 	}
@@ -173,6 +176,16 @@ void shard_commit(struct shard *s, struct commit *c)
 void shard_task(struct shard *s, struct task *t, size_t bytes)
 {
 	submit(s, COMMAND_TASK, t, bytes);
+}
+
+void shard_task_queue(struct shard *s, struct task *t, size_t bytes)
+{
+	pthread_mutex_lock(&s->mtx);
+	enqueue(s, COMMAND_TASK, t, bytes);
+	s->needs_sync = true; /* perhaps */
+	if (s->queue_bytes > LENT_BYTES_MAX)
+		wake(s);
+	pthread_mutex_unlock(&s->mtx);
 }
 
 enum ks_err shard_call(struct shard *s, struct call *c)
@@ -273,7 +286,7 @@ static void take_queue(struct shard *s)
 	s->taken = s->queue;
 	s->taken_next = 0;
 	s->queue = empty;
-	s->is_heavy = false;
+	s->is_heavy = s->needs_sync = false;
 }
 
 /* Waits for commands, or until a tick is due. false: the shard is to stop and nothing is left. */
@@ -291,32 +304,41 @@ static bool take(struct shard *s)
 	return !is_over;
 }
 
+/* Whether it is answered when it is on the disk. */
+static bool wants_sync(const struct append *a, const struct origin *o)
+{
+	const struct txns *txns = partition_topic(a->partition)->broker->txns;
+
+	return a->acks == ACKS_ALL && !(o->is_transactional && txns_sync_late(txns));
+}
+
 /* A batch that is in the log already is answered as it was the first time; with acks all, once it
  * is surely on the disk. */
-static void answer_again(struct append *a, const struct producer_batch *duplicate, struct group *g)
+static void answer_again(struct append *a, const struct origin *o,
+			 const struct producer_batch *duplicate, struct group *g)
 {
 	a->base_offset = duplicate->base_offset;
 	if (a->log_append_time >= 0 && !KS_SEEDED_BUG(2111))
 		a->log_append_time = duplicate->append_ms;
-	if (a->acks == ACKS_ALL)
+	if (wants_sync(a, o))
 		g->needs_sync = g->needs_write = true;
 }
 
 /* Whether the batches may be appended; *duplicate: NULL, or what they repeat. */
-static enum ks_err append_check(const struct append *a, struct group *g,
+static enum ks_err append_check(const struct append *a, struct group *g, struct origin *origin,
 				const struct producer_batch **duplicate)
 {
 	struct topic *t = partition_topic(a->partition);
-	struct origin origin;
 
 	*duplicate = NULL;
+	*origin = (struct origin){.producer_id = -1};
 	if (topic_is_gone(t))
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	enum ks_err err = group_check(a->batches, (size_t)t->config.max_message_bytes, &origin);
-	if (err || origin.producer_id < 0)
+	enum ks_err err = group_check(a->batches, (size_t)t->config.max_message_bytes, origin);
+	if (err || origin->producer_id < 0)
 		return err;
-	if (origin.is_transactional && !KS_SEEDED_BUG(36))
-		err = txns_admit_append(t->broker->txns, a, &origin, g);
+	if (origin->is_transactional && !KS_SEEDED_BUG(36))
+		err = txns_admit_append(t->broker->txns, a, origin, g);
 	if (err)
 		return err;
 	return group_check_producer(g, a->partition, a->batches, group_offset_next(g, a->partition),
@@ -328,7 +350,8 @@ static enum ks_err append_apply(struct append *a, struct group *g)
 	struct topic *t = partition_topic(a->partition);
 	struct frame *f = a->frame;
 	const struct producer_batch *duplicate;
-	enum ks_err err = append_check(a, g, &duplicate);
+	struct origin origin;
+	enum ks_err err = append_check(a, g, &origin, &duplicate);
 
 	a->frame = NULL;
 	a->log_append_time = t->config.is_append_time ? g->now_ms : -1;
@@ -337,12 +360,12 @@ static enum ks_err append_apply(struct append *a, struct group *g)
 			group_append(g, a->partition, f, a->batches, t->config.is_append_time);
 		if (KS_SEEDED_BUG(1131))
 			a->base_offset = 0;
-		if (a->acks == ACKS_ALL)
+		if (wants_sync(a, &origin))
 			g->needs_sync = true;
 		return ERR_NONE;
 	}
 	if (duplicate)
-		answer_again(a, duplicate, g);
+		answer_again(a, &origin, duplicate, g);
 	frame_unref(f);
 	return err;
 }
@@ -476,6 +499,8 @@ static enum ks_err write_group(struct shard *s)
 	int64_t took = clock_monotonic_ns(&s->broker->clock) - start;
 	atomic_store(&s->last_write_ns, took);
 	tally_add(&s->write_ns, (uint64_t)took);
+	if (sync)
+		s->sync_ns = took;
 	if (!err) {
 		FP("shard-written");
 		if (sync)
@@ -585,10 +610,11 @@ static void run_group(struct shard *s)
 /* Under mtx. Nothing else is going on and what is queued is short work. */
 static bool may_be_lent(const struct shard *s)
 {
-	return s->is_idle && !s->is_heavy && s->queue_bytes <= LENT_BYTES_MAX;
+	return s->is_idle && !s->is_heavy && s->queue_bytes <= LENT_BYTES_MAX &&
+	       (!s->needs_sync || s->sync_ns <= LENT_SYNC_NS_MAX);
 }
 
-void shard_append_run(struct shard *s)
+void shard_run_queued(struct shard *s)
 {
 	pthread_mutex_lock(&s->mtx);
 	if (!s->queue.count || !may_be_lent(s)) {

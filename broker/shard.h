@@ -8,8 +8,8 @@
  *                           answer
  *
  * A thread is woken for every group, which for small appends costs more than the group. So a sender
- * that finds the shard asleep may play it: shard_append_run carries out what is queued, when it is
- * short and needs no sync. There is one player at a time. "The shard's thread" is whoever plays it.
+ * that finds the shard asleep may play it: shard_run_queued carries out what is queued, when it is
+ * short and the disk is fast. There is one player at a time. "The shard's thread" is whoever plays it.
  *
  * It is a state machine: no socket, and time only from the broker's clock, once per group. The same
  * commands in the same groups write the same bytes.
@@ -75,13 +75,15 @@ void shard_stop(struct shard *s);
 void shard_append(struct shard *s, struct append *a);
 /* See broker_append_queue. */
 bool shard_append_queue(struct shard *s, struct append *a);
-void shard_append_run(struct shard *s);
+void shard_run_queued(struct shard *s);
 bool shard_is_asleep(struct shard *s); /* for tests: nobody plays it, nothing was sent */
 void shard_commit(struct shard *s, struct commit *c);
 enum ks_err shard_call(struct shard *s, struct call *c);
 /* Any thread; never waits. bytes: what it holds in the queue, which the sender keeps within bounds; other senders wait for
  * it. */
 void shard_task(struct shard *s, struct task *t, size_t bytes);
+/* The same, and it waits for shard_run_queued, which the caller calls when it has sent all that it has. */
+void shard_task_queue(struct shard *s, struct task *t, size_t bytes);
 /* Any thread; t lives until shard_stop. Runs for the first time at once. */
 void shard_tick_add(struct shard *s, struct tick *t);
 /* The shard's thread: the tick runs at due_ns, or earlier when it was due earlier. */

@@ -270,7 +270,8 @@ void broker_txn_call(struct broker *b, struct coordinator_call *call)
 	struct txn_errand *e = xmalloc(sizeof *e);
 
 	*e = (struct txn_errand){.task = {apply}, .txns = b->txns, .call = call};
-	shard_task(b->shard, &e->task, call->request_bytes + sizeof *e);
+	(call->is_queued ? shard_task_queue : shard_task)(b->shard, &e->task,
+							  call->request_bytes + sizeof *e);
 }
 
 void broker_txn_stats(struct broker *b, struct txn_stats *out)
@@ -366,18 +367,14 @@ enum ks_err txns_open(struct broker *b, struct txns **out, struct ks_why *why)
 	note_all(c);
 	if (!err)
 		err = pending_offsets_load(c, why);
+	if (!err)
+		err = txns_power_load(c, why);
 	if (err) {
 		txns_free(c);
 		return err;
 	}
 	*out = c;
 	return ERR_NONE;
-}
-
-void txns_start(struct txns *c)
-{
-	c->due.hanging = INT64_MIN; /* the first look is at once */
-	shard_tick_add(c->broker->shard, &c->tick);
 }
 
 void txns_free(struct txns *c)

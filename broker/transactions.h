@@ -17,8 +17,11 @@ struct txns;
 
 /* After the groups' coordinator, before the shard starts: from the store. ERR_CORRUPTION, ... */
 enum ks_err txns_open(struct broker *b, struct txns **out, struct ks_why *why);
-/* Begins to watch time. */
-void txns_start(struct txns *c);
+/* Before anybody else sends something: blocks until what a power loss makes necessary is on the disk, and begins to watch
+ * time. */
+enum ks_err txns_start(struct txns *c, struct ks_why *why);
+/* Before the shard ends, when nobody else sends any more: all of it is on the disk then, and the store says so. */
+void txns_stop(struct txns *c);
 /* After the shard has ended, before the groups' coordinator. c may be NULL. */
 void txns_free(struct txns *c);
 
@@ -30,6 +33,8 @@ void txns_free(struct txns *c);
  *   ERR_NOT_LEADER_OR_FOLLOWER   they come late, on an older connection */
 enum ks_err txns_admit_append(struct txns *c, const struct append *a, const struct origin *o,
 			      struct group *g);
+/* Whether batches of transactions are answered before they are on the disk: the end of each syncs them. */
+bool txns_sync_late(const struct txns *c);
 /* Whether the id belongs to a transactional producer: nobody else may have its next epoch. */
 bool txns_has_producer(const struct txns *c, int64_t producer_id);
 

@@ -1,8 +1,8 @@
 /* transactions_api.c - InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn; see transactions_impl.h.
  *
  * Which answers wait for the disk. InitProducerId and EndTxn do: what they say must outlast a power loss. What is added to a
- * transaction needs not: a power loss takes the last commits to the store and never one from their midst, so whatever was added and
- * forgotten takes all that followed with it, and the producer learns of it at the latest when it commits.
+ * transaction needs not, nor do its batches: a power loss that takes some of it fences the producer, which learns of it at the latest
+ * when it commits (transactions_power.c).
  */
 #include "broker/producers.h"
 #include "broker/transactions_impl.h"
@@ -29,6 +29,7 @@ static enum ks_err init_entry(struct txn_step *s, struct coordinator_call *call,
 		r->producer_id = fx.producer_id;
 		r->producer_epoch = fx.producer_epoch;
 		s->g->needs_sync = true;
+		txn_power_note(s);
 	}
 	txn_settle(s, x, &fx); /* also after an error: that of an open transaction is an abort */
 	return err;

@@ -6,6 +6,7 @@
  *     transactions_admin.c    ListTransactions, DescribeTransactions, WriteTxnMarkers
  *     transactions_watch.c    timeouts, ids that expire, transactions that hang
  *     transactions_append.c   batches
+ *     transactions_power.c    what a power loss may have taken
  */
 #ifndef BROKER_TRANSACTIONS_IMPL_H
 #define BROKER_TRANSACTIONS_IMPL_H
@@ -50,6 +51,12 @@ struct txns {
 			hanging; /* ms of the monotonic clock; INT64_MAX: nothing to do */
 		struct buf at;   /* the id up to which the look for expired ones has come */
 	} due;
+	struct {
+		uint8_t id[BOOT_ID_BYTES];
+		bool is_known;
+		bool is_stored; /* batches of transactions need no sync of their own */
+		bool was_other; /* the machine went down since, or writes were lost otherwise, while there were such batches */
+	} boot;
 	struct buf key, value;
 
 	/* written by the shard, read by anyone */
@@ -93,6 +100,13 @@ void txn_commit_offsets(struct txn_step *s, struct coordinator_call *call);
 void txn_list(struct txn_step *s, struct coordinator_call *call);
 void txn_describe(struct txn_step *s, struct coordinator_call *call);
 void txn_write_markers(struct txn_step *s, struct coordinator_call *call);
+
+/* --- transactions_power.c --- */
+
+/* Once the table is loaded. ERR_CORRUPTION, ERR_IO */
+enum ks_err txns_power_load(struct txns *c, struct ks_why *why);
+/* An id gets a producer, in this write, which will be synced. */
+void txn_power_note(struct txn_step *s);
 
 /* --- transactions_watch.c --- */
 

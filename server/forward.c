@@ -28,8 +28,10 @@ void forward_call(struct exchange *x, void (*forward)(struct broker *b, struct c
 		.client_host = exchange_peer(x),
 		.connection = x->connection->order,
 		.request_bytes = x->frame->len,
+		.is_queued = true,
 		.done = on_done,
 		.cookie = x,
 	};
+	x->connection->loop->has_queued = true;
 	forward(server_broker(x->server), call);
 }

@@ -84,12 +84,12 @@ static void on_wake(uv_async_t *async)
 	deliver_all(letters);
 }
 
-static void run_appends(struct loop *l)
+static void run_queued(struct loop *l)
 {
-	if (!l->has_appends)
+	if (!l->has_queued)
 		return;
-	l->has_appends = false;
-	broker_append_run(l->server->options.broker);
+	l->has_queued = false;
+	broker_run_queued(l->server->options.broker);
 }
 
 static void flush_dirty(struct loop *l)
@@ -109,9 +109,9 @@ static void on_before_sleep(uv_prepare_t *prepare)
 	struct loop *l = prepare->data;
 
 	do {
-		run_appends(l);
+		run_queued(l);
 		flush_dirty(l);
-	} while (l->has_appends);
+	} while (l->has_queued);
 }
 
 /* --- silence: who has not sent a first request in time, who has been quiet for too long --- */
@@ -198,7 +198,7 @@ static void close_loop(struct loop *l, void *unused)
 	struct connection *c;
 
 	(void)unused;
-	run_appends(l);
+	run_queued(l);
 	while ((c = TAILQ_FIRST(&l->fresh)) || (c = TAILQ_FIRST(&l->known)))
 		connection_kill(c);
 	loop_timer_clear(&l->timers, &l->silence_timer);

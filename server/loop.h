@@ -48,7 +48,7 @@ struct loop {
 	 * life. */
 	struct connections fresh, known;
 	struct connections dirty; /* they have answers to write */
-	bool has_appends;         /* in the shard's queue, and nobody was told */
+	bool has_queued;          /* in the shard's queue, and nobody was told */
 
 	struct exchange *spare; /* with their memory, for the next requests */
 	int spare_count;

@@ -187,7 +187,7 @@ static bool send_parts(struct produce *p, bool may_wait)
 	struct broker *b = server_broker(p->x->server);
 
 	if (!may_wait)
-		p->x->connection->loop->has_appends = true;
+		p->x->connection->loop->has_queued = true;
 	for (; p->sent < p->count; p->sent++) {
 		struct produce_part *part = &p->parts[p->sent];
 		if (!part->append.done)

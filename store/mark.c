@@ -1,12 +1,12 @@
 /* mark.c - see mark.h. */
 #include "store/mark.h"
 
+#include "base/boot.h"
 #include "base/mem.h"
 #include "store/crc.h"
 #include "store/path.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -39,25 +39,6 @@ struct mark {
 	struct mark_value value;
 	bool dirty; /* moved since the last sync */
 };
-
-static void read_boot_id(uint8_t out[16])
-{
-	char text[64] = "";
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	unsigned digits = 0;
-
-	memset(out, 0, 16);
-	if (fd >= 0)
-		close(fd);
-	for (ssize_t i = 0; i < n && digits < 32; i++) {
-		if (!isxdigit((unsigned char)text[i]))
-			continue;
-		unsigned digit = (unsigned)strtoul((char[]){text[i], 0}, NULL, 16);
-		out[digits / 2] = (uint8_t)((unsigned)out[digits / 2] << 4 | digit);
-		digits++;
-	}
-}
 
 static void encode_point(uint8_t *out, const struct mark_point *at)
 {
@@ -168,7 +149,7 @@ enum ks_err mark_create(const char *dir, const struct mark_point *at, uint32_t f
 	uint8_t *file = xcalloc(1, FILE_BYTES);
 	enum ks_err err;
 
-	read_boot_id(v.boot_id);
+	(void)boot_id_read(v.boot_id);
 	encode(file, 0, &v);
 	encode(file + SLOT_STRIDE, 1, &v);
 	err = write_file(next, file, FILE_BYTES, why);
@@ -197,7 +178,7 @@ enum ks_err mark_open(const char *dir, struct mark **out, struct ks_why *why)
 		mark_close(m);
 		return err;
 	}
-	read_boot_id(m->value.boot_id);
+	(void)boot_id_read(m->value.boot_id);
 	*out = m;
 	return ERR_NONE;
 }
@@ -242,11 +223,9 @@ void mark_close(struct mark *m)
 
 const struct mark_point *mark_least(const struct mark_value *v)
 {
-	static const uint8_t not_known[16];
-	uint8_t now[16];
+	uint8_t now[BOOT_ID_BYTES];
 
-	read_boot_id(now);
-	if (memcmp(now, not_known, sizeof now) != 0 && memcmp(now, v->boot_id, sizeof now) == 0)
+	if (boot_id_read(now) && memcmp(now, v->boot_id, sizeof now) == 0)
 		return &v->written;
 	return &v->synced;
 }

@@ -22,6 +22,7 @@
 
 #include <stdint.h>
 
+#include "base/boot.h"
 #include "base/err.h"
 #include "store/manifest.h"
 
@@ -34,8 +35,8 @@ struct mark_point {
 struct mark_value {
 	struct mark_point synced;
 	struct mark_point written;
-	uint32_t format;     /* of the data directory */
-	uint8_t boot_id[16]; /* of the kernel that took the writes; zeros: not known */
+	uint32_t format;                /* of the data directory */
+	uint8_t boot_id[BOOT_ID_BYTES]; /* of the kernel that took the writes; zeros: not known */
 };
 
 struct mark;

@@ -174,15 +174,34 @@ static void close_open(struct transaction *t, enum transaction_state to, int mar
 	move(t, to, now_ms, fx);
 }
 
+static void fence(struct transaction *t)
+{
+	set_last(t, t->producer_id, t->producer_epoch);
+	t->producer_epoch = (int16_t)(t->producer_epoch + (KS_SEEDED_BUG(104) ? 2 : 1));
+	t->is_fenced = true;
+}
+
 void transaction_abort(struct transaction *t, int64_t now_ms, struct transaction_effects *fx)
 {
 	*fx = effects_none();
 	close_open(t, TRANSACTION_COMPLETE_ABORT, t->producer_epoch + 1, now_ms, fx);
-	if (KS_SEEDED_BUG(112))
+	if (!KS_SEEDED_BUG(112))
+		fence(t);
+}
+
+void transaction_fence(struct transaction *t, int64_t now_ms, struct transaction_effects *fx)
+{
+	*fx = effects_none();
+	if (t->producer_id < 0 || t->is_fenced || t->state == TRANSACTION_DEAD)
 		return;
-	set_last(t, t->producer_id, t->producer_epoch);
-	t->producer_epoch = (int16_t)(t->producer_epoch + (KS_SEEDED_BUG(104) ? 2 : 1));
-	t->is_fenced = true;
+	if (t->state == TRANSACTION_ONGOING) {
+		transaction_abort(t, now_ms, fx);
+		return;
+	}
+	if (KS_SEEDED_BUG(152))
+		return;
+	move(t, TRANSACTION_COMPLETE_ABORT, now_ms, fx);
+	fence(t);
 }
 
 /* --- InitProducerId --- */

@@ -190,6 +190,11 @@ int64_t transaction_deadline(const struct transaction *t);
  * abort, and is given the newest pair. Only with a transaction open. */
 void transaction_abort(struct transaction *t, int64_t now_ms, struct transaction_effects *fx);
 
+/* A power loss may have taken the last writes, and with them a part of the open transaction or one that was begun and nobody
+ * knows of: aborts what is open and fences the producer, as a timeout does, in every state. A producer that has no pair yet is
+ * fenced already, and an id that expired has none: then nothing changes. */
+void transaction_fence(struct transaction *t, int64_t now_ms, struct transaction_effects *fx);
+
 /* When something happens to an id that is not used, in ms; INT64_MAX: a transaction is open. */
 int64_t transaction_expiry(const struct transaction *t, int64_t expiration_ms);
 /* That has come. The value is DEAD now and is put, or, if it was DEAD, it is NONE and its key is to be

@@ -403,18 +403,18 @@ static void small_appends_are_carried_out_by_who_queued_them(void **state)
 	for (int i = 0; i < 3; i++)
 		queue_one(r, &d, &x[i], p, i == 1 ? ACKS_NONE : ACKS_LEADER, 0);
 	assert_int_equal(partition_high_watermark(p), 0);
-	broker_append_run(r->b);
+	broker_run_queued(r->b);
 	broker_stats(r->b, &after);
 	assert_string_equal(d.text, "appended 0; appended 1; appended 2; ");
 	for (int i = 0; i < 3; i++)
 		assert_true(pthread_equal(x[i].by, pthread_self()));
 	assert_int_equal(after.groups_written - before.groups_written, 1);
 	assert_int_equal(partition_high_watermark(p), 3);
-	broker_append_run(r->b); /* nothing is left */
+	broker_run_queued(r->b); /* nothing is left */
 	assert_int_equal(rig_append(r, p, 1, 3), 3);
 }
 
-static void what_needs_a_sync_or_is_long_is_left_to_the_thread(void **state)
+static void what_is_long_is_left_to_the_thread(void **state)
 {
 	struct rig *r = *state;
 	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
@@ -423,16 +423,78 @@ static void what_needs_a_sync_or_is_long_is_left_to_the_thread(void **state)
 
 	diary_init(&d);
 	settle(r);
-	queue_one(r, &d, &x, p, ACKS_ALL, 0);
-	broker_append_run(r->b);
+	queue_one(r, &d, &x, p, ACKS_LEADER, 300000);
+	broker_run_queued(r->b);
 	await(&d, 1);
 	assert_false(pthread_equal(x.by, pthread_self()));
+	assert_string_equal(d.text, "appended 0; ");
+}
+
+/* The rig whose clock a synced write moves on by so much. */
+static struct rig *slow_rig;
+static int64_t sync_ns;
+
+static enum ks_err slow_commit(struct store *s, struct store_write *w, bool sync,
+			       struct ks_why *why)
+{
+	if (sync)
+		slow_rig->now_ns += sync_ns;
+	return disk.real->commit(s, w, sync, why);
+}
+
+static int setup_slow(void **state)
+{
+	struct store *s = store_open_memory();
+
+	slow_rig = rig_new(false);
+	sync_ns = 100000;
+	disk_intercept(s, slow_commit);
+	assert_int_equal(broker_open_store(&slow_rig->options, s, &slow_rig->b, NULL), 0);
+	*state = slow_rig;
+	return 0;
+}
+
+/* Whether a synced append was carried out by the thread that queued it. */
+static bool is_played(struct rig *r, struct partition *p)
+{
+	struct played x;
+	struct diary d;
+
+	diary_init(&d);
 	settle(r);
-	queue_one(r, &d, &x, p, ACKS_LEADER, 100000);
-	broker_append_run(r->b);
-	await(&d, 2);
-	assert_false(pthread_equal(x.by, pthread_self()));
-	assert_string_equal(d.text, "appended 0; appended 1; ");
+	queue_one(r, &d, &x, p, ACKS_ALL, 0);
+	broker_run_queued(r->b);
+	await(&d, 1);
+	return pthread_equal(x.by, pthread_self());
+}
+
+static void a_sync_is_left_to_the_thread_while_the_disk_is_slow(void **state)
+{
+	struct rig *r = *state;
+	struct partition *p = topic_partition(rig_topic(r, "t", 1), 0);
+
+	assert_true(is_played(r, p));
+	sync_ns = 2000000;
+	assert_true(is_played(r, p)); /* nobody knew */
+	assert_false(is_played(r, p));
+	sync_ns = 100000;
+	assert_false(is_played(r, p)); /* nobody knew */
+	assert_true(is_played(r, p));
+}
+
+static void a_queued_task_waits_for_the_word_and_is_carried_out_by_who_gives_it(void **state)
+{
+	struct rig *r = *state;
+	struct noted n;
+	struct diary d;
+
+	diary_init(&d);
+	settle(r);
+	n = (struct noted){.task = {apply}, .r = r, .d = &d, .number = 1, .puts = true};
+	shard_task_queue(r->b->shard, &n.task, 0);
+	assert_int_equal(d.lines, 0); /* nobody is awake who could */
+	broker_run_queued(r->b);
+	assert_string_equal(d.text, "applied 1; written 1; ");
 }
 
 static void what_is_queued_goes_before_what_is_sent_later(void **state)
@@ -448,7 +510,7 @@ static void what_is_queued_goes_before_what_is_sent_later(void **state)
 	await(&d, 1);
 	assert_string_equal(d.text, "appended 0; ");
 	assert_false(pthread_equal(x.by, pthread_self()));
-	broker_append_run(r->b);
+	broker_run_queued(r->b);
 }
 
 /* In the callback of an append that this thread carries out: one more, and an attempt to play again. */
@@ -458,7 +520,7 @@ static void queue_more(struct append *a, enum ks_err err)
 
 	note(x->d, err ? "failed" : "first", a->base_offset);
 	queue_one(x->r, x->d, &x[1], a->partition, ACKS_LEADER, 0);
-	broker_append_run(x->r->b);
+	broker_run_queued(x->r->b);
 	note(x->d, "queued", 0);
 }
 
@@ -473,7 +535,7 @@ static void a_callback_that_queues_more_while_its_thread_plays_loses_nothing(voi
 	settle(r);
 	queue_one(r, &d, &x[0], p, ACKS_LEADER, 0);
 	x[0].append.done = queue_more;
-	broker_append_run(r->b);
+	broker_run_queued(r->b);
 	await(&d, 3);
 	assert_string_equal(d.text, "first 0; queued 0; appended 1; ");
 }
@@ -492,7 +554,7 @@ static void what_finds_no_room_in_the_queue_is_not_taken(void **state)
 	settle(r);
 	for (int i = 0; i < 40; i++)
 		queue_one(r, &d, &x[i], p, ACKS_LEADER, 500);
-	broker_append_run(r->b);
+	broker_run_queued(r->b);
 	await(&d, 40);
 	assert_true(x[0].found_room);
 	assert_true(x[2].found_room);
@@ -514,7 +576,7 @@ static void a_tick_that_a_player_makes_due_runs_at_once(void **state)
 	settle(r);
 	queue_one(r, &appends, &x, p, ACKS_LEADER, 0);
 	x.tick = &c.tick;
-	broker_append_run(r->b);
+	broker_run_queued(r->b);
 	assert_true(pthread_equal(x.by, pthread_self()));
 	await(&d, 2);
 	clockwork_stop(r);
@@ -538,9 +600,9 @@ static void *play(void *arg)
 	for (int i = 0; i < PLAYED; i++) {
 		queue_one(me->r, &d, &x[i], me->p, i % 50 == 49 ? ACKS_ALL : ACKS_LEADER, 0);
 		if (i % 3 == 2)
-			broker_append_run(me->r->b);
+			broker_run_queued(me->r->b);
 	}
-	broker_append_run(me->r->b);
+	broker_run_queued(me->r->b);
 	await(&d, PLAYED);
 	for (int i = 1; i < PLAYED; i++)
 		if (x[i].append.base_offset <= x[i - 1].append.base_offset)
@@ -584,7 +646,10 @@ int main(void)
 		MEMORY(a_tick_wakes_a_shard_that_sleeps),
 		MEMORY(what_a_tick_puts_is_written),
 		BOTH(small_appends_are_carried_out_by_who_queued_them),
-		MEMORY(what_needs_a_sync_or_is_long_is_left_to_the_thread),
+		MEMORY(what_is_long_is_left_to_the_thread),
+		cmocka_unit_test_setup_teardown(a_sync_is_left_to_the_thread_while_the_disk_is_slow,
+						setup_slow, rig_teardown),
+		BOTH(a_queued_task_waits_for_the_word_and_is_carried_out_by_who_gives_it),
 		MEMORY(what_is_queued_goes_before_what_is_sent_later),
 		MEMORY(a_callback_that_queues_more_while_its_thread_plays_loses_nothing),
 		MEMORY(what_finds_no_room_in_the_queue_is_not_taken),

@@ -246,6 +246,50 @@ static void test_a20_a_producer_resumes_after_a_timeout(void **state)
 	assert_int_equal(produce(w, 2, 100, 1, 7), ERR_NONE);
 }
 
+static void test_a15_after_a_power_loss_every_pair_is_fenced(void **state)
+{
+	struct world *w = *state;
+
+	/* Nothing was begun, as far as the disk knows. */
+	fence(w);
+	assert_true(w->fx.is_changed);
+	assert_false(w->fx.is_ended);
+	assert_int_equal(add(w, 100, 0, 7), ERR_PRODUCER_FENCED);
+	assert_int_equal(produce(w, 2, 100, 0, 7), ERR_PRODUCER_FENCED);
+	fence(w);
+	assert_nothing_written(w); /* nobody has a pair */
+	assert_int_equal(resume(w, 100, 0), ERR_NONE);
+	assert_answer(w, 100, 1);
+
+	/* The last one was committed, and the next one may be lost. */
+	assert_int_equal(add(w, 100, 1, 7), ERR_NONE);
+	assert_int_equal(end(w, 1, 100, 1, COMMIT), ERR_NONE);
+	fence(w);
+	assert_int_equal(end(w, 1, 100, 1, COMMIT), ERR_PRODUCER_FENCED);
+	assert_int_equal(resume(w, 100, 1), ERR_NONE);
+	assert_answer(w, 100, 2);
+
+	/* One is open, and may have lost a part. */
+	assert_int_equal(produce(w, 2, 100, 2, 7), ERR_NONE);
+	fence(w);
+	assert_true(w->fx.is_ended);
+	assert_false(w->fx.is_committed);
+	assert_int_equal(w->fx.marker_epoch, 3);
+	assert_int_equal(end(w, 2, 100, 2, COMMIT), ERR_PRODUCER_FENCED);
+	assert_int_equal(end(w, 2, 100, 2, ABORT), ERR_NONE);
+	assert_answer(w, 100, 3);
+}
+
+static void test_a15_an_id_that_has_expired_is_not_fenced(void **state)
+{
+	struct world *w = *state;
+
+	expire(w);
+	fence(w);
+	assert_nothing_written(w);
+	assert_int_equal(w->t.state, TRANSACTION_DEAD);
+}
+
 static void test_a11_a_timeout_counts_from_the_first_partition(void **state)
 {
 	struct world *w = *state;
@@ -488,6 +532,8 @@ int main(void)
 		PRODUCER(test_a13_a_late_init_does_not_abort_the_open_transaction),
 		PRODUCER(test_a13_a_repeated_init_leaves_the_last_outcome),
 		PRODUCER(test_a14_init_within_a_transaction_aborts_it_and_says_so),
+		PRODUCER(test_a15_after_a_power_loss_every_pair_is_fenced),
+		PRODUCER(test_a15_an_id_that_has_expired_is_not_fenced),
 		PRODUCER(test_a17_the_markers_of_a_fenced_instance_outrank_its_epoch),
 		PRODUCER(test_a20_a_producer_of_version_2_aborts_what_timed_out_and_goes_on),
 		PRODUCER(test_a20_a_producer_resumes_after_a_timeout),

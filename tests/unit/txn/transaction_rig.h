@@ -134,6 +134,14 @@ static inline void time_out(struct world *w)
 	store_and_load(w);
 }
 
+/* A power loss may have taken something. */
+static inline void fence(struct world *w)
+{
+	forget_effects(w);
+	transaction_fence(&w->t, w->now_ms, &w->fx);
+	store_and_load(w);
+}
+
 static inline void expire(struct world *w)
 {
 	forget_effects(w);

@@ -23,7 +23,7 @@ final class Transactions {
     private final int partitions, producers, rounds;
     private final byte[] value;
     private final long[][] commits, wholes; // of each producer, nanoseconds
-    private final Usage broker;
+    private final Usage broker, client = Usage.ofSelf();
     private final CyclicBarrier start;
     private volatile long began;
 
@@ -40,6 +40,7 @@ final class Transactions {
         broker = new Usage(s.brokerPid());
         start = new CyclicBarrier(producers, () -> {
             broker.start();
+            client.start();
             began = System.nanoTime();
         });
     }
@@ -101,9 +102,9 @@ final class Transactions {
     private void report(double seconds, double count) {
         long[] commit = sorted(commits), whole = sorted(wholes);
         System.out.printf("transactions=%.0f size=%d partitions=%d producers=%d seconds=%.3f txns_per_s=%.1f p50_us=%.1f"
-                + " p99_us=%.1f whole_p50_us=%.1f whole_p99_us=%.1f server_cpu_s_per_M=%.1f%n",
+                + " p99_us=%.1f whole_p50_us=%.1f whole_p99_us=%.1f client_cpu_s_per_M=%.1f server_cpu_s_per_M=%.1f%n",
             count, value.length, partitions, producers, seconds, count / seconds, quantile(commit, .5), quantile(commit, .99),
-            quantile(whole, .5), quantile(whole, .99), broker.seconds() / (count / 1e6));
+            quantile(whole, .5), quantile(whole, .99), client.seconds() / (count / 1e6), broker.seconds() / (count / 1e6));
     }
 
     private static long[] sorted(long[][] parts) {

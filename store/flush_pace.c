@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* What is handed to the disk at once: a sync that comes then waits 0.05 ms for it, and 0.5 ms for 2 MiB. */
+/* What is handed to the disk at once: a sync that comes then takes some 0.1 ms more. Smaller ones are more wake-ups. */
 #define PIECE_BYTES       524288
 /* Of each byte that is logged. A flush ends when two thirds of the next memtable are full. */
 #define SHARE_NUM         3

@@ -15,8 +15,8 @@
 #define SHARE_DEN         2
 /* 64 MB a second: what may be written though nothing is logged. */
 #define BYTES_PER_US      64
-/* 250 MB a second, since the flush before began, are fast. */
-#define FAST_BYTES_PER_US 250
+/* 200 MB a second, since the flush before began, are fast. */
+#define FAST_BYTES_PER_US 200
 #define PAUSE_NS          1000000
 
 struct flush_pace {

@@ -25,8 +25,8 @@
 /* A log that has become so long will be followed by another: there should be a file for it. Those of the store end
  * with a memtable of 16 MiB; how long one became is what the next is expected to need, within reason. */
 #define NEXT_FROM         (4u << 20)
-/* 200 MB a second: then its place would be made too late, and at its cost. */
-#define FAST_BYTES_PER_US 200
+/* 150 MB a second: then its place would be made too late, and at its cost. */
+#define FAST_BYTES_PER_US 150
 #define EXPECTED_BYTES    (16u << 20)
 #define EXPECTED_MARGIN   (256u << 10)
 #define EXPECTED_MAX      (64u << 20)

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/flush_pace.h"
 #include "store/lock.h"
 #include "store/mark.h"
 #include "store/path.h"
@@ -258,6 +259,7 @@ static enum ks_err open_database(struct rocks *r, const char *path, bool read_on
 {
 	char *error = NULL;
 
+	flush_pace_hurry_begin(r->options.pace); /* what is replayed is flushed */
 	if (read_only)
 		r->db = rocksdb_open_for_read_only_column_families(
 			r->options.db, path, CF_COUNT, rocks_cf_names,
@@ -266,6 +268,7 @@ static enum ks_err open_database(struct rocks *r, const char *path, bool read_on
 		r->db = rocksdb_open_column_families(
 			r->options.db, path, CF_COUNT, rocks_cf_names,
 			(const rocksdb_options_t *const *)r->options.cf, r->cf, &error);
+	flush_pace_hurry_end(r->options.pace);
 	return error ? rocks_fail(why, r->dir, "open", error) : ERR_NONE;
 }
 
@@ -718,8 +721,10 @@ static enum ks_err rocks_flush(struct store *s, struct ks_why *why)
 	rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
 	char *error = NULL;
 
+	flush_pace_hurry_begin(r->options.pace);
 	for (int i = 0; i < CF_COUNT && !error; i++)
 		rocksdb_flush_cf(r->db, options, r->cf[i], &error);
+	flush_pace_hurry_end(r->options.pace);
 	rocksdb_flushoptions_destroy(options);
 	return error ? rocks_fail(why, r->dir, "flush", error) : ERR_NONE;
 }

@@ -5,6 +5,7 @@
  */
 #include "store/rocks_options.h"
 
+#include "store/flush_pace.h"
 #include "store/rocks_logger.h"
 #include "store/rocks_wal.h"
 
@@ -40,7 +41,8 @@ static const char db_options[] =
 	 * tens of milliseconds at a time; this makes the wait a few and loses no throughput. */
 	"delayed_write_rate=268435456;"
 	/* Flushes go through the page cache: whoever follows a little behind reads from memory.
-	 * Dirty pages are handed to the disk steadily instead of all at the next sync. */
+	 * Dirty pages are handed to the disk steadily instead of all at the next sync; those of flushes
+	 * in the pieces and at the pace of flush_pace.c, unless they have to be fast. */
 	"bytes_per_sync=1048576;"
 	"wal_bytes_per_sync=0;"
 	/* Whoever catches up reads blob files from front to end: the kernel may read ahead. */
@@ -117,7 +119,8 @@ static enum ks_err init_db(struct rocks_options *r, const char *dir, const struc
 	enum ks_err err = apply(&r->db, db_options, why);
 	r->logger = rocks_logger_new();
 	rocksdb_options_set_info_log(r->db, r->logger);
-	r->env = rocks_wal_env_new(dir);
+	r->pace = flush_pace_new();
+	r->env = rocks_wal_env_new(dir, r->pace);
 	rocksdb_options_set_env(r->db, r->env);
 	rocksdb_options_set_create_if_missing(r->db, !o->read_only);
 	rocksdb_options_set_create_missing_column_families(r->db, !o->read_only);
@@ -182,5 +185,6 @@ void rocks_options_fini(struct rocks_options *r)
 	rocks_logger_free(r->logger);
 	if (r->env)
 		rocksdb_env_destroy(r->env);
+	flush_pace_free(r->pace);
 	*r = (struct rocks_options){0};
 }

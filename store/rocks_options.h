@@ -9,13 +9,15 @@ struct rocksdb_options_t;
 struct rocksdb_cache_t;
 struct rocksdb_logger_t;
 struct rocksdb_env_t;
+struct flush_pace;
 
 struct rocks_options {
 	struct rocksdb_options_t *db;
 	struct rocksdb_options_t *cf[CF_COUNT];
 	struct rocksdb_cache_t *cache; /* shared by all column families */
 	struct rocksdb_logger_t *logger;
-	struct rocksdb_env_t *env; /* where the write-ahead log's files come from */
+	struct flush_pace *pace;
+	struct rocksdb_env_t *env; /* where the files of logs and flushes come from */
 };
 
 /* dir: where the database lies or will lie; it is probed for direct input and output.

@@ -1,5 +1,5 @@
 // rocks_wal.cc - see rocks_wal.h. C++, because RocksDB's C API takes an environment but cannot make one; it
-// forwards, wal_file.c has the rules.
+// forwards, wal_file.c and flush_pace.c have the rules.
 #include "store/rocks_wal.h"
 
 #include <cstring>
@@ -9,6 +9,8 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
+#include "base/clock.h"
+#include "store/flush_pace.h"
 #include "store/wal_file.h"
 
 // As RocksDB's c.cc defines it.
@@ -40,7 +42,8 @@ IOStatus status(int err, const char *doing, const std::string &path)
 class Log : public rocksdb::FSWritableFile
 {
       public:
-	Log(wal_file *file, const std::string &path) : file_(file), path_(path)
+	Log(wal_file *file, const std::string &path, flush_pace *pace)
+	    : file_(file), path_(path), pace_(pace)
 	{
 	}
 
@@ -53,6 +56,7 @@ class Log : public rocksdb::FSWritableFile
 	using FSWritableFile::Append;
 	IOStatus Append(const Slice &data, const IOOptions &, IODebugContext *) override
 	{
+		flush_pace_logged(pace_, data.size());
 		return status(wal_append(file_, data.data(), data.size()), "appending to", path_);
 	}
 
@@ -86,7 +90,78 @@ class Log : public rocksdb::FSWritableFile
       private:
 	wal_file *file_;
 	const std::string path_;
+	flush_pace *const pace_;
 };
+
+// A blob file. What a flush writes goes at flush_pace.h's pace; compactions go as they go.
+class Blobs : public rocksdb::FSWritableFileOwnerWrapper
+{
+      public:
+	Blobs(std::unique_ptr<rocksdb::FSWritableFile> &&file, flush_pace *pace)
+	    : FSWritableFileOwnerWrapper(std::move(file)), pace_(pace)
+	{
+	}
+
+	~Blobs() override
+	{
+		if (is_flush_)
+			flush_file_end(&flush_);
+	}
+
+	// RocksDB says so before it writes: IO_HIGH is a flush, and one that commits wait for is not.
+	void SetIOPriority(rocksdb::Env::IOPriority priority) override
+	{
+		FSWritableFileOwnerWrapper::SetIOPriority(priority);
+		target()->SetIOPriority(priority);
+		if (is_flush_ || priority != rocksdb::Env::IO_HIGH)
+			return;
+		is_flush_ = true;
+		flush_file_begin(&flush_, pace_, clock_monotonic_ns(&clock_real));
+	}
+
+	using FSWritableFileOwnerWrapper::Append;
+	IOStatus Append(const Slice &data, const IOOptions &options, IODebugContext *debug) override
+	{
+		IOStatus done;
+		for (size_t at = 0; at < data.size() && done.ok();) {
+			bool is_paced = false;
+			size_t n = data.size() - at;
+			if (is_flush_)
+				n = flush_file_wait(&flush_, n, &is_paced);
+			done = target()->Append(Slice(data.data() + at, n), options, debug);
+			at += n;
+			length_ += n;
+			if (done.ok() && is_paced) {
+				done = target()->RangeSync(handed_, length_ - handed_, options,
+							   debug);
+				handed_ = length_;
+			}
+		}
+		return done;
+	}
+
+	IOStatus RangeSync(uint64_t offset, uint64_t n, const IOOptions &options,
+			   IODebugContext *debug) override
+	{
+		if (offset + n <= handed_)
+			return IOStatus::OK();
+		return target()->RangeSync(offset, n, options, debug);
+	}
+
+      private:
+	flush_pace *const pace_;
+	bool is_flush_ = false;
+	flush_file flush_;
+	uint64_t length_ = 0, handed_ = 0; // handed to the disk piece by piece, up to there
+};
+
+bool is_blobs(const std::string &path)
+{
+	static const std::string suffix = ".blob";
+
+	return path.size() > suffix.size() &&
+	       path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0;
+}
 
 class LogReader : public rocksdb::FSSequentialFile
 {
@@ -128,8 +203,8 @@ class LogReader : public rocksdb::FSSequentialFile
 class Files : public rocksdb::FileSystemWrapper
 {
       public:
-	explicit Files(const char *dir)
-	    : FileSystemWrapper(rocksdb::FileSystem::Default()), dir_(wal_dir_new(dir))
+	Files(const char *dir, flush_pace *pace)
+	    : FileSystemWrapper(rocksdb::FileSystem::Default()), dir_(wal_dir_new(dir)), pace_(pace)
 	{
 	}
 
@@ -149,11 +224,15 @@ class Files : public rocksdb::FileSystemWrapper
 	{
 		uint64_t number;
 		wal_file *file = nullptr;
-		if (!wal_number(path.c_str(), &number))
-			return target_->NewWritableFile(path, options, out, debug);
+		if (!wal_number(path.c_str(), &number)) {
+			IOStatus made = target_->NewWritableFile(path, options, out, debug);
+			if (made.ok() && is_blobs(path))
+				out->reset(new Blobs(std::move(*out), pace_));
+			return made;
+		}
 		int err = wal_create(dir_, path.c_str(), number, &file);
 		if (!err)
-			out->reset(new Log(file, path));
+			out->reset(new Log(file, path, pace_));
 		return status(err, "making", path);
 	}
 
@@ -187,13 +266,14 @@ class Files : public rocksdb::FileSystemWrapper
 
       private:
 	wal_dir *const dir_;
+	flush_pace *const pace_;
 };
 
 } // namespace
 
-struct rocksdb_env_t *rocks_wal_env_new(const char *dir)
+struct rocksdb_env_t *rocks_wal_env_new(const char *dir, struct flush_pace *pace)
 {
-	auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(dir));
+	auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(dir, pace));
 
 	return new rocksdb_env_t{env.release(), false};
 }

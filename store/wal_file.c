@@ -1,13 +1,14 @@
 /* wal_file.c - see wal_file.h. */
 #include "store/wal_file.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/wal_block.h"
+#include "store/wal_spares.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,28 +17,27 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define SPARE_MAX        8 /* files set aside; as many as are in use under full load */
-#define SPARE_PREFIX     "spare-"
-#define PIECES_MAX       96 /* of one pwritev */
+#define PIECES_MAX        96 /* of one pwritev */
 /* A new file grows by zeros ahead of small appends: most of them then find their place made. */
-#define AHEAD_BYTES      131072
-#define AHEAD_BELOW      16384
-#define TERMINATOR_BYTES 16 /* a header, wherever in a block it would begin */
-
-struct spare {
-	char *path;
-	uint64_t bytes;
-};
+#define AHEAD_BYTES       131072
+#define AHEAD_BELOW       16384
+#define TERMINATOR_BYTES  16 /* a header, wherever in a block it would begin */
+/* A log that has become so long will be followed by another: there should be a file for it. Those of the store end
+ * with a memtable of 16 MiB; how long one became is what the next is expected to need, within reason. */
+#define NEXT_FROM         (4u << 20)
+/* 150 MB a second: then its place would be made too late, and at its cost. */
+#define FAST_BYTES_PER_US 150
+#define EXPECTED_BYTES    (16u << 20)
+#define EXPECTED_MARGIN   (256u << 10)
+#define EXPECTED_MAX      (64u << 20)
 
 struct wal_dir {
-	char *dir;
+	struct wal_spares *spares;
 	pthread_mutex_t mtx;
 	/* under mtx */
-	struct spare spares[SPARE_MAX];
-	size_t spare_count;
 	struct wal_file *newest; /* that is open, or NULL */
 	uint64_t first;          /* number that was begun here; 0: none was */
-	bool was_searched;       /* for spare files */
+	uint64_t longest;        /* what a log is expected to need */
 };
 
 struct wal_file {
@@ -46,7 +46,9 @@ struct wal_file {
 	uint32_t salt;
 	/* owner: the appending thread */
 	uint64_t length;
-	uint64_t size; /* of the file: up to here it may be written without growing */
+	int64_t begin_ns;  /* monotonic */
+	uint64_t size;     /* of the file: up to here it may be written without growing */
+	uint64_t expected; /* bytes the next one may need; 0: it was asked for */
 	struct wal_stream stream;
 };
 
@@ -56,7 +58,8 @@ struct wal_dir *wal_dir_new(const char *dir)
 {
 	struct wal_dir *d = xcalloc(1, sizeof *d);
 
-	d->dir = xstrdup(dir);
+	d->spares = wal_spares_new(dir);
+	d->longest = EXPECTED_BYTES;
 	pthread_mutex_init(&d->mtx, NULL);
 	return d;
 }
@@ -65,10 +68,8 @@ void wal_dir_free(struct wal_dir *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; i < d->spare_count; i++)
-		free(d->spares[i].path);
+	wal_spares_free(d->spares);
 	pthread_mutex_destroy(&d->mtx);
-	free(d->dir);
 	free(d);
 }
 
@@ -83,74 +84,13 @@ bool wal_number(const char *path, uint64_t *number)
 	return true;
 }
 
-/* --- spare files --- */
-
-/* Takes path among the spare ones when there is room; false: there is none. Under mtx. */
-static bool spare_add(struct wal_dir *d, char *path)
-{
-	struct stat st;
-
-	if (d->spare_count == SPARE_MAX || stat(path, &st))
-		return false;
-	d->spares[d->spare_count++] = (struct spare){path, (uint64_t)st.st_size};
-	return true;
-}
-
-/* What an earlier process left. Under mtx. */
-static void find_spares(struct wal_dir *d)
-{
-	DIR *dir = d->was_searched ? NULL : opendir(d->dir);
-	struct dirent *e;
-
-	d->was_searched = true;
-	while (dir && (e = readdir(dir))) {
-		if (strncmp(e->d_name, SPARE_PREFIX, strlen(SPARE_PREFIX)) != 0)
-			continue;
-		char *path = xasprintf("%s/%s", d->dir, e->d_name);
-		if (spare_add(d, path))
-			continue;
-		unlink(path);
-		free(path);
-	}
-	if (dir)
-		closedir(dir);
-}
-
-/* Opens the largest spare file under the name path. -1: there is none. Under mtx. */
-static int spare_use(struct wal_dir *d, const char *path)
-{
-	struct spare *largest = d->spares;
-
-	if (!d->spare_count)
-		return -1;
-	for (size_t i = 1; i < d->spare_count; i++)
-		if (d->spares[i].bytes > largest->bytes)
-			largest = &d->spares[i];
-	int fd = open(largest->path, O_RDWR | O_CLOEXEC);
-	/* Another process that opened it while it was a log may still read it. */
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) || rename(largest->path, path)) {
-		unlink(largest->path);
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
-	if (fd >= 0)
-		flock(fd, LOCK_UN);
-	free(largest->path);
-	*largest = d->spares[--d->spare_count];
-	return fd;
-}
-
 int wal_delete(struct wal_dir *d, const char *path, uint64_t number)
 {
 	pthread_mutex_lock(&d->mtx);
-	char *spare = xasprintf("%s/" SPARE_PREFIX "%06" PRIu64, d->dir, number);
-	bool is_ours = d->first && number >= d->first && d->spare_count < SPARE_MAX;
-	bool is_kept = is_ours && rename(path, spare) == 0 && spare_add(d, spare);
+	bool is_ours = d->first && number >= d->first;
 	pthread_mutex_unlock(&d->mtx);
-	if (is_kept)
+	if (is_ours && wal_spares_add(d->spares, path, number))
 		return 0;
-	free(spare);
 	return unlink(path) ? errno : 0;
 }
 
@@ -181,9 +121,11 @@ static struct iovec piece_of(const void *data, size_t len)
 	return (struct iovec){(void *)(uintptr_t)data, len}; /* pwritev does not write to it */
 }
 
-/* Cuts the file to its length: from here on a record that is not right is damage. */
+/* Cuts the file to its length: from here on a record that is not right is damage. Under mtx. */
 static int seal(struct wal_file *f)
 {
+	if (f->dir->longest < f->length && f->length <= EXPECTED_MAX)
+		f->dir->longest = f->length;
 	if (f->size == f->length)
 		return 0;
 	if (ftruncate(f->fd, (off_t)f->length))
@@ -192,17 +134,23 @@ static int seal(struct wal_file *f)
 	return 0;
 }
 
-/* Under mtx. */
+static int seal_newest(struct wal_dir *d)
+{
+	pthread_mutex_lock(&d->mtx);
+	int err = d->newest ? seal(d->newest) : 0;
+	pthread_mutex_unlock(&d->mtx);
+	return err;
+}
+
 static int begin(struct wal_dir *d, const char *path, int *fd, uint64_t *size)
 {
 	struct iovec zero = piece_of(zeros, TERMINATOR_BYTES);
 	struct stat st;
 
-	find_spares(d);
-	int err = d->newest ? seal(d->newest) : 0;
+	int err = seal_newest(d);
 	if (err)
 		return err;
-	*fd = spare_use(d, path);
+	*fd = wal_spares_use(d->spares, path);
 	if (*fd < 0)
 		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (*fd < 0 || fstat(*fd, &st))
@@ -217,22 +165,22 @@ int wal_create(struct wal_dir *d, const char *path, uint64_t number, struct wal_
 
 	f->dir = d;
 	f->fd = -1;
+	f->begin_ns = clock_monotonic_ns(&clock_real);
 	f->salt = wal_salt(number);
-	pthread_mutex_lock(&d->mtx);
 	int err = begin(d, path, &f->fd, &f->size);
-	if (!err) {
-		d->newest = f;
-		d->first = d->first ? d->first : number;
+	if (err) {
+		if (f->fd >= 0)
+			close(f->fd);
+		free(f);
+		return err;
 	}
+	pthread_mutex_lock(&d->mtx);
+	d->newest = f;
+	d->first = d->first ? d->first : number;
+	f->expected = d->longest + EXPECTED_MARGIN;
 	pthread_mutex_unlock(&d->mtx);
-	if (!err) {
-		*out = f;
-		return 0;
-	}
-	if (f->fd >= 0)
-		close(f->fd);
-	free(f);
-	return err;
+	*out = f;
+	return 0;
 }
 
 /* Fills pieces with data, up to their number, headers salted. Returns the bytes taken. */
@@ -259,6 +207,16 @@ static size_t zeros_behind(const struct wal_file *f, size_t len, uint64_t end)
 	return f->size - end < TERMINATOR_BYTES ? (size_t)(f->size - end) : TERMINATOR_BYTES;
 }
 
+/* Once per file. */
+static void want_next(struct wal_file *f)
+{
+	int64_t us = (clock_monotonic_ns(&clock_real) - f->begin_ns) / 1000;
+
+	if (f->length < (uint64_t)us * FAST_BYTES_PER_US)
+		wal_spares_want(f->dir->spares, f->expected);
+	f->expected = 0;
+}
+
 int wal_append(struct wal_file *f, const void *data, size_t len)
 {
 	uint8_t headers[PIECES_MAX][WAL_HEADER_BYTES];
@@ -280,6 +238,8 @@ int wal_append(struct wal_file *f, const void *data, size_t len)
 		if (f->length + behind > f->size)
 			f->size = f->length + behind;
 	}
+	if (f->expected && f->length > NEXT_FROM)
+		want_next(f);
 	return 0;
 }
 

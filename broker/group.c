@@ -47,7 +47,7 @@ void group_clear(struct group *g, int64_t now_ms)
 	group_clear_markers(g);
 	g->piece_count = g->pending_count = 0;
 	g->log_bytes = 0;
-	g->needs_sync = g->needs_write = false;
+	g->needs_sync = g->is_late = g->needs_write = false;
 	g->now_ms = now_ms;
 }
 

@@ -56,6 +56,7 @@ struct group {
 	struct store_write *write;
 	int64_t now_ms; /* the group's time, taken once */
 	bool needs_sync;
+	bool is_late; /* has batches that are to be on the disk, and a later group sees to that */
 	bool needs_write;   /* even when nothing was put: something older must be synced */
 	enum ks_err failed; /* the store has: nothing of this will be written */
 	size_t log_bytes;   /* of the pieces */

@@ -21,6 +21,9 @@
 #define LENT_BYTES_MAX   262144
 #define LENT_SYNC_NS_MAX 500000
 
+/* What batches of transactions leave to the sync of an end. With more of it that end would wait for long. */
+#define LATE_BYTES_MAX   2097152
+
 enum command_type { COMMAND_APPEND, COMMAND_COMMIT, COMMAND_CALL, COMMAND_TASK };
 
 struct command {
@@ -70,6 +73,7 @@ struct shard {
 	struct group group;
 	struct tail_pool tails;
 	uint64_t batch_index;
+	size_t late_bytes; /* written since the last sync, by groups with batches that an end is to sync */
 	int64_t sync_ns; /* what the last synced write took */
 	enum ks_err failed;
 
@@ -362,6 +366,8 @@ static enum ks_err append_apply(struct append *a, struct group *g)
 			a->base_offset = 0;
 		if (wants_sync(a, &origin))
 			g->needs_sync = true;
+		else if (a->acks == ACKS_ALL)
+			g->is_late = true;
 		return ERR_NONE;
 	}
 	if (duplicate)
@@ -483,17 +489,27 @@ static void fail(struct shard *s, enum ks_err err, const struct ks_why *why)
 	log_error("shard", "the store has failed and nothing more is acknowledged: %s", why->text);
 }
 
+static bool is_to_be_synced(struct shard *s, size_t bytes)
+{
+	if (s->group.is_late)
+		s->late_bytes += bytes;
+	if (!s->group.needs_sync && s->late_bytes < LATE_BYTES_MAX)
+		return false;
+	s->late_bytes = 0;
+	return !s->broker->options.no_sync;
+}
+
 /* Writes the group. On an error nothing is published, now or ever. */
 static enum ks_err write_group(struct shard *s)
 {
 	struct store *store = s->broker->store;
 	struct group *g = &s->group;
-	bool sync = g->needs_sync && !s->broker->options.no_sync;
 	struct ks_why why = {""};
 
 	group_finish(g, s->batch_index + 1);
 	FP("shard-write");
 	size_t bytes = group_bytes(g);
+	bool sync = is_to_be_synced(s, bytes);
 	int64_t start = clock_monotonic_ns(&s->broker->clock);
 	enum ks_err err = store_commit(store, g->write, sync, &why);
 	int64_t took = clock_monotonic_ns(&s->broker->clock) - start;

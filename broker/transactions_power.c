@@ -1,7 +1,7 @@
 /* transactions_power.c - what a power loss may have taken from transactions; see transactions_impl.h.
  *
  * The batches of a transaction are answered when they are written, with any acks: its end is what waits for the disk, and
- * that sync takes everything before it along. A process that is killed loses none of them. A machine that goes down may lose the last
+ * that sync takes everything before it along (2 MiB at most: what would be more is synced on the way). A process that is killed loses none of them. A machine that goes down may lose the last
  * ones, which their producer takes for safe, and a transaction must not go on without them. So after such a start what is open is
  * aborted, and every transactional id is fenced, also one with nothing open: all of its transaction may be lost. Its
  * producer learns of it from the next answer, at the latest from that of its EndTxn, and asks for a new pair, as after a timeout.

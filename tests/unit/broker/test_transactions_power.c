@@ -52,6 +52,20 @@ static void test_a15_the_end_of_a_transaction_syncs_what_its_batches_did_not(voi
 	}
 }
 
+static void test_a15_an_end_does_not_find_much_left_to_sync(void **state)
+{
+	struct rig *r = *state;
+	struct txn_client *c = txn_client_new(r, "a", true);
+	struct partition *p = partition_at(r, "t", 0);
+
+	synced = 0;
+	for (int i = 0; i < 160; i++)
+		txn_write(c, p, 3000, 0); /* some 40 KB */
+	assert_in_range(synced, 2, 8);
+	txn_commit(c);
+	free(c);
+}
+
 static void test_a15_a_batch_outside_a_transaction_is_synced(void **state)
 {
 	struct rig *r = *state;
@@ -246,6 +260,8 @@ int main(void)
 			test_a15_the_end_of_a_transaction_syncs_what_its_batches_did_not,
 			setup_counted, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_a15_a_batch_outside_a_transaction_is_synced,
+						setup_counted, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_a15_an_end_does_not_find_much_left_to_sync,
 						setup_counted, rig_teardown),
 		BOOTED(test_a15_a_transaction_that_lost_a_batch_is_not_committed),
 		BOOTED(test_a15_a_transaction_that_was_lost_whole_does_not_go_on),

@@ -121,13 +121,21 @@ void server_connection_closed(struct server *s, const struct in6_addr *ip)
 	pthread_mutex_unlock(&s->mtx);
 }
 
+/* The callback is called under the lock, so that it is not under way when server_stop returns. */
+static void tell_failure(struct server *s)
+{
+	pthread_mutex_lock(&s->mtx);
+	if (!s->tells_nothing && s->options.failed)
+		s->options.failed(s->options.failed_cookie);
+	s->tells_nothing = true;
+	pthread_mutex_unlock(&s->mtx);
+}
+
 void server_store_failed(struct exchange *x)
 {
-	struct server *s = x->server;
-
-	exchange_abort(x, "the store has failed");
-	if (!atomic_exchange(&s->has_failed, true) && s->options.failed)
-		s->options.failed(s->options.failed_cookie);
+	tell_failure(x->server);
+	exchange_abort(x,
+		       "the store has failed"); /* it may hold the last reference to the server */
 }
 
 static struct server *new_server(const struct server_options *options)
@@ -235,6 +243,9 @@ void server_stop(struct server *s, int timeout_ms)
 	readers_free(s->readers); /* before the broker is closed */
 	if (s->spare_fd >= 0)
 		close(s->spare_fd);
+	pthread_mutex_lock(&s->mtx);
+	s->tells_nothing = true;
+	pthread_mutex_unlock(&s->mtx);
 	server_unref(s);
 }
 

@@ -56,8 +56,8 @@ struct server_options {
 	int replicas_accepted;
 	const struct server_setting *settings; /* beside what is above; may be NULL */
 	size_t setting_count;
-	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread; must not
-	 * block or stop the server itself. May be NULL. */
+	/* The store has failed (broker_failure): nothing more can be acknowledged. Called at most once, on any thread, and not
+	 * after server_stop; must not block or call the server. May be NULL. */
 	void (*failed)(void *cookie);
 	void *failed_cookie;
 };

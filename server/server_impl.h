@@ -56,10 +56,11 @@ struct server {
 	_Atomic(uint64_t) connections_ever; /* accepted */
 	_Atomic(int) connection_count;
 	_Atomic(int) refs; /* connections, and server_stop's own */
-	_Atomic(bool) is_stopping, has_failed;
+	_Atomic(bool) is_stopping;
 	struct log_limit log_limit;
 	pthread_mutex_t mtx;
 	struct ip_counts ips;   /* under mtx; kept only when max.connections.per.ip is set */
+	bool tells_nothing;     /* under mtx: a failure was told, or server_stop has ended */
 	pthread_cond_t emptied; /* connection_count fell to 0 */
 };
 

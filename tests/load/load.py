@@ -306,6 +306,8 @@ def slow(broker, args):
         if error or not got:
             sys.exit(f"a connection is not served while others do not read: error {error}, {got} bytes")
     hold("peak memory", broker.memory_mb("VmHWM"), 160 + 512)
+    for sleeper in sleepers:  # a broker that stops would wait for them
+        sleeper.socket.close()
     broker.stop()
 
 

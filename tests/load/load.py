@@ -138,9 +138,9 @@ class Client:
             sys.exit(f"{topic}-{partition} cannot be written: error {error}")
         return offset
 
-    def fetch(self, topic, partition, offset, max_bytes=65536):
+    def fetch(self, topic, partition, offset, max_bytes=65536, wait_ms=1000):
         """(error, high watermark, records)"""
-        answer = self.ask(FETCH, 4, fetch_body(topic, partition, offset, max_bytes))
+        answer = self.ask(FETCH, 4, fetch_body(topic, partition, offset, max_bytes, wait_ms))
         at = 4 + 4 + 2 + len(topic) + 4
         _, error, high = struct.unpack_from(">ihq", answer, at)
         at += 14 + 8  # last stable offset
@@ -300,9 +300,11 @@ def slow(broker, args):
             s.send(FETCH, 4, fetch_body("big", 0, 0, 50 << 20))
     for _ in range(200):
         c.produce("big", 0, batch(b"y"))
-        error, _, got = c.fetch("big", 0, 64)
+        # The first stands in line for memory until those who do not read are closed; empty-handed it would come back
+        # only when it may wait no longer.
+        error, _, got = c.fetch("big", 0, 64, wait_ms=30000)
         if error or not got:
-            sys.exit("a connection is not served while others do not read")
+            sys.exit(f"a connection is not served while others do not read: error {error}, {got} bytes")
     hold("peak memory", broker.memory_mb("VmHWM"), 160 + 512)
     broker.stop()
 

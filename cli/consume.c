@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/suggest.h"
 #include "cli/consumer.h"
 #include "cli/signals.h"
 
@@ -46,6 +47,11 @@ const struct option topic_consume_options[] = {
 	 .type = OPTION_TEXT,
 	 .arg = "FORMAT",
 	 .help = "json, text, or a layout with % verbs"},
+	{.name = "envelope",
+	 .type = OPTION_TEXT,
+	 .arg = "NAME",
+	 .fallback = "rpk",
+	 .help = "the shape of JSON: rpk, or kcat's (-J)"},
 	{.name = "pretty-print", .help = "JSON over several lines"},
 	{.name = "meta-only", .help = "JSON with value_size instead of the value"},
 	{.name = "read-committed", .help = "committed records alone, as without this"},
@@ -180,18 +186,44 @@ static int consume(struct consumer *c, const struct options *o)
 	return err ? say_failure(err, &why) : out_code();
 }
 
+/* --envelope; *is_kcat: kcat's. */
+static int parse_envelope(struct consumer *c, const struct options *o, bool *is_kcat)
+{
+	static const char *const names[] = {"rpk", "kcat"};
+	const char *name = options_text(o, "envelope"), *format = options_text(o, "format");
+
+	*is_kcat = strcmp(name, "kcat") == 0;
+	if (!*is_kcat && strcmp(name, "rpk") != 0) {
+		const char *near = suggest(name, names, 2);
+		return say_usage("--envelope \"%s\": %s%s%s", name,
+				 near ? "did you mean \"" : "rpk and ", near ? near : "kcat",
+				 near ? "\"?" : " are known");
+	}
+	if (options_given(o, "envelope") && format && strcmp(format, "json") != 0)
+		return say_usage("--envelope is about JSON; --format \"%s\" is not", format);
+	if (*is_kcat && c->json.is_meta)
+		return say_usage("--meta-only has no shape in kcat's envelope");
+	return EXIT_DONE;
+}
+
 static int parse_shape(struct consumer *c, const struct options *o)
 {
 	const char *format = options_text(o, "format");
 	struct ks_why why = {""};
+	bool is_kcat;
 
+	if (!format && options_given(o, "envelope"))
+		format = "json";
 	if (!format)
 		format = isatty(STDOUT_FILENO) ? "text" : "json";
 	c->json = (struct json_style){.is_pretty = options_flag(o, "pretty-print"),
 				      .is_meta = options_flag(o, "meta-only")};
 	c->has_colour = colour_wanted(STDOUT_FILENO);
+	int code = parse_envelope(c, o, &is_kcat);
+	if (code)
+		return code;
 	if (strcmp(format, "json") == 0 || c->json.is_pretty || c->json.is_meta)
-		c->shape = SHAPE_JSON;
+		c->shape = is_kcat ? SHAPE_KCAT : SHAPE_JSON;
 	else if (strcmp(format, "text") == 0)
 		c->shape = SHAPE_LINE;
 	else
@@ -235,18 +267,48 @@ static int parse_sizes(struct consumer *c, const struct options *o)
 	return EXIT_DONE;
 }
 
+/* The group, and what of it has no option of its own. */
+static int parse_group(struct consumer *c, const struct options *o)
+{
+	c->group = options_text(o, "group");
+	if (options_given(o, "partitions") && options_given(o, "group"))
+		return say_usage("only one of --group and --partitions can be given");
+	/* That of a property yields. */
+	if (!options_given(o, "group") && c->group &&
+	    (options_given(o, "partitions") || !*c->group))
+		c->group = NULL;
+	c->is_manual = strcmp(verb_client_text(o, "enable.auto.commit"), "true") != 0;
+	c->commit_ms = verb_client_number(o, "auto.commit.interval.ms");
+	return EXIT_DONE;
+}
+
+/* --offset; without it a group begins where auto.offset.reset says. */
+static int parse_range(struct consumer *c, const struct options *o)
+{
+	const char *reset = verb_client_text(o, "auto.offset.reset");
+	const char *text = options_text(o, "offset");
+	struct ks_why why = {""};
+
+	if (c->group && !options_given(o, "offset")) {
+		c->needs_committed = strcmp(reset, "error") == 0;
+		text = *reset == 'l' || strcmp(reset, "end") == 0 ? "end" : "start";
+	}
+	if (offset_range_parse(text, clock_now_ms(&clock_real), &c->range, &why))
+		return say_usage("--offset: %s", why.text);
+	return EXIT_DONE;
+}
+
 static int parse_options(struct consumer *c, const struct options *o)
 {
 	const char *partitions = options_text(o, "partitions");
 	int64_t num = options_number(o, "num");
 	struct ks_why why = {""};
 
-	if (offset_range_parse(options_text(o, "offset"), clock_now_ms(&clock_real), &c->range,
-			       &why))
-		return say_usage("--offset: %s", why.text);
-	c->group = options_text(o, "group");
-	if (c->group && partitions)
-		return say_usage("only one of --group and --partitions can be given");
+	int code = parse_group(c, o);
+	if (code == EXIT_DONE)
+		code = parse_range(c, o);
+	if (code != EXIT_DONE)
+		return code;
 	if (partitions && numbers_parse(partitions, &c->partitions, &c->partition_count, &why))
 		return say_usage("--partitions: %s", why.text);
 	if (num < 0)
@@ -256,7 +318,7 @@ static int parse_options(struct consumer *c, const struct options *o)
 	c->left = num ? num : COUNT_OF_UNLIMITED;
 	c->wants_control = options_flag(o, "print-control-records");
 	c->progress.is_silent = options_flag(o, "quiet") || isatty(STDOUT_FILENO);
-	int code = parse_sizes(c, o);
+	code = parse_sizes(c, o);
 	if (code == EXIT_DONE)
 		code = parse_wire_options(c, o);
 	return code ? code : parse_shape(c, o);

@@ -26,6 +26,7 @@ static void print(struct consumer *c, const struct feed *f, const struct batch *
 				   .producer_id = b->producer_id,
 				   .producer_epoch = b->producer_epoch,
 				   .attributes = b->attributes,
+				   .broker = c->target->is_remote ? bounds->broker : -1,
 				   .log_start_offset = bounds->log_start_offset,
 				   .last_stable_offset = bounds->last_stable_offset,
 				   .high_watermark = bounds->high_watermark};
@@ -34,6 +35,8 @@ static void print(struct consumer *c, const struct feed *f, const struct batch *
 		format_write(c->layout, &fr, &c->out);
 	else if (c->shape == SHAPE_JSON)
 		record_print_json(&fr, c->json, &c->out);
+	else if (c->shape == SHAPE_KCAT)
+		record_print_kcat(&fr, c->json, &c->out);
 	else
 		record_print_line(&fr, c->has_colour, &c->out);
 }

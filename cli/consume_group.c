@@ -6,8 +6,6 @@
 #include "cli/consumer.h"
 #include "cli/signals.h"
 
-#define COMMIT_NS INT64_C(1000000000)
-
 /* --- offsets --- */
 
 static bool has_left(enum ks_err err)
@@ -22,7 +20,7 @@ enum ks_err group_commit_printed(struct consumer *c, struct ks_why *why)
 	size_t n = 0;
 	enum ks_err err = ERR_NONE;
 
-	if (!c->group || c->is_closed)
+	if (!c->group || c->is_manual || c->is_closed)
 		return ERR_NONE;
 	rows = xcalloc(c->feed_count + 1, sizeof *rows);
 	for (size_t i = 0; i < c->feed_count; i++) {
@@ -35,12 +33,24 @@ enum ks_err group_commit_printed(struct consumer *c, struct ks_why *why)
 	for (size_t i = 0; !err && i < c->feed_count; i++)
 		c->feeds[i].committed = c->feeds[i].next;
 	free(rows);
-	c->next_commit_ns = clock_monotonic_ns(&clock_real) + COMMIT_NS;
+	c->next_commit_ns = clock_monotonic_ns(&clock_real) + c->commit_ms * INT64_C(1000000);
 	if (!c->is_member || !has_left(err))
 		return err;
 	log_warn("consume", "%s; who gets these partitions now prints the last records again",
 		 why->text);
 	c->must_join = true;
+	return ERR_NONE;
+}
+
+/* Every feed that has no committed offset begins where auto.offset.reset says, which may be nowhere. */
+static enum ks_err check_committed(const struct consumer *c, struct ks_why *why)
+{
+	for (size_t i = 0; c->needs_committed && i < c->feed_count; i++)
+		if (c->feeds[i].committed < 0)
+			return ks_fail(why, ERR_NOT_FOUND,
+				       "group \"%s\" has committed nothing for %s [%d], and "
+				       "auto.offset.reset is error",
+				       c->group, c->feeds[i].topic.name, c->feeds[i].partition);
 	return ERR_NONE;
 }
 
@@ -51,7 +61,7 @@ enum ks_err group_resume(struct consumer *c, struct ks_why *why)
 	enum ks_err err = c->target->group_offsets(c->target, c->group, &rows, &count, why);
 
 	if (err == ERR_GROUP_ID_NOT_FOUND)
-		return ERR_NONE;
+		return check_committed(c, why);
 	if (err)
 		return err;
 	for (size_t i = 0; i < count; i++) {
@@ -63,7 +73,7 @@ enum ks_err group_resume(struct consumer *c, struct ks_why *why)
 		}
 	}
 	free(rows);
-	return ERR_NONE;
+	return check_committed(c, why);
 }
 
 /* --- being a member --- */

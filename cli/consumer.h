@@ -21,12 +21,15 @@ struct feed {
 	bool is_done;
 };
 
-enum shape { SHAPE_LINE, SHAPE_JSON, SHAPE_LAYOUT };
+enum shape { SHAPE_LINE, SHAPE_JSON, SHAPE_LAYOUT, SHAPE_KCAT };
 
 struct consumer {
 	struct target *target;
 	struct offset_range range;
 	const char *group; /* NULL: none */
+	bool is_manual;    /* the group's offsets are not committed */
+	int commit_ms;
+	bool needs_committed; /* partitions of which the group has committed nothing are an error */
 	int32_t *partitions;
 	size_t partition_count;
 	enum shape shape;

@@ -24,6 +24,7 @@ struct format_record {
 	int16_t producer_epoch;
 	uint16_t attributes; /* of the batch */
 	int64_t log_start_offset, last_stable_offset, high_watermark;
+	int32_t broker; /* who gave it; -1: none, it is a data directory's */
 };
 
 struct format_writer;

@@ -64,7 +64,8 @@ static size_t widest(const struct option *table, size_t width)
 
 void help_verb(const struct verb *v, FILE *out)
 {
-	size_t width = widest(verb_common_options, widest(v->options, 0));
+	const struct option *client = verb_client_options(v);
+	size_t width = widest(verb_common_options, widest(client, widest(v->options, 0)));
 
 	fprintf(out, "Usage: ksrun %s [OPTIONS]%s%s\n\n%s.\n", v->name, *v->args ? " " : "",
 		v->args, v->summary);
@@ -73,6 +74,10 @@ void help_verb(const struct verb *v, FILE *out)
 	if (v->options) {
 		fputs("\nOptions:\n", out);
 		print_options(v->options, width, out);
+	}
+	if (client) {
+		fputs("\nOptions of the client of a cluster:\n", out);
+		print_options(client, width, out);
 	}
 	fputs("\nCommon options:\n", out);
 	print_options(verb_common_options, width, out);

@@ -27,7 +27,7 @@ static bool is_named(const struct option *o, const char *name, size_t len)
 
 static const struct option *find_name(const struct options *o, const char *name, size_t len)
 {
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < OPTION_TABLES; i++)
 		for (const struct option *row = o->tables[i]; row && row->name; row++)
 			if (is_named(row, name, len))
 				return row;
@@ -36,7 +36,7 @@ static const struct option *find_name(const struct options *o, const char *name,
 
 static const struct option *find_letter(const struct options *o, char letter)
 {
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < OPTION_TABLES; i++)
 		for (const struct option *row = o->tables[i]; row && row->name; row++)
 			if (row->letter == letter || row->letter_too == letter)
 				return row;
@@ -79,7 +79,7 @@ static enum ks_err unknown_name(const struct options *o, const char *name, size_
 	char word[128];
 	size_t n = 0;
 
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < OPTION_TABLES; i++)
 		for (const struct option *row = o->tables[i]; row && row->name && n < NAMES_MAX;
 		     row++)
 			known[n++] = row->name;
@@ -136,8 +136,8 @@ static enum ks_err parse_letters(struct options *o, const char *letters, char **
 	return err;
 }
 
-enum ks_err options_parse(const struct option *own, const struct option *common, int argc,
-			  char **argv, struct options *out, struct ks_why *why)
+enum ks_err options_parse(const struct option *const tables[OPTION_TABLES], int argc, char **argv,
+			  struct options *out, struct ks_why *why)
 {
 	char **next = argv, **end = argv + argc;
 	size_t letters = 0;
@@ -145,7 +145,8 @@ enum ks_err options_parse(const struct option *own, const struct option *common,
 
 	for (char **p = argv; p < end; p++)
 		letters += strlen(*p);
-	*out = (struct options){.tables = {own, common}};
+	*out = (struct options){.args = NULL};
+	memcpy(out->tables, tables, sizeof out->tables);
 	out->args = xcalloc((size_t)argc + 1, sizeof *out->args);
 	out->values = xcalloc(letters + 1, sizeof *out->values);
 	while (next < end && !err) {
@@ -169,7 +170,19 @@ void options_fini(struct options *o)
 {
 	free(o->args);
 	free(o->values);
+	free(o->presets);
 	*o = (struct options){0};
+}
+
+void options_preset(struct options *o, const char *name, const char *text)
+{
+	o->presets = xrealloc(o->presets, (o->preset_count + 1) * sizeof *o->presets);
+	o->presets[o->preset_count++] = (struct option_value){get(o, name), text};
+}
+
+bool options_has(const struct options *o, const char *name)
+{
+	return find_name(o, name, strlen(name)) != NULL;
 }
 
 const char *options_item(const struct options *o, const char *name, size_t n)
@@ -195,6 +208,9 @@ const char *options_text(const struct options *o, const char *name)
 	for (size_t i = o->value_count; i-- > 0;)
 		if (o->values[i].option == row)
 			return o->values[i].text;
+	for (size_t i = o->preset_count; i-- > 0;)
+		if (o->presets[i].option == row)
+			return o->presets[i].text;
 	return env && *env ? env : row->fallback;
 }
 

@@ -18,19 +18,16 @@
 #include <unistd.h>
 
 #include "cli/format.h"
+#include "cli/partitioner.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/verb.h"
 #include "wire/batch.h"
-#include "wire/checksum.h"
 
 #define BLOCK_BYTES     ((size_t)1 << 20)
 #define RECORD_MAX      ((size_t)256 << 20) /* of one record's text */
 #define BATCH_BYTES     ((size_t)64 << 10)
-/* Of a batch that travels: one per partition is under way. */
-#define REMOTE_BYTES    ((size_t)256 << 10)
 #define FLIGHTS_MAX     64
-#define LINGER_MS       5
 #define DELIVERY_MS_MAX 86400000
 #define RECORD_OVERHEAD 80 /* a batch of one: its header and the record's own lengths, at most */
 #define ACK_FORMAT      "Produced to partition %p at offset %o with timestamp %d.\\n"
@@ -141,8 +138,11 @@ struct producer {
 	int32_t partition;
 	enum codec codec;
 	enum acks acks;
+	enum partitioner partitioner;
 	int64_t max_message_bytes;
-	int delivery_ms; /* 0: the target's */
+	int delivery_ms;     /* 0: the target's */
+	size_t remote_bytes; /* of a batch that travels: one per partition is under way */
+	int batch_records_max, linger_ms;
 	bool is_tombstone, may_create;
 
 	struct input in;
@@ -365,7 +365,7 @@ static void set_limits(struct producer *p, struct outlet *o)
 		set_times(o, rows, count);
 	target_configs_free(rows, count);
 	o->record_max = limit > 0 ? (size_t)limit : 0;
-	o->batch_max = p->target->is_remote ? REMOTE_BYTES : BATCH_BYTES;
+	o->batch_max = p->target->is_remote ? p->remote_bytes : BATCH_BYTES;
 	if (limit > 0 && (size_t)limit < o->batch_max)
 		o->batch_max = (size_t)limit;
 }
@@ -427,6 +427,12 @@ static enum ks_err outlet_find(struct producer *p, struct slice name, struct out
 
 /* --- records --- */
 
+static bool goes_anywhere(const struct producer *p, const struct format_input *r, struct slice key)
+{
+	return !r->has_partition && p->partition < 0 &&
+	       partitioner_choose(p->partitioner, key, 1) < 0;
+}
+
 static enum ks_err choose_partition(const struct producer *p, const struct outlet *o,
 				    const struct format_input *r, struct slice key, int32_t *out,
 				    struct ks_why *why)
@@ -435,11 +441,10 @@ static enum ks_err choose_partition(const struct producer *p, const struct outle
 		*out = r->partition;
 		return target_check_partition(&o->topic, r->partition, why);
 	}
-	if (p->partition >= 0)
-		*out = p->partition;
-	else if (key.data)
-		*out = murmur2_partition(key.data, key.len, o->topic.partition_count);
-	else
+	*out = p->partition;
+	if (*out < 0)
+		*out = partitioner_choose(p->partitioner, key, o->topic.partition_count);
+	if (*out < 0)
 		*out = o->sticky;
 	return ERR_NONE;
 }
@@ -458,11 +463,13 @@ static struct slice join_headers(struct producer *p, const struct format_input *
 	return buf_slice(&p->headers_joined);
 }
 
-static bool is_full(const struct outlet *o, int32_t partition, size_t size)
+static bool is_full(const struct producer *p, const struct outlet *o, int32_t partition,
+		    size_t size)
 {
 	const struct lane *l = &o->lanes[partition];
 
-	return l->is_open && batch_writer_size(&l->writer) + size > o->batch_max;
+	return l->is_open && (batch_writer_size(&l->writer) + size > o->batch_max ||
+			      l->writer.count >= p->batch_records_max);
 }
 
 static enum ks_err check_time(const struct producer *p, const struct outlet *o, int64_t timestamp,
@@ -512,12 +519,11 @@ static enum ks_err add_record(struct producer *p, const struct format_input *r, 
 			"the record has %zu bytes, %zu are the limit (max.message.bytes), of "
 			"which the batch's header takes %d",
 			size - RECORD_OVERHEAD, o->record_max, BATCH_HEADER_BYTES);
-	if (is_full(o, partition, size)) {
-		bool is_sticky = partition == o->sticky && !key.data && !r->has_partition;
+	if (is_full(p, o, partition, size)) {
 		lane_send(p, o, partition);
-		if (is_sticky && p->partition < 0)
+		if (goes_anywhere(p, r, key))
 			partition = o->sticky;
-		if (is_full(o, partition, size))
+		if (is_full(p, o, partition, size))
 			lane_send(p, o, partition);
 	}
 	struct lane *l = &o->lanes[partition];
@@ -564,7 +570,7 @@ static bool input_fill(struct producer *p)
 	}
 	/* A record longer than what was read so far: read as much again. */
 	buf_reserve(&in->bytes, in->bytes.len > BLOCK_BYTES ? in->bytes.len : BLOCK_BYTES);
-	if (!is_ready(LINGER_MS)) {
+	if (!is_ready(p->linger_ms)) {
 		send_all(p);
 		reap(p, 0);
 		is_ready(-1);
@@ -681,6 +687,15 @@ static int parse_formats(struct producer *p, const struct options *o)
 	return EXIT_DONE;
 }
 
+/* What has no option of its own. */
+static void take_client(struct producer *p, const struct options *o)
+{
+	p->remote_bytes = (size_t)verb_client_number(o, "batch.size");
+	p->batch_records_max = verb_client_number(o, "batch.num.messages");
+	p->linger_ms = verb_client_number(o, "linger.ms");
+	partitioner_from_name(verb_client_text(o, "partitioner"), &p->partitioner);
+}
+
 static int parse_options(struct producer *p, const struct options *o)
 {
 	const char *key = options_text(o, "key"), *codec = options_text(o, "compression");
@@ -691,6 +706,7 @@ static int parse_options(struct producer *p, const struct options *o)
 	p->is_tombstone = options_flag(o, "tombstone");
 	p->may_create = options_flag(o, "allow-auto-topic-creation");
 	p->max_message_bytes = options_number(o, "max-message-bytes");
+	take_client(p, o);
 	p->progress.is_silent = options_flag(o, "quiet");
 	if (partition < -1 || partition >= BROKER_PARTITIONS_MAX)
 		return say_usage("--partition %lld is out of range", (long long)partition);

@@ -98,6 +98,63 @@ void record_print_json(const struct format_record *r, struct json_style style, s
 	buf_append_u8(out, '\n');
 }
 
+/* --- kcat's --- */
+
+static void item(struct buf *out, struct json_style style, bool is_first, struct slice text)
+{
+	if (!is_first)
+		buf_append_u8(out, ',');
+	if (style.is_pretty)
+		buf_append_str(out, "\n    ");
+	if (!text.data) {
+		buf_append_str(out, "null");
+	} else if (utf8_is_valid(text)) {
+		json_append_string(out, text);
+	} else {
+		buf_append_str(out, "{\"base64\":\"");
+		base64_encode(text, true, out);
+		buf_append_str(out, "\"}");
+	}
+}
+
+/* Names and values in turn. */
+static void flat_headers(struct buf *out, struct json_style style, struct slice headers)
+{
+	struct record_header h;
+	bool is_first = true;
+
+	member(out, style, false, 0, "headers");
+	buf_append_u8(out, '[');
+	while (record_header_next(&headers, &h) > 0) {
+		item(out, style, is_first, h.name);
+		item(out, style, false, h.value);
+		is_first = false;
+	}
+	close_brace(out, style, 1, ']');
+}
+
+void record_print_kcat(const struct format_record *r, struct json_style style, struct buf *out)
+{
+	bool is_append_time = r->attributes & 8;
+
+	buf_append_u8(out, '{');
+	text_member(out, style, true, 0, "topic", slice_str(r->topic));
+	number_member(out, style, "partition", r->partition);
+	number_member(out, style, "offset", r->offset);
+	text_member(out, style, false, 0, "tstype",
+		    slice_str(is_append_time ? "logappend" : "create"));
+	number_member(out, style, "ts", r->timestamp);
+	number_member(out, style, "broker", r->broker);
+	if (r->header_count)
+		flat_headers(out, style, r->headers);
+	text_member(out, style, false, 0, "key", r->key);
+	text_member(out, style, false, 0, "payload", r->value);
+	close_brace(out, style, 0, '}');
+	buf_append_u8(out, '\n');
+}
+
+/* --- for people --- */
+
 static void visible(struct buf *out, struct slice text, const char *null_text)
 {
 	bool is_text = utf8_is_valid(text);

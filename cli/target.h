@@ -8,6 +8,7 @@
 #define CLI_TARGET_H
 
 #include "broker/broker.h"
+#include "client/connection.h"
 #include "wire/batch.h"
 #include "wire/messages.h"
 
@@ -22,6 +23,7 @@ struct target_topic {
 struct target_bounds {
 	int64_t log_start_offset, last_stable_offset, high_watermark;
 	uint64_t size_bytes;
+	int32_t broker; /* a remote cursor's: who has given the records read last */
 };
 
 /* Where a partition lives, as text: "1,2,3". */
@@ -262,8 +264,14 @@ enum ks_err target_open_broker(const struct broker_options *options, struct brok
 /* Opens the data directory options->dir; made when it is not there if options->store.create. */
 enum ks_err target_open_local(const struct broker_options *options, struct target **out,
 			      struct ks_why *why);
-/* Connects to a cluster: HOST:PORT[,...]. stop_fd: once readable, waiting ends; -1: none. */
-enum ks_err target_open_wire(const char *bootstrap, int stop_fd, struct target **out,
-			     struct ks_why *why);
+/* Zero means the default; strings are borrowed until close. */
+struct target_wire_options {
+	struct client_options client;
+	int fetch_min_bytes; /* of all cursors of a broker */
+	int session_timeout_ms, rebalance_timeout_ms, heartbeat_interval_ms; /* of a member */
+};
+/* Connects to a cluster: HOST:PORT[,...]. */
+enum ks_err target_open_wire(const char *bootstrap, const struct target_wire_options *options,
+			     struct target **out, struct ks_why *why);
 
 #endif

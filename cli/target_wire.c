@@ -227,7 +227,7 @@ static void wire_append(struct target *t, struct target_append *a)
 	struct ks_why why = {""};
 
 	if (!w->sender) {
-		struct client_options options = w->options;
+		struct client_options options = w->options.client;
 		options.delivery_timeout_ms = w->target.delivery_ms;
 		enum ks_err err = client_sender_start(w->bootstrap, &options, (int16_t)a->acks,
 						      &w->sender, &why);
@@ -253,8 +253,9 @@ static struct client_fetcher *new_fetcher(struct wire_target *w)
 	struct client_fetcher_options options = {.is_read_uncommitted = w->target.reads_uncommitted,
 						 .answer_bytes_max = w->target.fetch_bytes_max,
 						 .max_wait_ms = w->target.fetch_wait_ms,
+						 .min_bytes = w->options.fetch_min_bytes,
 						 .rack = w->target.rack,
-						 .stop_fd = w->options.stop_fd};
+						 .stop_fd = w->options.client.stop_fd};
 
 	return client_fetcher_new(w->cluster, &options);
 }
@@ -289,7 +290,8 @@ static enum ks_err wire_cursor_bounds(struct target_cursor *c, struct target_bou
 	(void)why;
 	*out = (struct target_bounds){.log_start_offset = b.log_start_offset,
 				      .last_stable_offset = b.last_stable_offset,
-				      .high_watermark = b.high_watermark};
+				      .high_watermark = b.high_watermark,
+				      .broker = b.node};
 	return ERR_NONE;
 }
 
@@ -401,20 +403,18 @@ static const struct target wire_calls = {
 	.cluster = wire_cluster,
 };
 
-enum ks_err target_open_wire(const char *bootstrap, int stop_fd, struct target **out,
-			     struct ks_why *why)
+enum ks_err target_open_wire(const char *bootstrap, const struct target_wire_options *options,
+			     struct target **out, struct ks_why *why)
 {
-	struct client_options options = {.client_id = "ksrun",
-					 .stop_fd = stop_fd < 0 ? 0 : stop_fd};
 	struct client_cluster *cluster;
-	enum ks_err err = client_cluster_open(bootstrap, &options, &cluster, why);
+	enum ks_err err = client_cluster_open(bootstrap, &options->client, &cluster, why);
 
 	if (err)
 		return err;
 	struct wire_target *w = xcalloc(1, sizeof *w);
 	w->target = wire_calls;
 	w->cluster = cluster;
-	w->options = options;
+	w->options = *options;
 	w->bootstrap = xstrdup(bootstrap);
 	*out = &w->target;
 	return ERR_NONE;

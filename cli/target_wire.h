@@ -10,7 +10,7 @@
 struct wire_target {
 	struct target target; /* first */
 	char *bootstrap;
-	struct client_options options;
+	struct target_wire_options options;
 	struct client_cluster *cluster;
 	struct client_fetcher *fetcher; /* NULL: nothing was read yet */
 	struct client_sender *sender;   /* NULL: nothing was written yet */

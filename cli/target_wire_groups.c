@@ -194,7 +194,12 @@ static void become_member(struct wire_target *w, const char *group,
 	w->member_group = xstrdup(group);
 	w->member = client_member_new(
 		w->cluster, &(struct client_member_options){
-				    .group = group, .topics = names, .topic_count = count});
+				    .group = group,
+				    .topics = names,
+				    .topic_count = count,
+				    .session_timeout_ms = w->options.session_timeout_ms,
+				    .rebalance_timeout_ms = w->options.rebalance_timeout_ms,
+				    .heartbeat_interval_ms = w->options.heartbeat_interval_ms});
 	free(names);
 }
 

@@ -5,7 +5,7 @@
 
 #include "cli/target_wire.h"
 
-#define CHANGE_MS  30000 /* how long the broker may take over a change */
+#define CHANGE_MS  30000 /* how long the broker may take over a change, unless it is told */
 #define CREATED_MS 10000 /* how long a new topic may take until every broker knows it */
 
 static struct target_topic describe(struct wire_target *w, const struct metadata_response_topic *t)
@@ -90,10 +90,18 @@ enum ks_err wire_topic_find(struct target *t, const char *name, bool may_create,
 
 /* --- changes, which the controller makes --- */
 
-static struct client_question to_controller(int16_t api_key, const void *request)
+static int change_ms(const struct wire_target *w)
+{
+	int ms = w->options.client.broker_timeout_ms;
+
+	return ms ? ms : CHANGE_MS;
+}
+
+static struct client_question to_controller(const struct wire_target *w, int16_t api_key,
+					    const void *request)
 {
 	return (struct client_question){
-		.call = {.api_key = api_key, .request = request, .timeout_ms = CHANGE_MS + 5000},
+		.call = {.api_key = api_key, .request = request, .timeout_ms = change_ms(w) + 5000},
 		.where = CLIENT_CONTROLLER};
 }
 
@@ -155,9 +163,10 @@ enum ks_err wire_topic_create(struct target *t, const struct topic_spec *spec, i
 		.num_partitions = spec->partitions > 0 ? spec->partitions : -1,
 		.replication_factor = (int16_t)replicas,
 		.configs = {configs, (int32_t)spec->config_count}};
-	struct create_topics_request request = {
-		.topics = {&topic, 1}, .timeout_ms = CHANGE_MS, .validate_only = is_dry_run};
-	struct client_question q = to_controller(API_create_topics, &request);
+	struct create_topics_request request = {.topics = {&topic, 1},
+						.timeout_ms = change_ms(wire_of(t)),
+						.validate_only = is_dry_run};
+	struct client_question q = to_controller(wire_of(t), API_create_topics, &request);
 
 	q.is_transient = create_is_transient;
 	q.call.version_min = 4; /* "as the broker likes it" for partitions and replicas */
@@ -175,8 +184,9 @@ enum ks_err wire_topic_add_partitions(struct target *t, const char *name, int32_
 {
 	struct create_partitions_request_topic topic = {
 		.name = slice_str(name), .count = new_count, .assignments = {NULL, -1}};
-	struct create_partitions_request request = {.topics = {&topic, 1}, .timeout_ms = CHANGE_MS};
-	struct client_question q = to_controller(API_create_partitions, &request);
+	struct create_partitions_request request = {.topics = {&topic, 1},
+						    .timeout_ms = change_ms(wire_of(t))};
+	struct client_question q = to_controller(wire_of(t), API_create_partitions, &request);
 
 	q.is_transient = grow_is_transient;
 	return change_topic(t, name, &q, grow_outcome, why);
@@ -186,9 +196,10 @@ enum ks_err wire_topic_delete(struct target *t, const char *name, struct ks_why 
 {
 	struct slice text = slice_str(name);
 	struct delete_topics_request_topic topic = {.name = text};
-	struct delete_topics_request request = {
-		.topics = {&topic, 1}, .topic_names = {&text, 1}, .timeout_ms = CHANGE_MS};
-	struct client_question q = to_controller(API_delete_topics, &request);
+	struct delete_topics_request request = {.topics = {&topic, 1},
+						.topic_names = {&text, 1},
+						.timeout_ms = change_ms(wire_of(t))};
+	struct client_question q = to_controller(wire_of(t), API_delete_topics, &request);
 
 	q.is_transient = delete_is_transient;
 	return change_topic(t, name, &q, delete_outcome, why);

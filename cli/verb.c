@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 #include "base/suggest.h"
+#include "cli/client_show.h"
+#include "cli/client_source.h"
 #include "cli/help.h"
 #include "cli/offsets.h"
 #include "cli/signals.h"
@@ -138,25 +140,41 @@ static bool speaks_wire(const struct verb *v)
 	return false;
 }
 
+const struct option *verb_client_options(const struct verb *v)
+{
+	return speaks_wire(v) ? client_source_options : NULL;
+}
+
 /* An empty name is a variable that a script has not set, not the wish for the default. */
 static int check_named(const struct options *o)
 {
-	if (options_given(o, "data") && !*options_text(o, "data"))
-		return say_usage("--data is empty: it is the name of a directory");
-	if (options_given(o, "bootstrap") && !*options_text(o, "bootstrap"))
-		return say_usage("--bootstrap is empty: it is HOST:PORT, several with commas");
+	static const char *const names[][2] = {
+		{"data", "the name of a directory"},
+		{"bootstrap", "HOST:PORT, several with commas"},
+		{"command-config", "the name of a file"},
+		{"config-file", "the name of a file"},
+		{"profile", "the name of a section of the configuration file"},
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (options_has(o, names[i][0]) && options_given(o, names[i][0]) &&
+		    !*options_text(o, names[i][0]))
+			return say_usage("--%s is empty: it is %s", names[i][0], names[i][1]);
 	return EXIT_DONE;
 }
 
 static int check_bootstrap(const struct verb *v, const struct options *o)
 {
-	if (!options_given(o, "bootstrap"))
-		return EXIT_DONE;
-	if (!speaks_wire(v))
+	bool is_given = options_given(o, "bootstrap");
+
+	if (is_given && !speaks_wire(v))
 		return say_usage("--bootstrap: this verb works on a data directory, not yet on a "
 				 "cluster; --data names one");
-	if (options_given(o, "data"))
+	if (is_given && options_given(o, "data"))
 		return say_usage("only one of --bootstrap and --data can be given");
+	if (o->client && options_given(o, "data") &&
+	    client_config_rank(o->client, "bootstrap.servers") == CLIENT_PROPERTY)
+		return say_usage("only one of -X bootstrap.servers and --data can be given");
 	return EXIT_DONE;
 }
 
@@ -187,29 +205,67 @@ static bool wants_help(const struct verb *v, const struct options *o)
 	return options_flag(o, "help") || (format && strcmp(format, "help") == 0);
 }
 
+static enum ks_err parse(const struct verb *v, int argc, char **argv, struct options *o,
+			 struct ks_why *why)
+{
+	const struct option *tables[OPTION_TABLES] = {v->options, verb_client_options(v),
+						      verb_common_options};
+
+	return options_parse(tables, argc, argv, o, why);
+}
+
+static int check(const struct verb *v, const struct options *o)
+{
+	int code = check_arguments(v, o);
+
+	return code ? code : check_bootstrap(v, o);
+}
+
+/* With what is set of the client of a cluster. */
+static int run_with(const struct verb *v, struct options *o, struct client_config *client)
+{
+	o->client = client;
+	if (client && client_show_dump(o, client))
+		return out_code();
+	int code = check(v, o);
+	if (code)
+		return code;
+	if (verb_bootstrap(o))
+		client_config_give_options(client, o);
+	return v->run(o);
+}
+
+static int run_parsed(const struct verb *v, struct options *o)
+{
+	struct client_config *client = NULL;
+	struct ks_why why = {""};
+
+	if (wants_help(v, o)) {
+		help_verb(v, stdout);
+		return EXIT_DONE;
+	}
+	if (options_flag(o, "verbose"))
+		log_set_level(LOG_DEBUG);
+	if (speaks_wire(v) && client_show_list(o))
+		return out_code();
+	int code = check_named(o);
+	if (!code && speaks_wire(v) && client_source_load(o, &client, &why))
+		code = say_usage("%s", why.text);
+	if (!code)
+		code = run_with(v, o, client);
+	client_config_free(client);
+	return code;
+}
+
 static int run(const struct verb *v, int argc, char **argv)
 {
 	struct options o;
 	struct ks_why why;
-	int code;
 
 	say_verb(v->name);
-	if (options_parse(v->options, verb_common_options, argc, argv, &o, &why))
+	if (parse(v, argc, argv, &o, &why))
 		return say_usage("%s", why.text);
-	if (wants_help(v, &o)) {
-		help_verb(v, stdout);
-		options_fini(&o);
-		return EXIT_DONE;
-	}
-	if (options_flag(&o, "verbose"))
-		log_set_level(LOG_DEBUG);
-	code = check_arguments(v, &o);
-	if (code == EXIT_DONE)
-		code = check_named(&o);
-	if (code == EXIT_DONE)
-		code = check_bootstrap(v, &o);
-	if (code == EXIT_DONE)
-		code = v->run(&o);
+	int code = run_parsed(v, &o);
 	options_fini(&o);
 	return code;
 }
@@ -276,10 +332,10 @@ static bool starts_with(const char *text, const char *start)
 
 static void complete_options(const struct verb *v, const char *start)
 {
-	const struct option *tables[] = {v->options, verb_common_options};
+	const struct option *tables[] = {v->options, verb_client_options(v), verb_common_options};
 	char name[64];
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		for (const struct option *o = tables[i]; o && o->name; o++) {
 			snprintf(name, sizeof name, "--%s", o->name);
 			if (starts_with(name, start))
@@ -315,6 +371,26 @@ static void complete_groups(struct target *t, const char *start)
 	arena_fini(&groups.arena);
 }
 
+/* Those of the target that the options name. */
+static void complete_from(struct options *o, bool is_topic, const char *start)
+{
+	struct client_config *client = NULL;
+	struct target *t;
+	struct ks_why why;
+
+	if (client_source_load(o, &client, &why))
+		return;
+	o->client = client;
+	if (!open_target(o, false, &t, &why)) {
+		if (is_topic)
+			complete_topics(t, start);
+		else
+			complete_groups(t, start);
+		t->close(t);
+	}
+	client_config_free(client);
+}
+
 /* The names of the topics or groups that there are, where the verb takes them: what the words before name is asked, and
  * when it does not answer there are none. */
 static void complete_names(const struct verb *v, const char *const *words, size_t count,
@@ -324,23 +400,30 @@ static void complete_names(const struct verb *v, const char *const *words, size_
 	char **before =
 		xcalloc(count + 1, sizeof *before); /* an option at the end has no value yet */
 	struct options o = {0};
-	struct target *t;
 	struct ks_why why;
 
 	for (size_t i = 0; i < count; i++)
 		before[i] = (char *)words[i];
-	if ((is_topic || starts_with(v->args, "GROUP")) &&
-	    !options_parse(v->options, verb_common_options, (int)count, before, &o, &why) &&
-	    (v->args_max < 0 || (int)o.arg_count < v->args_max) &&
-	    !open_target(&o, false, &t, &why)) {
-		if (is_topic)
-			complete_topics(t, start);
-		else
-			complete_groups(t, start);
-		t->close(t);
-	}
+	if ((is_topic || starts_with(v->args, "GROUP")) && speaks_wire(v) &&
+	    !parse(v, (int)count, before, &o, &why) &&
+	    (v->args_max < 0 || (int)o.arg_count < v->args_max))
+		complete_from(&o, is_topic, start);
 	options_fini(&o);
 	free(before);
+}
+
+static bool starts_property(const char *word)
+{
+	return strcmp(word, "-X") == 0 || strcmp(word, "--command-property") == 0;
+}
+
+static void complete_properties(const char *start)
+{
+	const struct client_key *k;
+
+	for (size_t i = 0; (k = client_key_at(i)); i++)
+		if (starts_with(k->name, start))
+			printf("%s=\n", k->name);
 }
 
 int verb_complete(const struct options *o)
@@ -351,7 +434,9 @@ int verb_complete(const struct options *o)
 	int used, count = o->arg_count ? (int)o->arg_count - 1 : 0;
 	const struct verb *v = find(count, (char **)o->args, &used);
 
-	if (v && *last == '-')
+	if (v && speaks_wire(v) && count > 0 && starts_property(o->args[count - 1]))
+		complete_properties(last);
+	else if (v && *last == '-')
 		complete_options(v, last);
 	else if (v)
 		complete_names(v, o->args + used, (size_t)(count - used), last);
@@ -374,13 +459,32 @@ struct broker_options verb_broker_options(const struct options *o, bool may_crea
 			  .accept_lost_writes = options_flag(o, "accept-lost-writes")}};
 }
 
+/* Whether a data directory is named closer to hand than the cluster. */
+static bool data_outranks(const struct options *o)
+{
+	const char *data = getenv("KS_DATA");
+	enum client_rank rank = client_config_rank(o->client, "bootstrap.servers");
+
+	return rank < CLIENT_PROPERTY &&
+	       (options_given(o, "data") || (rank < CLIENT_ENVIRONMENT && data && *data));
+}
+
 const char *verb_bootstrap(const struct options *o)
 {
-	const char *text = options_text(o, "bootstrap");
+	const char *text = o->client ? client_config_text(o->client, "bootstrap.servers") : NULL;
 
-	if (!options_given(o, "bootstrap") && options_given(o, "data"))
-		return NULL;
-	return text && *text ? text : NULL;
+	return text && *text && !data_outranks(o) ? text : NULL;
+}
+
+const char *verb_client_text(const struct options *o, const char *name)
+{
+	return verb_bootstrap(o) ? client_config_text(o->client, name)
+				 : client_key_get(name)->fallback;
+}
+
+int verb_client_number(const struct options *o, const char *name)
+{
+	return (int)strtoll(verb_client_text(o, name), NULL, 10);
 }
 
 int verb_check_wire_options(const struct options *o, const char *const *names)
@@ -413,15 +517,24 @@ static enum ks_err open_target(const struct options *o, bool may_create, struct 
 	struct broker_options options = verb_broker_options(o, may_create);
 	const char *bootstrap = verb_bootstrap(o);
 
-	return bootstrap ? target_open_wire(bootstrap, signals_fd(), out, why)
-			 : target_open_local(&options, out, why);
+	if (!bootstrap)
+		return target_open_local(&options, out, why);
+	struct target_wire_options wire = client_source_wire(o->client);
+	wire.client.stop_fd = signals_fd() < 0 ? 0 : signals_fd();
+	return target_open_wire(bootstrap, &wire, out, why);
 }
 
 int verb_open_target(const struct options *o, bool may_create, struct target **out)
 {
+	const char *given = o->client ? client_source_given(o) : NULL;
 	struct ks_why why = {""};
-	enum ks_err err = open_target(o, may_create, out, &why);
 
+	if (given && !verb_bootstrap(o))
+		return say_usage(
+			"--%s is about a cluster, and none is named; -b HOST:PORT does, or "
+			"the property bootstrap.servers",
+			given);
+	enum ks_err err = open_target(o, may_create, out, &why);
 	return err ? say_failure(err, &why) : EXIT_DONE;
 }
 

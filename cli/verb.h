@@ -23,6 +23,8 @@ struct verb {
 extern const struct verb verbs[]; /* ends with a row without a name */
 /* --data, --accept-lost-writes, --bootstrap, --quiet, --verbose, --help. */
 extern const struct option verb_common_options[];
+/* Those about the client of a cluster; NULL: the verb works on files of this machine alone. */
+const struct option *verb_client_options(const struct verb *v);
 
 /* Finds the verb in argv (program name first), parses, runs. Returns the process's exit code. */
 int verb_dispatch(int argc, char **argv);
@@ -30,9 +32,12 @@ int verb_dispatch(int argc, char **argv);
 /* How to open the directory of --data by the common options. may_create: make it when it is not
  * there. */
 struct broker_options verb_broker_options(const struct options *o, bool may_create);
-/* The cluster to work on, HOST:PORT[,...]; NULL: a data directory. What is given as an option
- * counts more than the environment. */
+/* The cluster to work on, HOST:PORT[,...]; NULL: a data directory. Of the two the one counts that is named by the higher of
+ * option, environment and file; of the environment's the cluster. */
 const char *verb_bootstrap(const struct options *o);
+/* A property of the cluster's client; on a data directory its default. For those that have no option. */
+const char *verb_client_text(const struct options *o, const char *name);
+int verb_client_number(const struct options *o, const char *name);
 /* Opens what --bootstrap or --data names; says why not. Returns an exit code. */
 int verb_open_target(const struct options *o, bool may_create, struct target **out);
 /* Says that the first of these options on the command line (ends with NULL) is about a cluster, when none is named.
@@ -77,6 +82,7 @@ int verb_txn_find_hanging(const struct options *o);
 int verb_txn_abort(const struct options *o);
 int verb_broker(const struct options *o);
 int verb_config_describe(const struct options *o);
+int verb_config_explain(const struct options *o);
 int verb_config_alter(const struct options *o);
 int verb_cluster_describe(const struct options *o);
 int verb_run(const struct options *o);
@@ -103,7 +109,7 @@ extern const struct option group_list_options[], group_describe_options[], group
 extern const struct option txn_list_options[], txn_describe_options[], txn_producers_options[],
 	txn_find_hanging_options[], txn_abort_options[];
 extern const struct option config_describe_options[], config_alter_options[],
-	cluster_describe_options[];
+	config_explain_options[], cluster_describe_options[];
 extern const struct option job_state_options[], run_options[], check_options[], plan_options[],
 	graph_options[], test_options[], perf_job_options[], perf_log_options[],
 	perf_restart_options[], perf_input_options[];

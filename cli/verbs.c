@@ -31,8 +31,9 @@ static const char produce_help[] =
 	"Modifiers: numbers %K{ascii|hex4..64|big8..64|little8..64|byte|bool|DIGITS}, text\n"
 	"%v{hex|base64|json|re#...#}. Escapes: \\t \\n \\r \\\\ \\xNN %% %{ %}.\n"
 	"\n"
-	"Keyed records go to the partition that the Java client would choose, others stay on one\n"
-	"partition for a batch.\n"
+	"Keyed records go to the partition that the Java client would choose (-X partitioner= "
+	"knows\n"
+	"others), the rest stays on one partition for a batch.\n"
 	"\n"
 	"  ksrun topic produce in -f '%k\\t%v\\n' < file\n"
 	"  ksrun topic produce in -f '%H{1}%h{%k=%v }%v\\n' -z zstd\n"
@@ -96,6 +97,17 @@ static const char config_help[] =
 	"  ksrun config alter topic in --set retention.ms=3600000 --delete max.message.bytes\n"
 	"  ksrun config alter topic in --append cleanup.policy=compact\n"
 	"  ksrun config describe broker 1 -b host:9092\n";
+
+static const char explain_help[] = "Keys of clients (-X list), of brokers (server.properties) and "
+				   "of topics. Nobody is asked: for "
+				   "a\n"
+				   "client it is what this command line, the environment and the "
+				   "configuration file say, for the "
+				   "others\n"
+				   "the default. --format wide shows range and alias, too.\n"
+				   "\n"
+				   "  ksrun config explain linger.ms\n"
+				   "  ksrun config explain client.id --profile staging\n";
 
 static const char perf_help[] =
 	"JOB is a script, or one of ours: pass (bytes in, bytes out), c_filter (a path, no Lua), "
@@ -162,6 +174,8 @@ const struct verb verbs[] = {
 	{"config alter", "topic NAME | broker [ID]", 1, 2,
 	 "Change the configuration of a topic or broker", config_help, config_alter_options,
 	 verb_config_alter, false},
+	{"config explain", "KEY", 1, 1, "Tell what a key means, its value and who has set it",
+	 explain_help, config_explain_options, verb_config_explain, false},
 	{"cluster describe", "", 0, 0, "Show the brokers of a cluster", NULL,
 	 cluster_describe_options, verb_cluster_describe, false},
 	{"perf job", "JOB", 1, 1, "Measure a job: throughput, or latency at a fixed rate",

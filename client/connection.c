@@ -150,7 +150,10 @@ static int connect_address(const struct addrinfo *a, const struct client_options
 static enum ks_err connect_name(const char *host, uint16_t port, const struct client_options *o,
 				int *out, struct ks_why *why)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *found;
+	struct addrinfo hints = {.ai_family = o->address_family,
+				 .ai_socktype = SOCK_STREAM,
+				 .ai_flags = AI_ADDRCONFIG},
+			*found;
 	char service[8], text[128];
 	int fd = -1, error = 0;
 
@@ -353,7 +356,8 @@ enum ks_err client_connection_send(struct client_connection *c, const struct cli
 	c->version = version;
 	c->is_interruptible = call->is_interruptible;
 	c->deadline_ns =
-		deadline_in(call->timeout_ms ? call->timeout_ms : c->options.request_timeout_ms);
+		deadline_in((call->timeout_ms ? call->timeout_ms : c->options.request_timeout_ms) +
+			    call->hold_ms);
 	wire_out_clear(&c->out);
 	struct wire_mark start = request_header_write(&c->out, api, version, ++c->correlation_id,
 						      slice_str(c->options.client_id));

@@ -18,7 +18,10 @@ struct client_options {
 	int request_timeout_ms;  /* 30 s */
 	size_t frame_bytes_max;  /* of one answer; 128 MiB */
 	size_t arena_bytes_max;  /* for the arrays of one answer; 64 MiB */
+	int address_family;      /* AF_INET or AF_INET6 alone; default both */
 	int delivery_timeout_ms; /* of a sender: how long it tries to deliver a batch; 60 s */
+	int broker_timeout_ms;   /* how long a broker may take over what it has to wait for; 30 s */
+	bool is_not_idempotent;  /* of a sender: without producer id also when acks is all */
 	int stop_fd; /* once readable, interruptible calls end with ERR_CLOSED; 0: none */
 };
 
@@ -45,6 +48,7 @@ struct client_call {
 	int16_t version_min, version_end;
 	const void *request;   /* struct <api>_request */
 	int timeout_ms;        /* 0: that of the options */
+	int hold_ms;           /* on top of it: how long the broker was asked to wait */
 	bool is_interruptible; /* by stop_fd; the connection is lost then */
 	bool has_no_answer;    /* Produce with acks 0 */
 };

@@ -68,6 +68,8 @@ struct client_fetcher *client_fetcher_new(struct client_cluster *cl,
 		f->options.answer_bytes_max = ANSWER_BYTES_MAX;
 	if (!f->options.max_wait_ms)
 		f->options.max_wait_ms = HOLD_MS;
+	if (!f->options.min_bytes)
+		f->options.min_bytes = 1;
 	f->retry = client_retry_in(TROUBLE_MS);
 	return f;
 }
@@ -212,7 +214,7 @@ static void take_batches(struct client_cursor *c, struct frame *frame,
 
 	c->trouble_ns = 0;
 	c->bounds = (struct client_bounds){p->log_start_offset, p->last_stable_offset,
-					   p->high_watermark};
+					   p->high_watermark, c->asked_node};
 	if (c->bounds.last_stable_offset < 0)
 		c->bounds.last_stable_offset = p->high_watermark;
 	if (bytes.len == 0) {
@@ -359,15 +361,17 @@ static enum ks_err send_fetch(struct client_fetcher *f, struct link *l,
 	struct fetch_request_partition *partitions = xcalloc(n, sizeof *partitions);
 	struct fetch_request request = {.replica_id = -1,
 					.max_wait_ms = f->options.max_wait_ms,
-					.min_bytes = 1,
+					.min_bytes = f->options.min_bytes,
 					.max_bytes = (int32_t)f->options.answer_bytes_max,
 					.isolation_level = !f->options.is_read_uncommitted,
 					.session_epoch = -1,
 					.topics = {topics, 0},
 					.rack_id =
 						slice_str(f->options.rack ? f->options.rack : "")};
-	struct client_call call = {
-		.api_key = API_fetch, .version_end = FETCH_VERSION_END, .request = &request};
+	struct client_call call = {.api_key = API_fetch,
+				   .version_end = FETCH_VERSION_END,
+				   .request = &request,
+				   .hold_ms = f->options.max_wait_ms};
 
 	request.topics.n = describe(f, cursors, n, topics, partitions);
 	enum ks_err err = client_connection_send(l->connection, &call, why);

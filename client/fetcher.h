@@ -20,7 +20,8 @@ struct client_cursor;
 struct client_fetcher_options {
 	bool is_read_uncommitted;
 	size_t answer_bytes_max; /* 0: 16 MiB; of one answer, unless the first batch is larger */
-	int max_wait_ms; /* 0: 500; how long a broker may hold a request that finds nothing */
+	int min_bytes;           /* 0: 1; what a broker is to have before it answers */
+	int max_wait_ms;         /* 0: 500; how long it may hold a request that finds less */
 	const char *
 		rack; /* NULL: none; brokers may name a nearer replica then; outlives the fetcher */
 	int stop_fd;  /* once readable, waiting ends; 0: none */
@@ -49,6 +50,7 @@ bool client_cursor_is_aborted(const struct client_cursor *c, const struct batch 
 /* What the answer with the batches read last said. */
 struct client_bounds {
 	int64_t log_start_offset, last_stable_offset, high_watermark;
+	int32_t node; /* who answered */
 };
 struct client_bounds client_cursor_bounds(const struct client_cursor *c);
 

@@ -22,7 +22,7 @@ struct client_sender {
 	/* immutable after start */
 	pthread_t thread;
 	int16_t acks;
-	int delivery_ms;
+	int delivery_ms, produce_ms;
 
 	/* owner: the thread */
 	struct client_cluster *cluster;
@@ -215,7 +215,7 @@ static void produce(struct client_sender *s, int32_t node, struct client_send **
 	struct produce_request_topic_data *topics = xcalloc(rows, sizeof *topics);
 	struct produce_request_partition_data *partitions = xcalloc(rows, sizeof *partitions);
 	struct wire_ref *refs = xcalloc(rows, sizeof *refs);
-	struct produce_request request = {.acks = s->acks, .timeout_ms = REQUEST_MS};
+	struct produce_request request = {.acks = s->acks, .timeout_ms = s->produce_ms};
 	struct client_question q = {.call = {.api_key = API_produce,
 					     .version_end = 13, /* then topics go by id */
 					     .request = &request,
@@ -434,8 +434,10 @@ enum ks_err client_sender_start(const char *bootstrap, const struct client_optio
 	struct client_cluster *cluster;
 
 	own.stop_fd = 0; /* what was added is sent, whoever asks to stop */
-	if (options->delivery_timeout_ms && options->delivery_timeout_ms < REQUEST_MS)
-		own.request_timeout_ms = options->delivery_timeout_ms;
+	if (!own.request_timeout_ms)
+		own.request_timeout_ms = REQUEST_MS;
+	if (own.delivery_timeout_ms && own.delivery_timeout_ms < own.request_timeout_ms)
+		own.request_timeout_ms = own.delivery_timeout_ms;
 	enum ks_err err = client_cluster_open(bootstrap, &own, &cluster, why);
 	if (err)
 		return err;
@@ -443,7 +445,8 @@ enum ks_err client_sender_start(const char *bootstrap, const struct client_optio
 	s->cluster = cluster;
 	s->acks = acks;
 	s->delivery_ms = options->delivery_timeout_ms ? options->delivery_timeout_ms : DELIVERY_MS;
-	s->is_idempotent = acks == -1;
+	s->produce_ms = options->broker_timeout_ms ? options->broker_timeout_ms : REQUEST_MS;
+	s->is_idempotent = acks == -1 && !options->is_not_idempotent;
 	s->open_end = &s->open;
 	s->added_end = &s->added;
 	s->retry = client_retry_in(s->delivery_ms);

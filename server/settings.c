@@ -41,6 +41,7 @@ struct row {
 	enum kind kind;
 	size_t at; /* in struct values */
 	int64_t min, max;
+	const char *meaning;
 };
 
 #define AT(field)   offsetof(struct values, field)
@@ -49,66 +50,107 @@ struct row {
 #define ANY         0, 0
 
 static const struct row rows[] = {
-	{"accepted.replication.factor", "1", NUMBER, AT(replicas_accepted), 1,
-	 INT16_MAX}, /* ours */
-	{"advertised.listeners", NULL, TEXT, AT(advertised), ANY},
-	{"authorizer.class.name", NULL, NONE, AT(authorizer), ANY},
-	{"auto.create.topics.enable", "true", SWITCH, AT(auto_create), ANY},
-	{"broker.id", "-1", NUMBER, AT(broker_id), FROM(-1)},
-	{"broker.rack", NULL, TEXT, AT(rack), ANY},
-	{"connections.max.idle.ms", "600000", NUMBER, AT(idle_ms), LONG(-1)},
-	{"controller.listener.names", NULL, TEXT, AT(controller_names), ANY},
-	{"default.replication.factor", "1", NUMBER, AT(replication_factor), 1, INT16_MAX},
-	{"delete.topic.enable", "true", SWITCH, AT(may_delete), ANY},
-	{"fetch.max.bytes", "57671680", NUMBER, AT(fetch_max), FROM(1024)},
-	{"group.consumer.assignors", "uniform,range", TEXT, AT(assignors), ANY},
-	{"group.consumer.heartbeat.interval.ms", "5000", NUMBER, AT(consumer_heartbeat_ms),
-	 FROM(1)},
-	{"group.consumer.max.size", "2147483647", NUMBER, AT(consumer_group_size), FROM(1)},
-	{"group.consumer.session.timeout.ms", "45000", NUMBER, AT(consumer_session_ms), FROM(1)},
-	{"group.initial.rebalance.delay.ms", "3000", NUMBER, AT(rebalance_delay_ms), FROM(0)},
-	{"group.max.session.timeout.ms", "1800000", NUMBER, AT(session_max_ms), FROM(1)},
-	{"group.max.size", "2147483647", NUMBER, AT(group_size), FROM(1)},
-	{"group.min.session.timeout.ms", "6000", NUMBER, AT(session_min_ms), FROM(1)},
-	{"http.listener", NULL, TEXT, AT(http), ANY}, /* ours: Kafka has none */
+	{"accepted.replication.factor", "1", NUMBER, AT(replicas_accepted), 1, INT16_MAX,
+	 "the largest replication factor that topics may be created with; they have one replica "
+	 "all the same"}, /* ours */
+	{"advertised.listeners", NULL, TEXT, AT(advertised), ANY,
+	 "what clients are told, by the listener's name; else the address that they came in by"},
+	{"authorizer.class.name", NULL, NONE, AT(authorizer), ANY,
+	 "refused unless it is empty: there is no access control"},
+	{"auto.create.topics.enable", "true", SWITCH, AT(auto_create), ANY,
+	 "whether a Metadata request makes the topics that it names"},
+	{"broker.id", "-1", NUMBER, AT(broker_id), FROM(-1), "the same as node.id"},
+	{"broker.rack", NULL, TEXT, AT(rack), ANY, "the rack that clients are told"},
+	{"connections.max.idle.ms", "600000", NUMBER, AT(idle_ms), LONG(-1),
+	 "a connection on which nothing happens for so long is closed; -1: never"},
+	{"controller.listener.names", NULL, TEXT, AT(controller_names), ANY,
+	 "listeners that are left out: there is no separate controller"},
+	{"default.replication.factor", "1", NUMBER, AT(replication_factor), 1, INT16_MAX,
+	 "accepted; there is one replica"},
+	{"delete.topic.enable", "true", SWITCH, AT(may_delete), ANY,
+	 "whether clients may delete topics"},
+	{"fetch.max.bytes", "57671680", NUMBER, AT(fetch_max), FROM(1024),
+	 "the largest answer to Fetch"},
+	{"group.consumer.assignors", "uniform,range", TEXT, AT(assignors), ANY,
+	 "how groups of the newer protocol share partitions; the first is the default"},
+	{"group.consumer.heartbeat.interval.ms", "5000", NUMBER, AT(consumer_heartbeat_ms), FROM(1),
+	 "how often members of the newer protocol are to send a heartbeat"},
+	{"group.consumer.max.size", "2147483647", NUMBER, AT(consumer_group_size), FROM(1),
+	 "members of one group of the newer protocol"},
+	{"group.consumer.session.timeout.ms", "45000", NUMBER, AT(consumer_session_ms), FROM(1),
+	 "after such a silence a group of the newer protocol goes on without a member"},
+	{"group.initial.rebalance.delay.ms", "3000", NUMBER, AT(rebalance_delay_ms), FROM(0),
+	 "how long an empty group waits for more members"},
+	{"group.max.session.timeout.ms", "1800000", NUMBER, AT(session_max_ms), FROM(1),
+	 "the longest session timeout that a member may ask for"},
+	{"group.max.size", "2147483647", NUMBER, AT(group_size), FROM(1),
+	 "members of one group of the classic protocol"},
+	{"group.min.session.timeout.ms", "6000", NUMBER, AT(session_min_ms), FROM(1),
+	 "the shortest session timeout that a member may ask for"},
+	{"http.listener", NULL, TEXT, AT(http), ANY,
+	 "where metrics and health are: HOST:PORT, or off"}, /* ours: Kafka has none */
 	{"listener.security.protocol.map",
 	 "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", TEXT,
-	 AT(protocols), ANY},
-	{"listeners", "PLAINTEXT://localhost:9092", TEXT, AT(listeners), ANY},
-	{"log.cleaner.backoff.ms", "15000", NUMBER, AT(compaction_check_ms), FROM(1)},
+	 AT(protocols), ANY, "what a listener's name stands for"},
+	{"listeners", "PLAINTEXT://localhost:9092", TEXT, AT(listeners), ANY,
+	 "where to listen: NAME://HOST:PORT, several with commas between; port 0: any that is "
+	 "free"},
+	{"log.cleaner.backoff.ms", "15000", NUMBER, AT(compaction_check_ms), FROM(1),
+	 "between two looks for something to compact"},
 	{"log.cleaner.dedupe.buffer.size", "134217728", NUMBER, AT(compaction_map_bytes),
-	 LONG(1048576)},
-	{"log.cleaner.enable", "true", SWITCH, AT(may_compact), ANY},
-	{"log.dir", NULL, TEXT, AT(log_dir), ANY},
-	{"log.dirs", NULL, TEXT, AT(log_dirs), ANY},
-	{"log.retention.check.interval.ms", "30000", NUMBER, AT(retention_check_ms), FROM(1)},
-	{"max.connections", "16384", NUMBER, AT(connections), FROM(1)},
-	{"max.connections.per.ip", "2147483647", NUMBER, AT(connections_per_ip), FROM(1)},
-	{"max.incremental.fetch.session.cache.slots", "1000", NUMBER, AT(sessions), 0, 100000},
-	{"node.id", "-1", NUMBER, AT(node_id), FROM(-1)},
-	{"num.network.threads", "-1", NUMBER, AT(network_threads), -1, 256},
-	{"num.partitions", "1", NUMBER, AT(partitions), 1, BROKER_PARTITIONS_MAX},
-	{"offset.metadata.max.bytes", "4096", NUMBER, AT(offset_metadata), FROM(1)},
-	{"offsets.retention.check.interval.ms", "600000", NUMBER, AT(offsets_check_ms), LONG(1)},
-	{"offsets.retention.minutes", "10080", NUMBER, AT(offsets_retention_minutes), FROM(1)},
-	{"process.roles", "broker", TEXT, AT(roles), ANY},
-	{"producer.id.expiration.ms", "86400000", NUMBER, AT(producer_expiration_ms), FROM(1)},
-	{"queued.max.request.bytes", "-1", NUMBER, AT(request_memory), LONG(-1)},
-	{"socket.listen.backlog.size", "4096", NUMBER, AT(listen_backlog), FROM(1)},
-	{"socket.receive.buffer.bytes", "-1", NUMBER, AT(receive_buffer), FROM(-1)},
-	{"socket.request.max.bytes", "104857600", NUMBER, AT(request_max), FROM(1)},
-	{"socket.send.buffer.bytes", "-1", NUMBER, AT(send_buffer), FROM(-1)},
+	 LONG(1048576), "memory of a compaction"},
+	{"log.cleaner.enable", "true", SWITCH, AT(may_compact), ANY,
+	 "whether compacted topics are compacted"},
+	{"log.dir", NULL, TEXT, AT(log_dir), ANY, "the same as log.dirs"},
+	{"log.dirs", NULL, TEXT, AT(log_dirs), ANY, "the data directory: one"},
+	{"log.retention.check.interval.ms", "30000", NUMBER, AT(retention_check_ms), FROM(1),
+	 "between two looks for records that are too old or too many"},
+	{"max.connections", "16384", NUMBER, AT(connections), FROM(1),
+	 "connections at once; more are closed"},
+	{"max.connections.per.ip", "2147483647", NUMBER, AT(connections_per_ip), FROM(1),
+	 "connections at once from one address"},
+	{"max.incremental.fetch.session.cache.slots", "1000", NUMBER, AT(sessions), 0, 100000,
+	 "fetch sessions at once; 0: none"},
+	{"node.id", "-1", NUMBER, AT(node_id), FROM(-1), "the id of this broker; -1: 1"},
+	{"num.network.threads", "-1", NUMBER, AT(network_threads), -1, 256,
+	 "network threads; -1: one for each core"},
+	{"num.partitions", "1", NUMBER, AT(partitions), 1, BROKER_PARTITIONS_MAX,
+	 "partitions of topics that do not say"},
+	{"offset.metadata.max.bytes", "4096", NUMBER, AT(offset_metadata), FROM(1),
+	 "what a client may store beside a committed offset"},
+	{"offsets.retention.check.interval.ms", "600000", NUMBER, AT(offsets_check_ms), LONG(1),
+	 "between two looks for offsets that have expired"},
+	{"offsets.retention.minutes", "10080", NUMBER, AT(offsets_retention_minutes), FROM(1),
+	 "how long the offsets of a group without members are kept"},
+	{"process.roles", "broker", TEXT, AT(roles), ANY, "must have broker"},
+	{"producer.id.expiration.ms", "86400000", NUMBER, AT(producer_expiration_ms), FROM(1),
+	 "a partition forgets a producer that has written nothing for so long"},
+	{"queued.max.request.bytes", "-1", NUMBER, AT(request_memory), LONG(-1),
+	 "memory of all requests under way; -1: 256 MiB"},
+	{"socket.listen.backlog.size", "4096", NUMBER, AT(listen_backlog), FROM(1),
+	 "connections that wait to be accepted"},
+	{"socket.receive.buffer.bytes", "-1", NUMBER, AT(receive_buffer), FROM(-1),
+	 "the kernel's buffer of a connection; -1: its choice"},
+	{"socket.request.max.bytes", "104857600", NUMBER, AT(request_max), FROM(1),
+	 "the largest request"},
+	{"socket.send.buffer.bytes", "-1", NUMBER, AT(send_buffer), FROM(-1),
+	 "the kernel's buffer of a connection; -1: its choice"},
 	{"transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000", NUMBER,
-	 AT(txn_abort_check_ms), FROM(1)},
-	{"transaction.connection.fencing.enable", "true", SWITCH, AT(txn_fences_connections),
-	 ANY}, /* ours */
-	{"transaction.hanging.check.interval.ms", "60000", NUMBER, AT(txn_check_ms),
-	 FROM(1)}, /* ours */
-	{"transaction.max.timeout.ms", "900000", NUMBER, AT(txn_timeout_max_ms), FROM(1)},
+	 AT(txn_abort_check_ms), FROM(1),
+	 "how often transactions are looked for that have been open for too long"},
+	{"transaction.connection.fencing.enable", "true", SWITCH, AT(txn_fences_connections), ANY,
+	 "whether a transactional id follows its youngest connection"}, /* ours */
+	{"transaction.hanging.check.interval.ms", "60000", NUMBER, AT(txn_check_ms), FROM(1),
+	 "how often open transactions are held against the coordinator"}, /* ours */
+	{"transaction.max.timeout.ms", "900000", NUMBER, AT(txn_timeout_max_ms), FROM(1),
+	 "the longest transaction timeout that a producer may ask for"},
 	{"transaction.remove.expired.transaction.cleanup.interval.ms", "3600000", NUMBER,
-	 AT(txn_expiry_check_ms), FROM(1)},
-	{"transactional.id.expiration.ms", "604800000", NUMBER, AT(txn_id_expiration_ms), FROM(1)},
-	{"transactional.ids.max", "100000", NUMBER, AT(txn_ids_max), FROM(1)}, /* ours */
+	 AT(txn_expiry_check_ms), FROM(1),
+	 "how often transactional ids are looked for that have expired"},
+	{"transactional.id.expiration.ms", "604800000", NUMBER, AT(txn_id_expiration_ms), FROM(1),
+	 "an id is forgotten when it had no transaction for so long"},
+	{"transactional.ids.max", "100000", NUMBER, AT(txn_ids_max), FROM(1),
+	 "transactional ids known at once"}, /* ours */
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
@@ -543,6 +585,29 @@ const char *settings_data_dir(const struct settings *s)
 const char *settings_http(const struct settings *s)
 {
 	return s->values.http && *s->values.http ? s->values.http : NULL;
+}
+
+bool settings_explain(const char *key, struct settings_key_about *out)
+{
+	const struct row *r = find_row(key);
+
+	if (!r && !is_unused(key))
+		return false;
+	*out = (struct settings_key_about){.meaning = "known to Kafka, without effect here"};
+	if (!r)
+		return true;
+	out->fallback = r->fallback;
+	out->meaning = r->meaning;
+	if (r->kind == NUMBER)
+		snprintf(out->range, sizeof out->range, "%" PRId64 " to %" PRId64, r->min, r->max);
+	else if (r->kind == SWITCH)
+		snprintf(out->range, sizeof out->range, "true, false");
+	return true;
+}
+
+const char *settings_near(const char *key)
+{
+	return near_key(key);
 }
 
 const char *settings_key(size_t i, const char **value)

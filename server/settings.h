@@ -39,4 +39,15 @@ const char *settings_http(const struct settings *s);
 /* Row i of the keys that mean something, for the documentation's test; NULL behind the last. value: the default as text. */
 const char *settings_key(size_t i, const char **value);
 
+/* One key of a broker, for who asks about it. */
+struct settings_key_about {
+	const char *fallback; /* NULL: none */
+	const char *meaning;
+	char range[48]; /* "" where anything can stand */
+};
+/* False: it is no key of Kafka's broker, or one that is the default of a topic's (broker_default_key). */
+bool settings_explain(const char *key, struct settings_key_about *out);
+/* The key most like this one; NULL: none is. */
+const char *settings_near(const char *key);
+
 #endif

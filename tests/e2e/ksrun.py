@@ -37,8 +37,8 @@ class Case(unittest.TestCase):
         self.dir = tempfile.mkdtemp(prefix="ks-e2e-")
         self.data = os.path.join(self.dir, "data")
         self.addCleanup(shutil.rmtree, self.dir, True)
-        self.env = dict(os.environ, KS_DATA=self.data)
-        for name in ("KS_LOG", "KS_LOG_FORMAT", "NO_COLOR", "KS_BOOTSTRAP"):
+        self.env = dict(os.environ, KS_DATA=self.data, XDG_CONFIG_HOME=os.path.join(self.dir, "config"))
+        for name in ("KS_LOG", "KS_LOG_FORMAT", "NO_COLOR", "KS_BOOTSTRAP", "KS_CONFIG", "KS_PROFILE"):
             self.env.pop(name, None)
 
     def run_any(self, *args, stdin=b"", timeout=300):

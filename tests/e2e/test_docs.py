@@ -17,8 +17,9 @@ DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/
 
 
 def run(command, where, binary):
-    env = dict(os.environ, PATH=os.path.dirname(binary) + ":" + os.environ["PATH"], LC_ALL="C")
-    for name in ("KS_DATA", "KS_LOG", "KS_LOG_FORMAT", "KS_BOOTSTRAP"):
+    env = dict(os.environ, PATH=os.path.dirname(binary) + ":" + os.environ["PATH"], LC_ALL="C",
+               XDG_CONFIG_HOME=os.path.join(where, "config"))
+    for name in ("KS_DATA", "KS_LOG", "KS_LOG_FORMAT", "KS_BOOTSTRAP", "KS_CONFIG", "KS_PROFILE"):
         env.pop(name, None)
     done = subprocess.run(["bash", "-c", command], cwd=where, env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)

@@ -32,7 +32,8 @@ static enum ks_err parse(struct options *o, struct ks_why *why, char **argv)
 
 	while (argv[argc])
 		argc++;
-	return options_parse(own, common, argc, argv, o, why);
+	return options_parse((const struct option *const[OPTION_TABLES]){own, common}, argc, argv,
+			     o, why);
 }
 
 #define ARGV(...)                                                                                  \
@@ -130,6 +131,40 @@ static void flag_beats_environment_beats_default(void **state)
 	unsetenv("KS_TEST_OPTION_DATA");
 }
 
+static void a_preset_comes_between_command_line_and_environment(void **state)
+{
+	struct options o;
+
+	(void)state;
+	setenv("KS_TEST_OPTION_DATA", "/env", 1);
+	assert_int_equal(parse(&o, NULL, ARGV("-f", "flag")), ERR_NONE);
+	options_preset(&o, "data", "/preset");
+	options_preset(&o, "format", "preset");
+	options_preset(&o, "zap", "true");
+	assert_string_equal(options_text(&o, "data"), "/preset");
+	assert_false(options_given(&o, "data"));
+	assert_string_equal(options_text(&o, "format"), "flag");
+	assert_true(options_flag(&o, "zap"));
+	options_fini(&o);
+	unsetenv("KS_TEST_OPTION_DATA");
+}
+
+static void every_table_is_looked_at(void **state)
+{
+	static const struct option third[] = {{.letter = 't', .name = "third"}, {0}};
+	struct options o;
+
+	(void)state;
+	assert_int_equal(
+		options_parse((const struct option *const[OPTION_TABLES]){own, NULL, third}, 2,
+			      ARGV("-z", "-t"), &o, NULL),
+		ERR_NONE);
+	assert_true(options_flag(&o, "third"));
+	assert_true(options_has(&o, "consumer-group"));
+	assert_false(options_has(&o, "quiet"));
+	options_fini(&o);
+}
+
 static void flags_can_be_taken_back(void **state)
 {
 	struct options o;
@@ -195,6 +230,8 @@ int main(void)
 		cmocka_unit_test(repeated_options_are_a_list_and_the_last_one_wins),
 		cmocka_unit_test(second_names_and_letters_work),
 		cmocka_unit_test(flag_beats_environment_beats_default),
+		cmocka_unit_test(a_preset_comes_between_command_line_and_environment),
+		cmocka_unit_test(every_table_is_looked_at),
 		cmocka_unit_test(flags_can_be_taken_back),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(lists_of_partitions_are_read),

@@ -98,6 +98,72 @@ static void pretty_takes_several_lines(void **state)
 	buf_fini(&headers);
 }
 
+static const char *kcat(const struct format_record *r, bool is_pretty, struct buf *out)
+{
+	buf_clear(out);
+	record_print_kcat(r, (struct json_style){.is_pretty = is_pretty}, out);
+	return buf_cstr(out);
+}
+
+static void kcats_envelope_has_its_fields_in_its_order(void **state)
+{
+	struct format_record r = record();
+	struct buf out = {0}, headers = {0};
+
+	(void)state;
+	r.broker = 3;
+	assert_string_equal(kcat(&r, false, &out),
+			    "{\"topic\":\"in\",\"partition\":1,\"offset\":7,\"tstype\":\"create\","
+			    "\"ts\":1644796800123,\"broker\":3,\"key\":\"k\","
+			    "\"payload\":\"{\\\"a\\\":1}\"}\n");
+	record_header_append(&headers, slice_str("h"), slice_str("x"));
+	record_header_append(&headers, slice_str("n"), SLICE_NULL);
+	record_header_append(&headers, slice_str("h"), TEXT("\xff"));
+	r.headers = buf_slice(&headers);
+	r.header_count = 3;
+	r.attributes = 8;
+	r.key = SLICE_NULL;
+	r.value = SLICE_NULL;
+	assert_string_equal(
+		kcat(&r, false, &out),
+		"{\"topic\":\"in\",\"partition\":1,\"offset\":7,\"tstype\":"
+		"\"logappend\",\"ts\":1644796800123,\"broker\":3,\"headers\":[\"h\",\"x\","
+		"\"n\",null,\"h\",{\"base64\":\"/w==\"}],\"key\":null,"
+		"\"payload\":null}\n");
+	buf_fini(&out);
+	buf_fini(&headers);
+}
+
+static void kcats_envelope_can_be_pretty_and_has_no_broken_bytes(void **state)
+{
+	struct format_record r = record();
+	struct buf out = {0}, headers = {0};
+
+	(void)state;
+	record_header_append(&headers, slice_str("h"), slice_str("x"));
+	r.headers = buf_slice(&headers);
+	r.header_count = 1;
+	r.broker = -1;
+	r.value = TEXT("\xff\x00");
+	assert_string_equal(kcat(&r, true, &out), "{\n"
+						  "  \"topic\": \"in\",\n"
+						  "  \"partition\": 1,\n"
+						  "  \"offset\": 7,\n"
+						  "  \"tstype\": \"create\",\n"
+						  "  \"ts\": 1644796800123,\n"
+						  "  \"broker\": -1,\n"
+						  "  \"headers\": [\n"
+						  "    \"h\",\n"
+						  "    \"x\"\n"
+						  "  ],\n"
+						  "  \"key\": \"k\",\n"
+						  "  \"payload\": \"/wA=\",\n"
+						  "  \"payload_encoding\": \"base64\"\n"
+						  "}\n");
+	buf_fini(&out);
+	buf_fini(&headers);
+}
+
 static void lines_show_what_a_terminal_could_not(void **state)
 {
 	struct format_record r = record();
@@ -127,6 +193,8 @@ int main(void)
 		cmocka_unit_test(bytes_that_are_no_text_are_base64_and_say_so),
 		cmocka_unit_test(meta_shows_the_size_alone),
 		cmocka_unit_test(pretty_takes_several_lines),
+		cmocka_unit_test(kcats_envelope_has_its_fields_in_its_order),
+		cmocka_unit_test(kcats_envelope_can_be_pretty_and_has_no_broken_bytes),
 		cmocka_unit_test(lines_show_what_a_terminal_could_not),
 	};
 

@@ -46,6 +46,7 @@ static void no_verb_uses_a_letter_twice(void **state)
 	for (const struct verb *v = verbs; v->name; v++) {
 		int letters[256] = {0};
 		count_letters(v->options, letters);
+		count_letters(verb_client_options(v), letters);
 		count_letters(verb_common_options, letters);
 		for (int i = 0; i < 256; i++)
 			if (letters[i] > 1)
@@ -61,6 +62,8 @@ static void every_option_has_help_and_a_name_for_its_value(void **state)
 			assert_non_null(o->help);
 			assert_true((o->type == OPTION_FLAG) == (o->arg == NULL));
 			for (const struct option *c = verb_common_options; c->name; c++)
+				assert_string_not_equal(o->name, c->name);
+			for (const struct option *c = verb_client_options(v); c && c->name; c++)
 				assert_string_not_equal(o->name, c->name);
 		}
 	}

@@ -15,7 +15,7 @@ struct broker {
 	_Atomic(int) fetches, empty; /* answers without records before those with */
 	int64_t asked[8];            /* offsets */
 	int8_t isolation_level;
-	int32_t max_wait_ms;
+	int32_t max_wait_ms, min_bytes;
 	char rack[8];
 	/* Node 2, a replica that this one names as nearer, in so many answers; port 0: there is none. */
 	uint16_t near_port;
@@ -33,6 +33,7 @@ static enum fake_turn answer_fetch(struct fake_call *c, struct broker *b)
 	b->asked[n % 8] = p->fetch_offset;
 	b->isolation_level = q->isolation_level;
 	b->max_wait_ms = q->max_wait_ms;
+	b->min_bytes = q->min_bytes;
 	snprintf(b->rack, sizeof b->rack, "%.*s", (int)q->rack_id.len,
 		 (const char *)q->rack_id.data);
 	m->responses.v = fake_alloc(c, 1, sizeof *m->responses.v);
@@ -390,11 +391,26 @@ static void a_transaction_that_began_before_the_answer_is_known_too(void **state
 	assert_string_equal(text, "A..");
 }
 
+static void a_broker_is_told_how_much_to_wait_for(void **state)
+{
+	struct setup *s = *state;
+
+	s->options.min_bytes = 700;
+	s->options.max_wait_ms = 321;
+	add_batch(&s->broker, 5, -1);
+	assert_ok(read_at(s, 5, why));
+	assert_int_equal(client_cursor_bounds(s->cursor).node, 1);
+	end(s);
+	assert_int_equal(s->broker.min_bytes, 700);
+	assert_int_equal(s->broker.max_wait_ms, 321);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_asked_for_comes_with_the_partitions_bounds),
 		TEST(an_empty_answer_is_asked_for_again),
+		TEST(a_broker_is_told_how_much_to_wait_for),
 		TEST(a_batch_that_is_cut_off_is_left_out),
 		TEST(bytes_that_are_no_batch_are_an_error),
 		TEST(an_offset_that_is_gone_is_told),

@@ -19,6 +19,7 @@ struct broker {
 	int64_t producers[BATCHES_MAX];
 	int batches;
 	int16_t acks;
+	int32_t timeout_ms;
 	enum ks_err no_producer;
 };
 
@@ -49,6 +50,7 @@ static enum fake_turn answer_produce(struct fake_call *c, struct broker *b)
 		fake_alloc(c, (size_t)count, sizeof *m->responses.v[0].partition_responses.v);
 	m->responses.v[0].partition_responses.n = count;
 	b->acks = q->acks;
+	b->timeout_ms = q->timeout_ms;
 	for (int32_t i = 0; i < count; i++) {
 		const struct produce_request_partition_data *p =
 			&q->topic_data.v[0].partition_data.v[i];
@@ -127,13 +129,16 @@ struct setup {
 	struct client_sender *sender;
 };
 
-static void begin(struct setup *s, int16_t acks)
+static void begin_with(struct setup *s, int16_t acks, const struct client_options *options)
 {
-	struct client_options options = {0};
-
 	atomic_store(&done_count, 0);
 	s->fake = fake_start(broker, &s->broker);
-	assert_ok(client_sender_start(fake_address(s->fake), &options, acks, &s->sender, why));
+	assert_ok(client_sender_start(fake_address(s->fake), options, acks, &s->sender, why));
+}
+
+static void begin(struct setup *s, int16_t acks)
+{
+	begin_with(s, acks, &(struct client_options){.client_id = NULL});
 }
 
 /* All is done and all can be read afterwards. */
@@ -268,6 +273,22 @@ static void with_acks_of_the_leader_there_is_no_producer_id(void **state)
 	assert_int_equal(s.broker.producers[0], -1);
 }
 
+static void who_wants_no_idempotence_has_no_producer_id(void **state)
+{
+	struct client_options options = {.is_not_idempotent = true, .broker_timeout_ms = 4321};
+	struct setup s = {0};
+	struct outcome o;
+
+	(void)state;
+	begin_with(&s, -1, &options);
+	add(s.sender, &o, 1, 2);
+	end(&s);
+	assert_int_equal(o.err, ERR_NONE);
+	assert_int_equal(s.broker.acks, -1);
+	assert_int_equal(s.broker.timeout_ms, 4321);
+	assert_int_equal(s.broker.producers[0], -1);
+}
+
 static void a_denied_producer_id_fails_all_batches(void **state)
 {
 	struct setup s = {.broker = {.no_producer = ERR_CLUSTER_AUTHORIZATION_FAILED}};
@@ -294,6 +315,7 @@ int main(void)
 		cmocka_unit_test(when_the_sequence_is_lost_nothing_more_is_sent),
 		cmocka_unit_test(without_acks_nobody_waits_for_an_answer),
 		cmocka_unit_test(with_acks_of_the_leader_there_is_no_producer_id),
+		cmocka_unit_test(who_wants_no_idempotence_has_no_producer_id),
 		cmocka_unit_test(a_denied_producer_id_fails_all_batches),
 	};
 

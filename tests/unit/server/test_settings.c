@@ -280,6 +280,26 @@ static void the_documentation_has_every_key_and_its_default(void **state)
 	}
 }
 
+static void every_key_is_explained(void **state)
+{
+	struct settings_key_about about;
+	const char *key, *value;
+
+	(void)state;
+	for (size_t i = 0; (key = settings_key(i, &value)); i++) {
+		assert_true(settings_explain(key, &about));
+		assert_non_null(about.meaning);
+		assert_true(value ? !strcmp(about.fallback, value) : !about.fallback);
+	}
+	assert_true(settings_explain("num.partitions", &about));
+	assert_string_equal(about.range, "1 to 100000");
+	assert_true(settings_explain("background.threads", &about));
+	assert_string_equal(about.meaning, "known to Kafka, without effect here");
+	assert_false(settings_explain("log.retention.ms", &about)); /* a topic's */
+	assert_false(settings_explain("xyzzy", &about));
+	assert_string_equal(settings_near("num.partition"), "num.partitions");
+}
+
 /* --- listeners --- */
 
 static void listeners_have_names_hosts_and_what_is_told_to_clients(void **state)
@@ -366,6 +386,7 @@ int main(void)
 		SETTINGS_TEST(a_mistake_in_a_file_is_told_with_its_line),
 		SETTINGS_TEST(underscores_of_a_variable_are_dots_and_dashes),
 		SETTINGS_TEST(the_documentation_has_every_key_and_its_default),
+		SETTINGS_TEST(every_key_is_explained),
 		SETTINGS_TEST(listeners_have_names_hosts_and_what_is_told_to_clients),
 		SETTINGS_TEST(listeners_that_make_no_sense_are_refused),
 		SETTINGS_TEST(the_command_line_replaces_all_listeners),

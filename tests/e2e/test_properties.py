@@ -25,7 +25,7 @@ class OnTheWire(test_wire.Wire):
     def consume(self, *args):
         return self.lines("topic", "consume", self.name, "-o", ":end", *args)
 
-    def test_b1_the_broker_knows_the_client_by_its_id(self):
+    def test_the_broker_knows_the_client_by_its_id(self):
         t = self.topic()
         p = self.start("topic", "consume", t, "-g", self.group, "-X", "client.id=" + self.name + "-me",
                        "--command-property", "session.timeout.ms=10000")
@@ -35,13 +35,13 @@ class OnTheWire(test_wire.Wire):
         p.send_signal(signal.SIGTERM)
         self.assertEqual(p.wait(60), 0)
 
-    def test_b2_a_session_timeout_that_the_broker_does_not_allow_is_refused(self):
+    def test_a_session_timeout_that_the_broker_does_not_allow_is_refused(self):
         t = self.topic()
         r = self.run_any("topic", "consume", t, "-g", self.group, "-X", "session.timeout.ms=1")
         self.assertEqual((r.code, r.err), (1, "ksrun topic consume: cannot join group \"%s\": the session timeout is out of "
                                            "range\n" % self.group))
 
-    def test_b3_batches_are_compressed_as_the_property_says_unless_the_option_does(self):
+    def test_batches_are_compressed_as_the_property_says_unless_the_option_does(self):
         self.topic()
         value = "a:" + "x" * 1000 + "\n"
         self.produce(value, "-X", "compression.type=zstd")
@@ -50,7 +50,7 @@ class OnTheWire(test_wire.Wire):
         self.produce(value)
         self.assertEqual(self.consume("-f", "%a{compression}\\n"), ["zstd", "lz4", "gzip", "none"])
 
-    def test_b4_the_isolation_level_decides_about_open_transactions(self):
+    def test_the_isolation_level_decides_about_open_transactions(self):
         t = self.topic()
         host, port = self.address.rsplit(":", 1)
         p = peer.Producer(int(port), self.name, host, is_patient=bool(FOREIGN))
@@ -62,7 +62,7 @@ class OnTheWire(test_wire.Wire):
         self.assertEqual(self.consume("-f", "%v\\n", "-X", level, "--read-committed"), [])
         self.assertEqual(p.end(False), 0)
 
-    def test_b5_batches_have_as_many_records_and_bytes_as_the_properties_allow(self):
+    def test_batches_have_as_many_records_and_bytes_as_the_properties_allow(self):
         self.topic("-p", "3")
         lines = "k:v\n" * 50
 
@@ -77,7 +77,7 @@ class OnTheWire(test_wire.Wire):
         self.assertGreaterEqual(size(1) - size(0), 49 * 61)  # 61 bytes: the header of a batch
         self.assertEqual(len(self.consume("-p", "1", "-f", "%v\\n")), 50)
 
-    def test_b6_without_idempotence_there_is_no_producer_id(self):
+    def test_without_idempotence_there_is_no_producer_id(self):
         self.topic()
         self.produce("a:1\n")
         self.produce("a:2\n", "-X", "enable.idempotence=false")
@@ -85,7 +85,7 @@ class OnTheWire(test_wire.Wire):
         self.assertGreaterEqual(first, 0)
         self.assertEqual(second, -1)
 
-    def test_b7_keys_go_where_the_named_partitioner_puts_them(self):
+    def test_keys_go_where_the_named_partitioner_puts_them(self):
         self.topic("-p", "7")
         keys = ("a", "hello", "key-3", "1234567890abc")
         for name, expected in (("murmur2_random", (5, 4, 4, 3)), ("consistent_random", (4, 2, 5, 3)),
@@ -95,7 +95,7 @@ class OnTheWire(test_wire.Wire):
                 found = dict(line.split("=") for line in self.consume("-f", "%k/%v=%p\\n"))
                 self.assertEqual([found[k + "/" + name] for k in keys], [str(p) for p in expected])
 
-    def test_b8_a_group_without_offsets_begins_where_it_is_told(self):
+    def test_a_group_without_offsets_begins_where_it_is_told(self):
         self.topic()
         self.produce("a:1\n")
         args = ("-g", self.group, "-f", "%v\\n", "-X", "enable.auto.commit=false", "-X")
@@ -111,7 +111,7 @@ class OnTheWire(test_wire.Wire):
         self.assertEqual((r.code, r.err), (1, "ksrun topic consume: group \"%s\" has committed nothing for %s [0], and "
                                            "auto.offset.reset is error\n" % (self.group, self.name)))
 
-    def test_b9_without_auto_commit_everything_is_printed_again(self):
+    def test_without_auto_commit_everything_is_printed_again(self):
         self.topic()
         self.produce("a:1\na:2\n")
         manual = ("-g", self.group, "-n", "2", "-f", "%v\\n", "-X", "enable.auto.commit=false")
@@ -120,7 +120,7 @@ class OnTheWire(test_wire.Wire):
         self.assertEqual(self.lines("topic", "consume", self.name, "-g", self.group, "-n", "1", "-f", "%v\\n"), ["1"])
         self.assertEqual(self.lines("topic", "consume", self.name, *manual[:3], "1", *manual[4:]), ["2"])
 
-    def test_b10_a_group_can_be_a_property_and_yields_to_partitions(self):
+    def test_a_group_can_be_a_property_and_yields_to_partitions(self):
         self.topic()
         self.produce("a:1\n")
         group = ("-X", "group.id=" + self.group)
@@ -129,7 +129,7 @@ class OnTheWire(test_wire.Wire):
         self.assertEqual(self.lines("topic", "consume", self.name, "-n", "1", "-f", "%v\\n", *group), ["1"])
         self.assertIn(self.group, self.ok("group", "list"))
 
-    def test_b11_the_family_of_addresses_is_kept_to(self):
+    def test_the_family_of_addresses_is_kept_to(self):
         if not self.address.startswith("127.0.0.1:"):
             self.skipTest("the cluster is elsewhere")
         self.ok("topic", "list", "-X", "broker.address.family=v4")
@@ -137,14 +137,14 @@ class OnTheWire(test_wire.Wire):
         self.assertEqual(r.code, 75, r)
         self.assertTrue(r.err.startswith("ksrun topic list: cannot reach %s: " % self.address), r)
 
-    def test_b12_an_answer_larger_than_allowed_is_refused(self):
+    def test_an_answer_larger_than_allowed_is_refused(self):
         self.topic()
         self.produce("a:" + "x" * 5000 + "\n")
         r = self.run_any("topic", "consume", self.name, "-o", ":end", "-X", "receive.message.max.bytes=4000")
         self.assertEqual((r.code, r.out), (1, b""), r)
 
     @unittest.skipUnless(shutil.which("kcat"), "kcat is not installed")
-    def test_b13_kcats_envelope_is_what_kcat_prints(self):
+    def test_kcats_envelope_is_what_kcat_prints(self):
         self.topic("-p", "2")
         self.produce("k:v\n:\"quoted\" \\ \x01\u00e4\n")
         self.produce("gone:\n", "-Z", "-H", "a:b", "-H", "c:", "-H", "a:2")
@@ -174,7 +174,7 @@ class Sources(test_wire.Wire):
         (row,) = self.json("config", "explain", key, "--format", "json", *args)
         return row["value"], row["origin"]
 
-    def test_b1_a_cluster_of_the_file_is_used(self):
+    def test_a_cluster_of_the_file_is_used(self):
         path = self.file("bootstrap.servers=%s\n[nowhere]\nbootstrap.servers=127.0.0.1:1\n" % self.address)
         self.assertEqual(self.explain("bootstrap.servers"), (self.address, path + ":1"))
         self.topic()
@@ -185,7 +185,7 @@ class Sources(test_wire.Wire):
         self.assertIn(self.name, self.ok("topic", "list", "-X", "metadata.broker.list=" + self.address))
         self.assertIn(self.name, self.ok("topic", "list", "-b", self.address, "-X", "bootstrap.servers=127.0.0.1:1"))
 
-    def test_b2_a_data_directory_closer_to_hand_counts_more(self):
+    def test_a_data_directory_closer_to_hand_counts_more(self):
         self.file("bootstrap.servers=127.0.0.1:1\n")
         self.ok("topic", "create", "local", "--data", self.data)
         self.assertIn("local", self.ok("topic", "list", "--data", self.data))
@@ -194,7 +194,7 @@ class Sources(test_wire.Wire):
         self.env["KS_BOOTSTRAP"] = self.address
         self.assertNotIn("local", self.ok("topic", "list"))
 
-    def test_b3_a_data_directory_takes_no_properties(self):
+    def test_a_data_directory_takes_no_properties(self):
         for args, name in ((("-X", "client.id=x"), "command-property"), (("-F", "/dev/null"), "config-file"),
                            (("--command-config", "/dev/null"), "command-config")):
             with self.subTest(name):
@@ -204,14 +204,14 @@ class Sources(test_wire.Wire):
         self.fails(2, "ksrun topic list: only one of -X bootstrap.servers and --data can be given\n" + USAGE % "topic list",
                    "topic", "list", "--data", self.data, "-X", "bootstrap.servers=h")
 
-    def test_b4_command_config_reads_a_java_file(self):
+    def test_command_config_reads_a_java_file(self):
         path = self.file("# of an admin\nbootstrap.servers : \\\n    %s\nsecurity.protocol=PLAINTEXT\n" % self.address,
                          "a.properties")
         self.topic("--command-config", path)
         self.assertIn(self.name, self.ok("topic", "list", "--command-config", path))
         self.assertEqual(self.explain("security.protocol", "--command-config", path), ("plaintext", path + ":4"))
 
-    def test_b5_what_is_not_there_is_never_passed_over(self):
+    def test_what_is_not_there_is_never_passed_over(self):
         path = self.file("acks=all\nsecurity.protocol=SASL_SSL\nsasl.password=secret\n", "a.properties")
         r = self.run_any("topic", "list", "-b", self.address, "--command-config", path)
         self.assertEqual((r.code, r.err), (2, "ksrun topic list: %s:2: security.protocol = \"SASL_SSL\" is not supported; it "
@@ -221,7 +221,7 @@ class Sources(test_wire.Wire):
         self.assertEqual((r.code, r.err), (2, "ksrun cluster describe: %s:1: the client property \"sasl.password\" is not "
                                            "supported here; -X list shows those that are\n" % path + USAGE % "cluster describe"))
 
-    def test_b6_list_and_dump_need_nobody(self):
+    def test_list_and_dump_need_nobody(self):
         self.file("linger.ms=9\n[p\n")
         self.assertIn("queue.buffering.max.ms", self.ok("txn", "list", "-X", "list"))
         path = self.file("linger.ms=9\n")
@@ -230,7 +230,7 @@ class Sources(test_wire.Wire):
         self.assertEqual([rows[k] for k in ("linger.ms", "acks", "compression.type", "client.id")],
                          [["9", path + ":1"], ["1", "-X"], ["gzip", "--compression"], ["ksrun", "default"]])
 
-    def test_b7_explain_knows_clients_brokers_and_topics(self):
+    def test_explain_knows_clients_brokers_and_topics(self):
         rows = self.json("config", "explain", "message.max.bytes", "--format", "json")
         self.assertEqual([(r["of"], r["value"], r["origin"]) for r in rows], [("client", None, "default"),
                                                                              ("broker", "1048588", "default")])
@@ -242,11 +242,11 @@ class Sources(test_wire.Wire):
         self.fails(2, "ksrun config explain: no client, broker or topic has a key \"num.partition\"; did you mean "
                    "\"num.partitions\"?\n" + USAGE % "config explain", "config", "explain", "num.partition")
 
-    def test_b8_the_shell_completes_keys(self):
+    def test_the_shell_completes_keys(self):
         self.assertEqual(self.ok("__complete", "--", "topic", "list", "-X", "linger"), "linger.ms=\n")
         self.assertIn("--profile\n", self.ok("__complete", "--", "topic", "list", "--pro"))
 
-    def test_b9_envelopes_have_names(self):
+    def test_envelopes_have_names(self):
         for name, hint in (("kkat", 'did you mean "kcat"?'), ("xyzzy", "rpk and kcat are known")):
             self.fails(2, 'ksrun topic consume: --envelope "%s": %s\n' % (name, hint) + USAGE % "topic consume",
                        "topic", "consume", "t", "--envelope", name)

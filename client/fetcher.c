@@ -180,6 +180,15 @@ static void ask_again(struct client_cursor *c, enum ks_err err, const char *text
 		end_with(c, err, text);
 }
 
+/* Asks again if that may help. */
+static void meet(struct client_cursor *c, enum ks_err err, const char *text)
+{
+	if (c->near_node >= 0 || client_leader_may_change(err))
+		ask_again(c, err, text);
+	else
+		end_with(c, err, text);
+}
+
 /* --- answers --- */
 
 static int compare_aborted(const void *a, const void *b)
@@ -254,10 +263,8 @@ static void take_partition(struct client_cursor *c, struct frame *frame,
 		c->state = CURSOR_WANTED;
 	} else if (!err)
 		take_batches(c, frame, p);
-	else if (c->near_node >= 0 || client_leader_may_change(err))
-		ask_again(c, err, ks_err_text(err));
 	else
-		end_with(c, err, ks_err_text(err));
+		meet(c, err, ks_err_text(err));
 }
 
 static struct client_cursor *asked_cursor(struct client_fetcher *f, struct slice topic,
@@ -399,10 +406,8 @@ static void ask_leader(struct client_fetcher *f, struct link *l, struct client_c
 	for (size_t i = 0; i < n; i++) {
 		cursors[i]->state = CURSOR_ASKED;
 		cursors[i]->asked_node = l->node;
-		if (err && (cursors[i]->near_node >= 0 || client_leader_may_change(err)))
-			ask_again(cursors[i], err, why.text);
-		else if (err)
-			end_with(cursors[i], err, why.text);
+		if (err)
+			meet(cursors[i], err, why.text);
 	}
 }
 
@@ -469,13 +474,18 @@ static void receive(struct client_fetcher *f, struct link *l)
 		err = (enum ks_err)((struct fetch_response *)r.message)->error_code;
 	if (!err)
 		take_answer(f, &r);
-	else
-		drop_link(l);
-	/* Whoever asked this leader and got nothing asks again. */
 	for (struct client_cursor *c = f->cursors; c; c = c->next) {
-		if (c->state == CURSOR_ASKED && c->asked_node == l->node)
-			ask_again(c, err ? err : ERR_UNKNOWN_SERVER_ERROR,
-				  why.text[0] ? why.text : ks_err_text(err));
+		if (c->state != CURSOR_ASKED || c->asked_node != l->node)
+			continue;
+		if (err)
+			meet(c, err, why.text[0] ? why.text : ks_err_text(err));
+		else /* the answer says nothing of it */
+			ask_again(c, ERR_UNKNOWN_SERVER_ERROR,
+				  ks_err_text(ERR_UNKNOWN_SERVER_ERROR));
+	}
+	if (err) {
+		drop_link(l);
+		client_retry_pause(f->cluster, &f->retry); /* it may go on like this */
 	}
 	client_reply_fini(&r);
 }

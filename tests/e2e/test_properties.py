@@ -142,6 +142,7 @@ class OnTheWire(test_wire.Wire):
         self.produce("a:" + "x" * 5000 + "\n")
         r = self.run_any("topic", "consume", self.name, "-o", ":end", "-X", "receive.message.max.bytes=4000")
         self.assertEqual((r.code, r.out), (1, b""), r)
+        self.assertIn("4000 are the limit", r.err)
 
     @unittest.skipUnless(shutil.which("kcat"), "kcat is not installed")
     def test_kcats_envelope_is_what_kcat_prints(self):

@@ -1,7 +1,6 @@
 /* client_source.c - see client_source.h. */
 #include "cli/client_source.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,9 +50,10 @@ static char *default_path(void)
 	return home && *home ? xasprintf("%s/.config/ks/config", home) : NULL;
 }
 
+/* Or lies where this user may not look: HOME may be somebody else's. */
 static bool is_missing(const char *path)
 {
-	return !path || (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR));
+	return !path || access(path, F_OK) != 0;
 }
 
 static enum ks_err load_default(struct client_config *c, const char *profile, struct ks_why *why)

@@ -35,7 +35,7 @@ TOPIC, PARTITIONS = "txn", 4
 PROGRESS_LIMIT_S = 120
 END_LIMIT_S = 120
 STABLE_LIMIT_S = 120    # two timeouts of a transaction and the broker's look for them, and more
-FORGOTTEN_LIMIT_S = 30  # the same with --forget: a transaction may stay open for good then, which is what is looked for
+FORGOTTEN_LIMIT_S = 30  # of all of them with --forget: what is waited for may never come then
 TXN_TIMEOUT_MS = 10_000
 RELEASED_S = 5.0        # a held request comes this late: clients give up after 3 s
 
@@ -174,10 +174,14 @@ class Run:
 
     # --- the run ---
 
+    def limit_s(self, usual_s):
+        return min(usual_s, FORGOTTEN_LIMIT_S) if self.args.forget else usual_s
+
     def wait_for(self, workers, when):
         """Until each has committed once more than it has now."""
         before = {w: w.commits() for w in workers}
-        end = time.monotonic() + PROGRESS_LIMIT_S
+        limit_s = self.limit_s(PROGRESS_LIMIT_S)
+        end = time.monotonic() + limit_s
         for worker in workers:
             while worker.commits() <= before[worker]:
                 self.broker.check_alive()
@@ -185,7 +189,7 @@ class Run:
                     said = (self.folder / f"{worker.name}.err").read_text(errors="replace")[-4000:]
                     sys.exit(f"{worker.name} ended with {worker.program.process.returncode}:\n{said}")
                 if time.monotonic() > end:
-                    self.problems.append(("no-progress", f"{worker.name} committed nothing for {PROGRESS_LIMIT_S} s {when}"))
+                    self.problems.append(("no-progress", f"{worker.name} committed nothing for {limit_s} s {when}"))
                     return
                 time.sleep(0.02)
 
@@ -207,10 +211,11 @@ class Run:
     def end_workers(self):
         for worker in self.workers:
             worker.program.ask_to_end()
+        limit_s = self.limit_s(END_LIMIT_S)
         for worker in self.workers:
-            code = worker.program.wait(END_LIMIT_S)
+            code = worker.program.wait(limit_s)
             if code != 0:
-                self.problems.append(("no-end", f"{worker.name} ended with {code} (None: not within {END_LIMIT_S} s)"))
+                self.problems.append(("no-end", f"{worker.name} ended with {code} (None: not within {limit_s} s)"))
 
     def read_all(self):
         for isolation in ("read_committed", "read_uncommitted"):
@@ -222,7 +227,7 @@ class Run:
                 self.problems.append(("no-end", f"the {isolation} reader did not come to the end"))
 
     def conclude(self):
-        ends = probe.wait_stable(self.broker.port, TOPIC, PARTITIONS, FORGOTTEN_LIMIT_S if self.args.forget else STABLE_LIMIT_S)
+        ends = probe.wait_stable(self.broker.port, TOPIC, PARTITIONS, self.limit_s(STABLE_LIMIT_S))
         self.line("ends", at=ends)
         for name in probe.open_longer(probe.load.Client(self.broker.port), TXN_TIMEOUT_MS + rules.OPEN_SLACK_MS):
             self.line("open", id=name, age_ms=TXN_TIMEOUT_MS + rules.OPEN_SLACK_MS + 1, timeout_ms=TXN_TIMEOUT_MS)

@@ -181,6 +181,19 @@ void json_append_string(struct buf *out, struct slice text)
 	buf_append_u8(out, '"');
 }
 
+void json_append_bytes(struct buf *out, struct slice bytes)
+{
+	if (!bytes.data) {
+		buf_append_str(out, "null");
+	} else if (utf8_is_valid(bytes)) {
+		json_append_string(out, bytes);
+	} else {
+		buf_append_str(out, "{\"base64\":\"");
+		base64_encode(bytes, true, out);
+		buf_append_str(out, "\"}");
+	}
+}
+
 static bool is_json_space(uint8_t c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';

@@ -22,6 +22,8 @@ bool utf8_is_valid(struct slice bytes);
 
 /* A JSON string, quotes included. text is valid UTF-8. */
 void json_append_string(struct buf *out, struct slice text);
+/* Any bytes: null, a string, or {"base64":"..."} for what is not UTF-8. */
+void json_append_bytes(struct buf *out, struct slice bytes);
 
 /* The length of the first JSON value in text, white space before it included.
  *   0: malformed; -1: text ends before the value does */

@@ -331,19 +331,6 @@ static void unpack(struct slice in, const char *layout, struct buf *out)
 	}
 }
 
-static void write_json(struct slice text, struct buf *out)
-{
-	if (!text.data) {
-		buf_append_str(out, "null");
-	} else if (utf8_is_valid(text)) {
-		json_append_string(out, text);
-	} else {
-		buf_append_str(out, "{\"base64\":\"");
-		base64_encode(text, true, out);
-		buf_append_str(out, "\"}");
-	}
-}
-
 static void write_text(const struct step *s, struct slice text, struct buf *out)
 {
 	switch (s->mode) {
@@ -359,7 +346,7 @@ static void write_text(const struct step *s, struct slice text, struct buf *out)
 		base64_encode(text, s->mode == TEXT_BASE64, out);
 		break;
 	case TEXT_JSON:
-		write_json(text, out);
+		json_append_bytes(out, text);
 		break;
 	case TEXT_UNPACK:
 		unpack(text, s->argument, out);

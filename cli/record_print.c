@@ -106,15 +106,7 @@ static void item(struct buf *out, struct json_style style, bool is_first, struct
 		buf_append_u8(out, ',');
 	if (style.is_pretty)
 		buf_append_str(out, "\n    ");
-	if (!text.data) {
-		buf_append_str(out, "null");
-	} else if (utf8_is_valid(text)) {
-		json_append_string(out, text);
-	} else {
-		buf_append_str(out, "{\"base64\":\"");
-		base64_encode(text, true, out);
-		buf_append_str(out, "\"}");
-	}
+	json_append_bytes(out, text);
 }
 
 /* Names and values in turn. */

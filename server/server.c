@@ -134,8 +134,8 @@ static void tell_failure(struct server *s)
 void server_store_failed(struct exchange *x)
 {
 	tell_failure(x->server);
-	exchange_abort(x,
-		       "the store has failed"); /* it may hold the last reference to the server */
+	/* The last thing: x may hold the last reference to the server. */
+	exchange_abort(x, "the store has failed");
 }
 
 static struct server *new_server(const struct server_options *options)

@@ -261,6 +261,7 @@ static int open_broker(struct run *r)
 	if (r->http)
 		http_show(r->http, NULL, "recovering");
 	bo.auto_create_topics = true;
+	bo.store.has_jobs = true;
 	enum ks_err err = broker_open(&bo, &r->broker, &why);
 	if (err)
 		return say_failure(err, &why);

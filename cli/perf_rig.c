@@ -130,7 +130,7 @@ static enum ks_err open_broker(struct perf_rig *rig, const char *dir, struct ks_
 {
 	struct broker_options options = {
 		.dir = dir,
-		.store = {.create = true},
+		.store = {.create = true, .has_jobs = true},
 		.auto_create_topics = true,
 		.default_partitions = INPUT_PARTITIONS,
 	};

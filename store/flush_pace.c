@@ -60,13 +60,27 @@ void flush_pace_hurry_end(struct flush_pace *p)
 	p->hurry--;
 }
 
+/* Under mtx. */
+static bool is_fast(const struct flush_pace *p, uint64_t logged, int64_t now_ns)
+{
+	return logged - p->logged_before >
+	       (uint64_t)(now_ns - p->begin_ns) / 1000 * FAST_BYTES_PER_US;
+}
+
+bool flush_pace_is_fast(struct flush_pace *p, int64_t now_ns)
+{
+	pthread_mutex_lock(&p->mtx);
+	bool yes = is_fast(p, p->logged, now_ns);
+	pthread_mutex_unlock(&p->mtx);
+	return yes;
+}
+
 void flush_file_begin(struct flush_file *f, struct flush_pace *p, int64_t now_ns)
 {
 	*f = (struct flush_file){.pace = p, .logged_before = p->logged, .begin_ns = now_ns};
 	p->files++;
 	pthread_mutex_lock(&p->mtx);
-	uint64_t logged = f->logged_before - p->logged_before;
-	f->is_free = logged > (uint64_t)(now_ns - p->begin_ns) / 1000 * FAST_BYTES_PER_US;
+	f->is_free = is_fast(p, f->logged_before, now_ns);
 	p->logged_before = f->logged_before;
 	p->begin_ns = now_ns;
 	pthread_mutex_unlock(&p->mtx);

@@ -40,6 +40,9 @@ void flush_pace_logged(struct flush_pace *p, size_t bytes);
 void flush_pace_hurry_begin(struct flush_pace *p);
 void flush_pace_hurry_end(struct flush_pace *p);
 
+/* Whether more is logged than a flush should hold back for; now_ns: monotonic. */
+bool flush_pace_is_fast(struct flush_pace *p, int64_t now_ns);
+
 void flush_file_begin(struct flush_file *f, struct flush_pace *p, int64_t now_ns);
 void flush_file_end(struct flush_file *f);
 

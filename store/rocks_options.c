@@ -8,6 +8,7 @@
 #include "store/flush_pace.h"
 #include "store/rocks_logger.h"
 #include "store/rocks_wal.h"
+#include "store/wal_file.h"
 
 #include <rocksdb/c.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 #define KiB                        (1024)
 #define MiB                        (1024 * KiB)
 
-#define DEFAULT_LOG_MEMTABLE_BYTES (16 * MiB)
+#define DEFAULT_LOG_MEMTABLE_BYTES (32 * MiB)
+#define JOBS_LOG_MEMTABLE_BYTES    (16 * MiB)
 #define DEFAULT_LOG_MEMTABLES_MAX  4
 #define DEFAULT_BLOCK_CACHE_BYTES  (32 * MiB)
 
@@ -95,6 +97,20 @@ static const char small_options[] = "compression=kLZ4Compression;"
 				    "max_bytes_for_level_base=33554432;"
 				    "level_compaction_dynamic_level_bytes=true;";
 
+/* Without jobs all column families are flushed together: nobody needs the log of what was flushed, and it need not be
+ * synced for that (wal_file.h). */
+static const char together_db_options[] =
+	"atomic_flush=true;"
+	/* Each of them also syncs a small table for every other column family. */
+	"max_background_flushes=3;";
+
+/* Then the others are flushed whenever the log is, however little is in them: as many memtables as it has, and many small
+ * tables before they are worth a compaction. */
+static const char together_options[] = "max_write_buffer_number=5;"
+				       "level0_file_num_compaction_trigger=16;"
+				       "level0_slowdown_writes_trigger=64;"
+				       "level0_stop_writes_trigger=128;";
+
 static enum ks_err apply(rocksdb_options_t **o, const char *text, struct ks_why *why)
 {
 	rocksdb_options_t *next = rocksdb_options_create();
@@ -117,10 +133,15 @@ static enum ks_err init_db(struct rocks_options *r, const char *dir, const struc
 {
 	r->db = rocksdb_options_create();
 	enum ks_err err = apply(&r->db, db_options, why);
+	if (!err && !o->has_jobs)
+		err = apply(&r->db, together_db_options, why);
 	r->logger = rocks_logger_new();
 	rocksdb_options_set_info_log(r->db, r->logger);
 	r->pace = flush_pace_new();
-	r->env = rocks_wal_env_new(dir, r->pace);
+	r->wal = wal_dir_new(dir);
+	if (o->has_jobs)
+		wal_strict_begin(r->wal);
+	r->env = rocks_wal_env_new(r->wal, r->pace, !o->has_jobs);
 	rocksdb_options_set_env(r->db, r->env);
 	rocksdb_options_set_create_if_missing(r->db, !o->read_only);
 	rocksdb_options_set_create_missing_column_families(r->db, !o->read_only);
@@ -131,9 +152,10 @@ static enum ks_err init_log(rocksdb_options_t **cf, const struct store_options *
 			    struct ks_why *why)
 {
 	enum ks_err err = apply(cf, log_options, why);
+	size_t bytes = o->has_jobs ? JOBS_LOG_MEMTABLE_BYTES : DEFAULT_LOG_MEMTABLE_BYTES;
 
-	rocksdb_options_set_write_buffer_size(
-		*cf, o->log_memtable_bytes ? o->log_memtable_bytes : DEFAULT_LOG_MEMTABLE_BYTES);
+	rocksdb_options_set_write_buffer_size(*cf, o->log_memtable_bytes ? o->log_memtable_bytes
+									 : bytes);
 	rocksdb_options_set_max_write_buffer_number(
 		*cf, o->log_memtables_max ? o->log_memtables_max : DEFAULT_LOG_MEMTABLES_MAX);
 	return err;
@@ -168,6 +190,8 @@ enum ks_err rocks_options_init(struct rocks_options *r, const char *dir,
 			err = init_log(&r->cf[i], o, why);
 		else
 			err = apply(&r->cf[i], i == CF_STATE ? state_options : small_options, why);
+		if (!err && i != CF_LOG && !o->has_jobs)
+			err = apply(&r->cf[i], together_options, why);
 		set_table_format(r->cf[i], r->cache, i == CF_STATE);
 	}
 	return err;
@@ -185,6 +209,7 @@ void rocks_options_fini(struct rocks_options *r)
 	rocks_logger_free(r->logger);
 	if (r->env)
 		rocksdb_env_destroy(r->env);
+	wal_dir_free(r->wal);
 	flush_pace_free(r->pace);
 	*r = (struct rocks_options){0};
 }

@@ -17,6 +17,7 @@ struct rocks_options {
 	struct rocksdb_cache_t *cache; /* shared by all column families */
 	struct rocksdb_logger_t *logger;
 	struct flush_pace *pace;
+	struct wal_dir *wal;
 	struct rocksdb_env_t *env; /* where the files of logs and flushes come from */
 };
 

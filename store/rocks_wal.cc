@@ -1,11 +1,13 @@
-// rocks_wal.cc - see rocks_wal.h. C++, because RocksDB's C API takes an environment but cannot make one; it
-// forwards, wal_file.c and flush_pace.c have the rules.
+// rocks_wal.cc - see rocks_wal.h. C++, because RocksDB's C API takes an environment but cannot make one, and flushes
+// one column family at a time; it forwards, wal_file.c and flush_pace.c have the rules.
 #include "store/rocks_wal.h"
 
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
@@ -13,10 +15,16 @@
 #include "store/flush_pace.h"
 #include "store/wal_file.h"
 
-// As RocksDB's c.cc defines it.
+// As RocksDB's c.cc defines them.
 struct rocksdb_env_t {
 	rocksdb::Env *rep;
 	bool is_default;
+};
+struct rocksdb_t {
+	rocksdb::DB *rep;
+};
+struct rocksdb_column_family_handle_t {
+	rocksdb::ColumnFamilyHandle *rep;
 };
 
 namespace
@@ -38,6 +46,8 @@ IOStatus status(int err, const char *doing, const std::string &path)
 		return IOStatus::NoSpace(what, strerror(err));
 	return IOStatus::IOError(what, strerror(err));
 }
+
+thread_local bool is_promised = false; // that what this thread commits is durable
 
 class Log : public rocksdb::FSWritableFile
 {
@@ -72,9 +82,11 @@ class Log : public rocksdb::FSWritableFile
 		return IOStatus::OK();
 	}
 
+	// Of a commit that is to be durable, or of a flush.
 	IOStatus Sync(const IOOptions &, IODebugContext *) override
 	{
-		return status(wal_sync(file_), "syncing", path_);
+		int err = is_promised ? wal_sync(file_) : wal_sync_later(file_);
+		return status(err, "syncing", path_);
 	}
 
 	bool IsSyncThreadSafe() const override
@@ -163,6 +175,11 @@ bool is_blobs(const std::string &path)
 	       path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0;
 }
 
+bool is_manifest(const std::string &path)
+{
+	return path.find("/MANIFEST-") != std::string::npos;
+}
+
 class LogReader : public rocksdb::FSSequentialFile
 {
       public:
@@ -203,14 +220,10 @@ class LogReader : public rocksdb::FSSequentialFile
 class Files : public rocksdb::FileSystemWrapper
 {
       public:
-	Files(const char *dir, flush_pace *pace)
-	    : FileSystemWrapper(rocksdb::FileSystem::Default()), dir_(wal_dir_new(dir)), pace_(pace)
+	Files(wal_dir *dir, flush_pace *pace, bool past_cache)
+	    : FileSystemWrapper(rocksdb::FileSystem::Default()), dir_(dir), pace_(pace),
+	      past_cache_(past_cache)
 	{
-	}
-
-	~Files() override
-	{
-		wal_dir_free(dir_);
 	}
 
 	const char *Name() const override
@@ -224,12 +237,15 @@ class Files : public rocksdb::FileSystemWrapper
 	{
 		uint64_t number;
 		wal_file *file = nullptr;
-		if (!wal_number(path.c_str(), &number)) {
-			IOStatus made = target_->NewWritableFile(path, options, out, debug);
-			if (made.ok() && is_blobs(path))
-				out->reset(new Blobs(std::move(*out), pace_));
-			return made;
+		if (is_blobs(path))
+			return new_blobs(path, options, out, debug);
+		if (is_manifest(path)) {
+			int err = wal_sync_followed(dir_);
+			if (err)
+				return status(err, "syncing the log before", path);
 		}
+		if (!wal_number(path.c_str(), &number))
+			return target_->NewWritableFile(path, options, out, debug);
 		int err = wal_create(dir_, path.c_str(), number, &file);
 		if (!err)
 			out->reset(new Log(file, path, pace_));
@@ -265,15 +281,50 @@ class Files : public rocksdb::FileSystemWrapper
 	}
 
       private:
+	// When the log goes fast, past the page cache: it would push out all else within a minute, and
+	// whoever lags that far behind reads it as fast from a disk that can take it.
+	IOStatus new_blobs(const std::string &path, const FileOptions &options,
+			   std::unique_ptr<rocksdb::FSWritableFile> *out, IODebugContext *debug)
+	{
+		IOStatus made = IOStatus::NotSupported();
+		if (past_cache_ && flush_pace_is_fast(pace_, clock_monotonic_ns(&clock_real))) {
+			FileOptions direct = options;
+			direct.use_direct_writes = true;
+			made = target_->NewWritableFile(path, direct, out, debug);
+		}
+		if (!made.ok()) // not fast, or the file system cannot
+			made = target_->NewWritableFile(path, options, out, debug);
+		if (made.ok())
+			out->reset(new Blobs(std::move(*out), pace_));
+		return made;
+	}
+
 	wal_dir *const dir_;
 	flush_pace *const pace_;
+	const bool past_cache_;
 };
 
 } // namespace
 
-struct rocksdb_env_t *rocks_wal_env_new(const char *dir, struct flush_pace *pace)
+struct rocksdb_env_t *rocks_wal_env_new(struct wal_dir *dir, struct flush_pace *pace, bool past_cache)
 {
-	auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(dir, pace));
+	auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(dir, pace, past_cache));
 
 	return new rocksdb_env_t{env.release(), false};
+}
+
+void rocks_wal_promise(bool is_durable)
+{
+	is_promised = is_durable;
+}
+
+char *rocks_wal_flush(struct rocksdb_t *db, struct rocksdb_column_family_handle_t *const *families,
+		      size_t count)
+{
+	std::vector<rocksdb::ColumnFamilyHandle *> all;
+
+	for (size_t i = 0; i < count; i++)
+		all.push_back(families[i]->rep);
+	rocksdb::Status flushed = db->rep->Flush(rocksdb::FlushOptions(), all);
+	return flushed.ok() ? nullptr : strdup(flushed.ToString().c_str());
 }

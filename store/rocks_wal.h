@@ -2,16 +2,32 @@
 #ifndef STORE_ROCKS_WAL_H
 #define STORE_ROCKS_WAL_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+struct rocksdb_t;
+struct rocksdb_column_family_handle_t;
 struct rocksdb_env_t;
 struct flush_pace;
+struct wal_dir;
 
-/* The usual environment, but for the logs and the blob files of the database in dir. For rocksdb_options_set_env; release
- * with rocksdb_env_destroy after the database is closed, and pace after that. */
-struct rocksdb_env_t *rocks_wal_env_new(const char *dir, struct flush_pace *pace);
+/* The usual environment, but for the logs and the blob files of the database of dir. For rocksdb_options_set_env; release
+ * with rocksdb_env_destroy after the database is closed, and dir and pace after that. past_cache: blob files go past the
+ * page cache while the log goes fast. */
+struct rocksdb_env_t *rocks_wal_env_new(struct wal_dir *dir, struct flush_pace *pace, bool past_cache);
+
+/* Whether the calling thread's next commits are to be durable when they return: RocksDB syncs for them and for flushes
+ * alike, and those of flushes may be put off (wal_file.h). */
+void rocks_wal_promise(bool is_durable);
+
+/* Flushes the column families together; what is not among them must not be in the log. NULL, or what went wrong, to be
+ * released with free. */
+char *rocks_wal_flush(struct rocksdb_t *db, struct rocksdb_column_family_handle_t *const *families,
+		      size_t count);
 
 #ifdef __cplusplus
 }

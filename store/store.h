@@ -41,8 +41,10 @@ enum store_cf {
 };
 
 struct store_options {
-	size_t log_memtable_bytes; /* per memtable of CF_LOG; 0: default 16 MiB */
+	size_t log_memtable_bytes; /* per memtable of CF_LOG; 0: default 32 MiB, with jobs 16 MiB */
 	int log_memtables_max;     /* 0: default 4 */
+	bool has_jobs;             /* their state is flushed when there is much of it, and not with the log; it needs memory too,
+				    * and they read what is being written */
 	size_t block_cache_bytes;  /* 0: default 32 MiB */
 	bool create;               /* make the database when it is not there */
 	bool accept_lost_writes;   /* open even below the durable mark: an operator's last resort */

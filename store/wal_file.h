@@ -15,6 +15,19 @@
  *
  * Files without a salt, as RocksDB writes them by itself, are read as they are, and not used again.
  *
+ * RocksDB asks for a sync of every log that another has followed before it flushes, so that what it does not flush is
+ * found there. Here all column families are flushed together, in one step of the MANIFEST, and the log is not read
+ * afterwards. So that sync is put off, and the bytes of a log that is flushed and set aside before a later write has to
+ * be durable never go to the disk:
+ *
+ *     followed ──flush asks──> owes its sync ──deleted──────────────────────────> owes nothing
+ *                                            ──a sync of a later log────────────> is synced before that one
+ *                                            ──a new MANIFEST, a strict flush───> is synced before that
+ *
+ * A later log may not be durable before an earlier one is, for logs are read as far as there is no gap. A new MANIFEST
+ * says of an idle column family that it needs the newest log only; were an older one torn then, RocksDB would take it
+ * for a gap. And a flush that leaves a column family out needs the log: it has to be strict.
+ *
  * Calls return 0 or an errno. Threads: any; one file is appended to by one thread at a time.
  */
 #ifndef STORE_WAL_FILE_H
@@ -43,7 +56,17 @@ bool wal_number(const char *path, uint64_t *number);
 /* Begins the file of a number, over a spare one if there is one. Cuts the one begun before to its length. */
 int wal_create(struct wal_dir *d, const char *path, uint64_t number, struct wal_file **out);
 int wal_append(struct wal_file *f, const void *data, size_t len);
-int wal_sync(struct wal_file *f); /* from any thread */
+/* From any thread. The file, and before it those that owe a sync. */
+int wal_sync(struct wal_file *f);
+/* Likewise what a flush asks for: of a file that another has followed it is put off. */
+int wal_sync_later(struct wal_file *f);
+/* All that were followed by another. */
+int wal_sync_followed(struct wal_dir *d);
+/* From begin to end no sync is put off. Calls may nest. */
+void wal_strict_begin(struct wal_dir *d);
+void wal_strict_end(struct wal_dir *d);
+/* The logs in dir, whoever wrote them: what is recovered from them is to be theirs still after a loss of power. */
+int wal_sync_files(const char *dir);
 uint64_t wal_length(const struct wal_file *f);
 /* Cuts it to its length and releases it. */
 int wal_close(struct wal_file *f);

@@ -40,6 +40,12 @@ static struct slice key_of(uint64_t number, uint8_t out[9])
 enum ks_err commits_write(struct store *s, struct store_write *w, uint64_t number,
 			  struct ks_why *why)
 {
+	return commits_write_sync(s, w, number, true, why);
+}
+
+enum ks_err commits_write_sync(struct store *s, struct store_write *w, uint64_t number, bool sync,
+			       struct ks_why *why)
+{
 	uint8_t key[9], before[9], batch[BATCH_BYTES];
 	enum ks_err err;
 
@@ -52,7 +58,7 @@ enum ks_err commits_write(struct store *s, struct store_write *w, uint64_t numbe
 	store_put(w, CF_GROUPS, slice_of(key, sizeof key), SLICE_NULL);
 	if (number > 0)
 		store_delete(w, CF_GROUPS, key_of(number - 1, before));
-	err = store_commit(s, w, true, why);
+	err = store_commit(s, w, sync, why);
 	return err ? err : store_mark(s, why);
 }
 

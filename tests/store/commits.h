@@ -13,6 +13,10 @@
 enum ks_err commits_write(struct store *s, struct store_write *w, uint64_t number,
 			  struct ks_why *why);
 
+/* The same, synced or not. */
+enum ks_err commits_write_sync(struct store *s, struct store_write *w, uint64_t number, bool sync,
+			       struct ks_why *why);
+
 /* How many commits there are, counted from 0 without a gap; -1 when something could not be read.
  * Fails the test when one is torn, wrong, or there behind a gap. */
 int64_t commits_count(struct store *s, uint64_t most);

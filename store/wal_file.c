@@ -40,7 +40,7 @@ struct wal_dir {
 	uint64_t first;          /* number that was begun here; 0: none was */
 	uint64_t longest;        /* what a log is expected to need */
 	int strict;              /* how many want no sync put off */
-	/* Held while files are synced; taken before mtx. */
+	/* Held while files are synced: who closes or deletes one waits for that. */
 	pthread_mutex_t sync_mtx;
 	/* under sync_mtx */
 	struct wal_file *files; /* that are open or owe a sync, the oldest first */

@@ -189,3 +189,20 @@ void commits_copy_dir(const char *from, const char *to)
 	}
 	closedir(d);
 }
+
+struct buf commits_read_file(const char *path)
+{
+	struct buf b = {0};
+	int fd = open(path, O_RDONLY);
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return b;
+	do {
+		buf_reserve(&b, 65536);
+		n = read(fd, b.data + b.len, 65536);
+		b.len += n > 0 ? (size_t)n : 0;
+	} while (n > 0);
+	close(fd);
+	return b;
+}

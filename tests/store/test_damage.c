@@ -149,29 +149,13 @@ static void flip_bit(const char *path, off_t at, int bit)
 	close(fd);
 }
 
-static struct buf read_file(const char *path)
-{
-	struct buf b = {0};
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-
-	assert_true(fd >= 0);
-	do {
-		buf_reserve(&b, 65536);
-		n = read(fd, b.data + b.len, 65536);
-		b.len += n > 0 ? (size_t)n : 0;
-	} while (n > 0);
-	close(fd);
-	return b;
-}
-
 /* Opens the copy as an operator would. Returns whether it was refused. */
 static bool open_refuses(const struct fixture *f, const char *damaged)
 {
 	struct store_options o = {0};
 	struct store *s;
 	struct ks_why why = {""};
-	struct buf before = read_file(damaged);
+	struct buf before = commits_read_file(damaged);
 	enum ks_err err = store_open(f->copy, &o, &s, &why);
 
 	if (!err) {
@@ -186,7 +170,7 @@ static bool open_refuses(const struct fixture *f, const char *damaged)
 		fail_msg("refused with %s: %s", ks_err_name(err), why.text);
 	assert_non_null(strstr(why.text, f->copy));
 
-	struct buf after = read_file(damaged); /* a refusal leaves all that a repair may need */
+	struct buf after = commits_read_file(damaged); /* a refusal leaves all that a repair may need */
 	assert_true(slice_equal(buf_slice(&before), buf_slice(&after)));
 	buf_fini(&before);
 	buf_fini(&after);
@@ -318,7 +302,7 @@ static void a_log_over_an_older_one_ends_where_it_ends(void **state)
 	char *wal = find_file(f, ".log", &size);
 
 	commits_copy_dir(f->origin, f->copy);
-	struct buf b = read_file(wal);
+	struct buf b = commits_read_file(wal);
 	size_t zeros = 0;
 	for (size_t i = b.len - 100; i < b.len; i++)
 		zeros += b.data[i] == 0;
@@ -404,7 +388,7 @@ static void a_damaged_manifest_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	char *current = xasprintf("%s/db/CURRENT", f->origin);
-	struct buf name = read_file(current);
+	struct buf name = commits_read_file(current);
 
 	name.len--; /* the newline */
 	truncate_everywhere(f, buf_cstr(&name), positions() / 4);

@@ -155,23 +155,6 @@ static uint64_t kill_after(pid_t pid, int out, uint64_t count, unsigned pause_us
 	return durable;
 }
 
-static struct buf read_file(const char *path)
-{
-	struct buf b = {0};
-	int fd = open(path, O_RDONLY);
-	ssize_t n = 0;
-
-	if (fd < 0)
-		return b;
-	do {
-		buf_reserve(&b, 65536);
-		n = read(fd, b.data + b.len, 65536);
-		b.len += n > 0 ? (size_t)n : 0;
-	} while (n > 0);
-	close(fd);
-	return b;
-}
-
 /* Pages that the kernel had written before it was asked to; nothing is longer for them than it is now. */
 static void add_pages(struct fixture *f, struct buf *image, struct buf now)
 {
@@ -191,7 +174,7 @@ static void add_pages(struct fixture *f, struct buf *image, struct buf now)
 static void lose_file(struct fixture *f, const char *from, const struct stat *st, const char *to)
 {
 	char *image_path = xasprintf("%s/%ju", f->images, (uintmax_t)st->st_ino);
-	struct buf image = read_file(image_path), now = read_file(from);
+	struct buf image = commits_read_file(image_path), now = commits_read_file(from);
 
 	add_pages(f, &image, now);
 	int fd = open(to, O_WRONLY | O_CREAT | O_EXCL, 0644);

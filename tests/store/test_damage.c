@@ -31,7 +31,8 @@ struct fixture {
 };
 
 /* `--child DIR FLUSH_AT [EVERY] [MEMTABLE]`: writes the commits, flushes after FLUSH_AT of them and then after EVERY
- * more, leaves without closing. */
+ * more, leaves without closing. With MEMTABLE (bytes) it is a store with jobs: their log is flushed by itself, and a log
+ * that the other families still need stays, however long a flush takes. */
 static int child(char **args)
 {
 	struct store_options o = {.create = true};
@@ -40,8 +41,10 @@ static int child(char **args)
 	struct store *s;
 	struct ks_why why;
 
-	if (args[2] && args[3])
+	if (args[2] && args[3]) {
 		o.log_memtable_bytes = strtoull(args[3], NULL, 10);
+		o.has_jobs = true;
+	}
 	if (store_open(args[0], &o, &s, &why))
 		return 1;
 	struct store_write *w = store_write_new(s);
@@ -95,7 +98,7 @@ static int setup_in_used_wal(void **state)
 	return setup_with(state, "10", "20", NULL);
 }
 
-/* The log of batches is flushed now and then, what the other families have is in several logs. */
+/* The log of batches is flushed now and then, all that the other families have is in the log files. */
 static int setup_in_many_wals(void **state)
 {
 	return setup_with(state, "0", "60", "65536");

@@ -94,13 +94,22 @@ static void push(struct commands *q, const struct command *c)
 	q->items[q->count++] = *c;
 }
 
-/* Under mtx. One call, however many commands follow. */
-static void wake(struct shard *s)
+/* Under mtx. Whether the thread sleeps and is to be woken, by who asks; one call, however many commands follow. */
+static bool is_to_wake(struct shard *s)
 {
-	if (!s->is_idle)
-		return;
+	bool is_idle = s->is_idle;
+
 	s->is_idle = false;
-	pthread_cond_signal(&s->arrived);
+	return is_idle;
+}
+
+/* Under mtx, which it lets go first: the thread often runs at once, on this one's core, and would have to wait for it. */
+static void unlock_and_wake(struct shard *s, bool wakes)
+{
+	wakes = wakes && is_to_wake(s);
+	pthread_mutex_unlock(&s->mtx);
+	if (wakes)
+		pthread_cond_signal(&s->arrived);
 }
 
 /* Under mtx. */
@@ -116,7 +125,8 @@ static void enter_queue(struct shard *s, size_t bytes)
 	uint64_t ticket = s->tickets++;
 
 	while (ticket != s->serving || !has_room(s, bytes)) {
-		wake(s);
+		if (is_to_wake(s))
+			pthread_cond_signal(&s->arrived);
 		pthread_cond_wait(&s->room, &s->mtx);
 	}
 	s->serving++;
@@ -142,8 +152,7 @@ static void submit(struct shard *s, enum command_type type, void *body, size_t b
 	pthread_mutex_lock(&s->mtx);
 	enqueue(s, type, body, bytes);
 	s->is_heavy = true;
-	wake(s);
-	pthread_mutex_unlock(&s->mtx);
+	unlock_and_wake(s, true);
 }
 
 void shard_append(struct shard *s, struct append *a)
@@ -159,10 +168,8 @@ bool shard_append_queue(struct shard *s, struct append *a)
 	if (may) {
 		enqueue(s, COMMAND_APPEND, a, a->batches.len);
 		s->needs_sync |= a->acks == ACKS_ALL && !a->transactional_id.data;
-		if (s->queue_bytes > LENT_BYTES_MAX)
-			wake(s);
 	}
-	pthread_mutex_unlock(&s->mtx);
+	unlock_and_wake(s, may && s->queue_bytes > LENT_BYTES_MAX);
 	return may;
 }
 
@@ -187,9 +194,7 @@ void shard_task_queue(struct shard *s, struct task *t, size_t bytes)
 	pthread_mutex_lock(&s->mtx);
 	enqueue(s, COMMAND_TASK, t, bytes);
 	s->needs_sync = true; /* perhaps */
-	if (s->queue_bytes > LENT_BYTES_MAX)
-		wake(s);
-	pthread_mutex_unlock(&s->mtx);
+	unlock_and_wake(s, s->queue_bytes > LENT_BYTES_MAX);
 }
 
 enum ks_err shard_call(struct shard *s, struct call *c)
@@ -218,8 +223,7 @@ void shard_tick_add(struct shard *s, struct tick *t)
 	pthread_mutex_lock(&s->mtx);
 	t->next = s->ticks;
 	s->ticks = t;
-	wake(s);
-	pthread_mutex_unlock(&s->mtx);
+	unlock_and_wake(s, true);
 }
 
 void shard_tick_by(struct tick *t, int64_t due_ns)
@@ -634,9 +638,7 @@ void shard_run_queued(struct shard *s)
 {
 	pthread_mutex_lock(&s->mtx);
 	if (!s->queue.count || !may_be_lent(s)) {
-		if (s->queue.count)
-			wake(s);
-		pthread_mutex_unlock(&s->mtx);
+		unlock_and_wake(s, s->queue.count > 0);
 		return;
 	}
 	s->is_lent = true;
@@ -653,9 +655,8 @@ void shard_run_queued(struct shard *s)
 	s->is_lent = false;
 	s->is_idle = true;
 	s->player = s->thread;
-	if (s->queue.count || s->has_knocked || s->is_stopping || first_due(s) < due_ns)
-		wake(s);
-	pthread_mutex_unlock(&s->mtx);
+	unlock_and_wake(s, s->queue.count || s->has_knocked || s->is_stopping ||
+				   first_due(s) < due_ns);
 }
 
 static void run_tick(struct shard *s, struct tick *t, int64_t now_ns)
@@ -723,8 +724,7 @@ void shard_stop(struct shard *s)
 		return;
 	pthread_mutex_lock(&s->mtx);
 	s->is_stopping = true;
-	wake(s);
-	pthread_mutex_unlock(&s->mtx);
+	unlock_and_wake(s, true);
 	pthread_join(s->thread, NULL);
 
 	group_fini(&s->group);

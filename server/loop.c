@@ -2,8 +2,13 @@
 #include "server/loop.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "server/exchange_impl.h"
 #include "server/loop_impl.h"
@@ -59,6 +64,14 @@ static void deliver_late(struct loop *l, struct letter *letter)
 	server_unref(s);
 }
 
+/* Without the lock: the loop's thread often runs at once, on this one's core, and would have to wait for it. For the same
+ * reason not by uv_async_send, during which the loop spins. The loop stays until knocking is 0. */
+static void knock(struct loop *l)
+{
+	eventfd_write(l->wake_fd, 1);
+	atomic_fetch_sub(&l->knocking, 1);
+}
+
 void loop_post(struct loop *l, struct letter *letter)
 {
 	pthread_mutex_lock(&l->mtx);
@@ -66,18 +79,24 @@ void loop_post(struct loop *l, struct letter *letter)
 		deliver_late(l, letter);
 		return;
 	}
-	bool was_empty = !l->first;
+	/* One wake-up per burst. */
+	bool knocks = !l->first && l->phase == LOOP_OPEN;
 	push(l, letter);
-	/* One wake-up per burst; under the lock, as the handle may not be closed meanwhile. */
-	if (was_empty && l->phase == LOOP_OPEN)
-		uv_async_send(&l->wake);
+	if (knocks)
+		atomic_fetch_add(&l->knocking, 1);
 	pthread_mutex_unlock(&l->mtx);
+	if (knocks)
+		knock(l);
 }
 
-static void on_wake(uv_async_t *async)
+static void on_wake(uv_poll_t *poll, int status, int events)
 {
-	struct loop *l = async->data;
+	struct loop *l = poll->data;
+	eventfd_t count;
 
+	(void)status;
+	(void)events;
+	eventfd_read(l->wake_fd, &count);
 	pthread_mutex_lock(&l->mtx);
 	struct letter *letters = take_all(l);
 	pthread_mutex_unlock(&l->mtx);
@@ -175,11 +194,13 @@ enum ks_err loop_start(struct loop *l, struct server *s, struct ks_why *why)
 	int failed = uv_loop_init(&l->uv);
 	if (failed)
 		return ks_fail(why, ERR_IO, "cannot make a network loop: %s", uv_strerror(failed));
-	failed = uv_async_init(&l->uv, &l->wake, on_wake);
-	if (failed) {
+	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->wake_fd < 0) {
 		uv_loop_close(&l->uv);
-		return ks_fail(why, ERR_IO, "cannot make a network loop: %s", uv_strerror(failed));
+		return ks_fail(why, ERR_IO, "cannot make a network loop: %s", strerror(errno));
 	}
+	uv_poll_init(&l->uv, &l->wake, l->wake_fd);
+	uv_poll_start(&l->wake, UV_READABLE, on_wake);
 	l->wake.data = l;
 	uv_prepare_init(&l->uv, &l->before_sleep);
 	l->before_sleep.data = l;
@@ -219,6 +240,9 @@ void loop_stop(struct loop *l)
 	pthread_join(l->thread, NULL);
 	int busy = uv_loop_close(&l->uv);
 	assert(!busy && "every handle was closed");
+	while (atomic_load(&l->knocking))
+		sched_yield(); /* for one write */
+	close(l->wake_fd);
 
 	current = l;
 	pthread_mutex_lock(&l->mtx);

@@ -39,7 +39,8 @@ struct loop {
 	pthread_t thread;
 
 	uv_loop_t uv;
-	uv_async_t wake;
+	uv_poll_t wake; /* wake_fd: an eventfd that says that there are letters */
+	int wake_fd;
 	uv_prepare_t before_sleep;
 	struct loop_timers timers;
 	struct loop_timer silence_timer, shortage_timer;
@@ -65,6 +66,8 @@ struct loop {
 	pthread_mutex_t mtx;
 	struct letter *first, **last;
 	enum loop_phase phase;
+
+	_Atomic(int) knocking; /* shared: those who posted and are about to say so */
 };
 
 /* In place; its thread starts at once. ERR_IO: no thread or no file descriptors. */

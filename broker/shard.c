@@ -9,6 +9,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/sched.h"
 #include "base/seeded.h"
 #include "broker/core.h"
 #include "broker/producers.h"
@@ -683,6 +684,7 @@ static void *run(void *arg)
 	struct shard *s = arg;
 
 	pthread_setname_np(pthread_self(), "shard"); /* for top and perf */
+	sched_run_briefly();
 	while (take(s)) {
 		run_ticks(s);
 		if (s->taken_next < s->taken.count)

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/sched.h"
 #include "server/exchange_impl.h"
 #include "server/loop_impl.h"
 #include "server/server_impl.h"
@@ -179,6 +180,8 @@ static void *run(void *arg)
 	struct loop *l = arg;
 
 	current = l;
+	pthread_setname_np(pthread_self(), "network"); /* for top and perf */
+	sched_run_briefly();
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	current = NULL;
 	return NULL;

@@ -5,6 +5,7 @@
  */
 #include "store/rocks_options.h"
 
+#include "base/seeded.h"
 #include "store/flush_pace.h"
 #include "store/rocks_logger.h"
 #include "store/rocks_wal.h"
@@ -133,7 +134,7 @@ static enum ks_err init_db(struct rocks_options *r, const char *dir, const struc
 {
 	r->db = rocksdb_options_create();
 	enum ks_err err = apply(&r->db, db_options, why);
-	if (!err && !o->has_jobs)
+	if (!err && !o->has_jobs && !KS_SEEDED_BUG(156))
 		err = apply(&r->db, together_db_options, why);
 	r->logger = rocks_logger_new();
 	rocksdb_options_set_info_log(r->db, r->logger);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/seeded.h"
 #include "store/wal_block.h"
 #include "store/wal_sequence.h"
 #include "store/wal_spares.h"
@@ -321,15 +322,15 @@ static int sync_file(const struct wal_file *f)
 	return fdatasync(f->fd) ? errno : 0;
 }
 
-/* Of the oldest first, for a log is read as far as there is no gap. */
-static int sync_owed(struct wal_dir *d)
+/* Those begun before end (NULL: all), of the oldest first, for a log is read as far as there is no gap. */
+static int sync_logs(struct wal_dir *d, const struct wal_file *end, bool only_owed)
 {
 	int err = 0;
 
 	pthread_mutex_lock(&d->sync_mtx);
-	for (struct wal_file *f = d->files, *next; f && !err; f = next) {
+	for (struct wal_file *f = d->files, *next; f && f != end && !err; f = next) {
 		next = f->next;
-		if (!f->owes_sync)
+		if (only_owed && (!f->owes_sync || KS_SEEDED_BUG(155)))
 			continue;
 		err = sync_file(f);
 		if (!err)
@@ -341,7 +342,7 @@ static int sync_owed(struct wal_dir *d)
 
 int wal_sync(struct wal_file *f)
 {
-	int err = sync_owed(f->dir);
+	int err = sync_logs(f->dir, NULL, true);
 
 	return err ? err : sync_file(f);
 }
@@ -363,20 +364,10 @@ int wal_sync_later(struct wal_file *f)
 
 int wal_sync_followed(struct wal_dir *d)
 {
-	int err = 0;
-
 	pthread_mutex_lock(&d->mtx);
 	const struct wal_file *newest = d->newest;
 	pthread_mutex_unlock(&d->mtx);
-	pthread_mutex_lock(&d->sync_mtx);
-	for (struct wal_file *f = d->files, *next; f && f != newest && !err; f = next) {
-		next = f->next;
-		err = sync_file(f);
-		if (!err)
-			settle(f);
-	}
-	pthread_mutex_unlock(&d->sync_mtx);
-	return err;
+	return sync_logs(d, newest, false);
 }
 
 int wal_sync_files(const char *dir)
@@ -563,7 +554,7 @@ static bool has_gap(const struct wal_reader *r)
 {
 	uint64_t first;
 
-	return r->followed_by && next_begins_at(r, &first) &&
+	return !KS_SEEDED_BUG(157) && r->followed_by && next_begins_at(r, &first) &&
 	       (!r->sequence.has_commit || r->sequence.next < first);
 }
 

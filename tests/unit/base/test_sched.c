@@ -1,7 +1,6 @@
-/* What a thread asks of the kernel's scheduler. */
+/* What a thread asks of the kernel's scheduler; here the only one of the process, which is not asked for more afterwards. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,75 +10,47 @@
 #include <linux/sched/types.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <threads.h> /* not <pthread.h>, which knows another struct sched_param than <linux/sched/types.h> */
 #include <unistd.h>
 
 #include "base/sched.h"
 
-#define NICE 3
-
-struct seen {
-	struct sched_attr before, after;
-	bool is_whole;
-};
-
-static bool get_attributes(struct sched_attr *a)
+static struct sched_attr attributes(void)
 {
-	return syscall(SYS_sched_getattr, 0, a, sizeof *a, 0) == 0;
-}
+	struct sched_attr a = {.size = sizeof a};
 
-static int run_briefly(void *arg)
-{
-	struct seen *s = arg;
-	bool is_nice = !setpriority(PRIO_PROCESS, 0, NICE); /* on Linux, of the thread */
-
-	s->is_whole = is_nice && get_attributes(&s->before);
-	sched_run_briefly();
-	s->is_whole &= get_attributes(&s->after);
-	return 0;
-}
-
-static int run_in_batches(void *arg)
-{
-	struct seen *s = arg;
-	struct sched_attr batches = {.size = sizeof batches, .sched_policy = SCHED_BATCH};
-
-	s->is_whole = !syscall(SYS_sched_setattr, 0, &batches, 0) && get_attributes(&s->before);
-	sched_run_briefly();
-	s->is_whole &= get_attributes(&s->after);
-	return 0;
-}
-
-static struct seen in_a_thread(int (*run)(void *))
-{
-	struct seen s;
-	thrd_t thread;
-
-	assert_int_equal(thrd_create(&thread, run, &s), thrd_success);
-	assert_int_equal(thrd_join(thread, NULL), thrd_success);
-	assert_true(s.is_whole);
-	return s;
+	assert_int_equal(syscall(SYS_sched_getattr, 0, &a, sizeof a, 0), 0);
+	return a;
 }
 
 /* A kernel that knows of slices tells the usual one; an older one tells 0. */
 static void who_runs_briefly_has_a_shorter_slice_and_the_same_weight(void **state)
 {
-	struct seen s = in_a_thread(run_briefly);
+	int nice = attributes().sched_nice;
 
 	(void)state;
-	if (s.before.sched_runtime)
-		assert_true(s.after.sched_runtime < s.before.sched_runtime);
-	assert_int_equal(s.after.sched_policy, SCHED_NORMAL);
-	assert_int_equal(s.after.sched_nice, NICE);
+	nice += nice < 19;
+	assert_int_equal(setpriority(PRIO_PROCESS, 0, nice), 0);
+	struct sched_attr before = attributes();
+	sched_run_briefly();
+	struct sched_attr after = attributes();
+	if (before.sched_runtime)
+		assert_true(after.sched_runtime < before.sched_runtime);
+	assert_int_equal(after.sched_policy, SCHED_NORMAL);
+	assert_int_equal(after.sched_nice, nice);
 }
 
 static void a_thread_of_another_policy_keeps_it(void **state)
 {
-	struct seen s = in_a_thread(run_in_batches);
+	struct sched_attr batches = attributes();
 
 	(void)state;
-	assert_int_equal(s.after.sched_policy, SCHED_BATCH);
-	assert_int_equal(s.after.sched_runtime, s.before.sched_runtime);
+	batches.sched_policy = SCHED_BATCH;
+	assert_int_equal(syscall(SYS_sched_setattr, 0, &batches, 0), 0);
+	struct sched_attr before = attributes();
+	sched_run_briefly();
+	struct sched_attr after = attributes();
+	assert_int_equal(after.sched_policy, SCHED_BATCH);
+	assert_int_equal(after.sched_runtime, before.sched_runtime);
 }
 
 int main(void)

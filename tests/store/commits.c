@@ -194,10 +194,9 @@ struct buf commits_read_file(const char *path)
 {
 	struct buf b = {0};
 	int fd = open(path, O_RDONLY);
-	ssize_t n = 0;
+	ssize_t n;
 
-	if (fd < 0)
-		return b;
+	assert_true(fd >= 0);
 	do {
 		buf_reserve(&b, 65536);
 		n = read(fd, b.data + b.len, 65536);

@@ -28,7 +28,7 @@ int commits_run_child(const char *const *args, const char *const *environment, s
 /* Copies a directory, one level of directories below it included. */
 void commits_copy_dir(const char *from, const char *to);
 
-/* A file's bytes; none when it is not there. Release with buf_fini. */
+/* The bytes of a file, which is there. Release with buf_fini. */
 struct buf commits_read_file(const char *path);
 
 #endif

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,10 @@
 enum {
 	AT_MAGIC = 0,   /* 8 bytes */
 	AT_COUNTER = 8, /* u64 */
-	AT_SYNCED = 16, /* three u64: sequence, number and bytes of the MANIFEST, u32: its CRC32C */
-	AT_WRITTEN = 44, /* likewise */
+	AT_SYNCED = 16,  /* u64 */
+	AT_WRITTEN = 24, /* u64 */
+	AT_NAMED = 32,   /* number and bytes of the MANIFEST, two u64, u32: its CRC32C */
+	AT_NEXT = 52,    /* likewise */
 	AT_BOOT_ID = 72, /* 16 bytes */
 	AT_FORMAT = 88,  /* u32 */
 	AT_CRC = 92,     /* u32, of all before it */
@@ -35,26 +38,26 @@ static const uint8_t magic[8] = {'k', 's', ' ', 'm', 'a', 'r', 'k', '\n'};
 struct mark {
 	int fd;
 	char *path;
-	uint64_t counter; /* of the newest slot; its parity says which slot that is */
+
+	pthread_mutex_t mtx; /* of the rest; never held while the disk is waited for */
+	uint64_t counter;    /* of the newest slot; its parity says which slot that is */
 	struct mark_value value;
 	bool dirty; /* moved since the last sync */
 };
 
-static void encode_point(uint8_t *out, const struct mark_point *at)
+static void encode_end(uint8_t *out, const struct manifest_end *end)
 {
-	put_u64be(out, at->sequence);
-	put_u64be(out + 8, at->manifest.number);
-	put_u64be(out + 16, at->manifest.bytes);
-	put_u32be(out + 24, at->manifest.crc);
+	put_u64be(out, end->number);
+	put_u64be(out + 8, end->bytes);
+	put_u32be(out + 16, end->crc);
 }
 
-static struct mark_point decode_point(const uint8_t *in)
+static struct manifest_end decode_end(const uint8_t *in)
 {
-	return (struct mark_point){
-		.sequence = get_u64be(in),
-		.manifest.number = get_u64be(in + 8),
-		.manifest.bytes = get_u64be(in + 16),
-		.manifest.crc = get_u32be(in + 24),
+	return (struct manifest_end){
+		.number = get_u64be(in),
+		.bytes = get_u64be(in + 8),
+		.crc = get_u32be(in + 16),
 	};
 }
 
@@ -63,8 +66,10 @@ static void encode(uint8_t slot[SLOT_BYTES], uint64_t counter, const struct mark
 	memset(slot, 0, SLOT_BYTES);
 	memcpy(slot + AT_MAGIC, magic, sizeof magic);
 	put_u64be(slot + AT_COUNTER, counter);
-	encode_point(slot + AT_SYNCED, &v->synced);
-	encode_point(slot + AT_WRITTEN, &v->written);
+	put_u64be(slot + AT_SYNCED, v->synced);
+	put_u64be(slot + AT_WRITTEN, v->written);
+	encode_end(slot + AT_NAMED, &v->manifests.named);
+	encode_end(slot + AT_NEXT, &v->manifests.next);
 	memcpy(slot + AT_BOOT_ID, v->boot_id, sizeof v->boot_id);
 	put_u32be(slot + AT_FORMAT, v->format);
 	put_u32be(slot + AT_CRC, crc32c_finished(0, slot, AT_CRC));
@@ -76,8 +81,10 @@ static bool decode(const uint8_t slot[SLOT_BYTES], uint64_t *counter, struct mar
 	    get_u32be(slot + AT_CRC) != crc32c_finished(0, slot, AT_CRC))
 		return false;
 	*counter = get_u64be(slot + AT_COUNTER);
-	v->synced = decode_point(slot + AT_SYNCED);
-	v->written = decode_point(slot + AT_WRITTEN);
+	v->synced = get_u64be(slot + AT_SYNCED);
+	v->written = get_u64be(slot + AT_WRITTEN);
+	v->manifests.named = decode_end(slot + AT_NAMED);
+	v->manifests.next = decode_end(slot + AT_NEXT);
 	v->format = get_u32be(slot + AT_FORMAT);
 	memcpy(v->boot_id, slot + AT_BOOT_ID, sizeof v->boot_id);
 	return true;
@@ -141,11 +148,10 @@ static enum ks_err write_file(const char *path, const uint8_t *bytes, size_t len
 	return err;
 }
 
-enum ks_err mark_create(const char *dir, const struct mark_point *at, uint32_t format,
-			struct ks_why *why)
+enum ks_err mark_create(const char *dir, uint64_t sequence, uint32_t format, struct ks_why *why)
 {
 	char *path = xasprintf("%s/mark", dir), *next = xasprintf("%s/mark.new", dir);
-	struct mark_value v = {.synced = *at, .written = *at, .format = format};
+	struct mark_value v = {.synced = sequence, .written = sequence, .format = format};
 	uint8_t *file = xcalloc(1, FILE_BYTES);
 	enum ks_err err;
 
@@ -168,6 +174,7 @@ enum ks_err mark_open(const char *dir, struct mark **out, struct ks_why *why)
 	struct mark *m = xcalloc(1, sizeof *m);
 	enum ks_err err;
 
+	pthread_mutex_init(&m->mtx, NULL);
 	m->path = xasprintf("%s/mark", dir);
 	m->fd = open(m->path, O_RDWR | O_CLOEXEC);
 	if (m->fd < 0)
@@ -178,20 +185,18 @@ enum ks_err mark_open(const char *dir, struct mark **out, struct ks_why *why)
 		mark_close(m);
 		return err;
 	}
+	m->value.written = mark_least(&m->value); /* of what another boot had written */
 	(void)boot_id_read(m->value.boot_id);
 	*out = m;
 	return ERR_NONE;
 }
 
-enum ks_err mark_move(struct mark *m, const struct mark_point *synced,
-		      const struct mark_point *written, struct ks_why *why)
+/* Under mtx. */
+static enum ks_err write_slot(struct mark *m, struct ks_why *why)
 {
 	uint8_t slot[SLOT_BYTES];
 	uint64_t counter = m->counter + 1;
 
-	assert(synced->sequence <= written->sequence);
-	m->value.synced = *synced;
-	m->value.written = *written;
 	encode(slot, counter, &m->value);
 	errno = ENOSPC; /* what a short write means */
 	if (pwrite(m->fd, slot, sizeof slot, (off_t)(counter & 1) * SLOT_STRIDE) != sizeof slot)
@@ -201,14 +206,37 @@ enum ks_err mark_move(struct mark *m, const struct mark_point *synced,
 	return ERR_NONE;
 }
 
+enum ks_err mark_move(struct mark *m, uint64_t synced, uint64_t written, struct ks_why *why)
+{
+	assert(synced <= written);
+	pthread_mutex_lock(&m->mtx);
+	m->value.synced = synced;
+	m->value.written = written;
+	enum ks_err err = write_slot(m, why);
+	pthread_mutex_unlock(&m->mtx);
+	return err;
+}
+
 enum ks_err mark_sync(struct mark *m, struct ks_why *why)
 {
-	if (!m->dirty)
-		return ERR_NONE;
-	if (fdatasync(m->fd))
-		return path_fail(why, "sync", m->path);
+	pthread_mutex_lock(&m->mtx);
+	bool dirty = m->dirty;
 	m->dirty = false;
+	pthread_mutex_unlock(&m->mtx);
+	if (dirty && fdatasync(m->fd))
+		return path_fail(why, "sync", m->path);
 	return ERR_NONE;
+}
+
+enum ks_err mark_manifests(struct mark *m, const struct manifest_ends *ends, struct ks_why *why)
+{
+	pthread_mutex_lock(&m->mtx);
+	m->value.manifests = *ends;
+	enum ks_err err = write_slot(m, why);
+	pthread_mutex_unlock(&m->mtx);
+	if (!err && fdatasync(m->fd)) /* another's sync of now may have begun before this slot was written */
+		err = path_fail(why, "sync", m->path);
+	return err;
 }
 
 void mark_close(struct mark *m)
@@ -217,15 +245,16 @@ void mark_close(struct mark *m)
 		return;
 	if (m->fd >= 0)
 		close(m->fd);
+	pthread_mutex_destroy(&m->mtx);
 	free(m->path);
 	free(m);
 }
 
-const struct mark_point *mark_least(const struct mark_value *v)
+uint64_t mark_least(const struct mark_value *v)
 {
 	uint8_t now[BOOT_ID_BYTES];
 
 	if (boot_id_read(now) && memcmp(now, v->boot_id, sizeof now) == 0)
-		return &v->written;
-	return &v->synced;
+		return v->written;
+	return v->synced;
 }

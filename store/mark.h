@@ -4,18 +4,20 @@
  * there was more. The mark knows. After each group commit, before its answers go out, the point
  * it has reached is written to DIR/mark, and an open that finds less is refused.
  *
- *     byte 0     slot 0   magic, counter, synced, written, boot id, format, CRC32C      96 bytes
+ *     byte 0     slot 0   magic, counter, synced, written, MANIFEST, boot id, format, CRC32C      96 bytes
  *     byte 4096  slot 1   the same
  *     byte 8191  end
  *
  * Moves alternate between the slots, so a torn write leaves the other one: the one with the larger
  * counter whose CRC is right holds.
  *
- * Two points, because two things can happen to a process. `synced` is on the disk and must be
+ * Two sequence numbers, because two things can happen to a process. `synced` is on the disk and must be
  * there whatever happened. `written` is in the kernel's cache at least and must be there unless the
  * machine went down since, which the boot id tells.
  *
- * Owner: the committing thread.
+ * How far the MANIFEST is on the disk is durable here before RocksDB hears that it is: manifest_guard.h.
+ *
+ * Threads: any, of an open mark.
  */
 #ifndef STORE_MARK_H
 #define STORE_MARK_H
@@ -26,15 +28,9 @@
 #include "base/err.h"
 #include "store/manifest.h"
 
-/* How far a database reaches. */
-struct mark_point {
-	uint64_t sequence;
-	struct manifest_end manifest;
-};
-
 struct mark_value {
-	struct mark_point synced;
-	struct mark_point written;
+	uint64_t synced, written; /* sequence numbers of the database */
+	struct manifest_ends manifests;
 	uint32_t format;                /* of the data directory */
 	uint8_t boot_id[BOOT_ID_BYTES]; /* of the kernel that took the writes; zeros: not known */
 };
@@ -47,24 +43,25 @@ struct mark;
  *   ERR_IO */
 enum ks_err mark_read(const char *dir, struct mark_value *out, struct ks_why *why);
 
-/* Makes DIR/mark anew, both points at this one, durable before it returns. */
-enum ks_err mark_create(const char *dir, const struct mark_point *at, uint32_t format,
-			struct ks_why *why);
+/* Makes DIR/mark anew, synced and written up to this sequence number, nothing said of a MANIFEST; durable before it returns. */
+enum ks_err mark_create(const char *dir, uint64_t sequence, uint32_t format, struct ks_why *why);
 
 /* Ready for mark_move; DIR/mark exists. */
 enum ks_err mark_open(const char *dir, struct mark **out, struct ks_why *why);
 
 /* One pwrite into the older slot. */
-enum ks_err mark_move(struct mark *m, const struct mark_point *synced,
-		      const struct mark_point *written, struct ks_why *why);
+enum ks_err mark_move(struct mark *m, uint64_t synced, uint64_t written, struct ks_why *why);
 
 /* Makes the last move durable; nothing to do when it is. */
 enum ks_err mark_sync(struct mark *m, struct ks_why *why);
 
+/* Durable before it returns. */
+enum ks_err mark_manifests(struct mark *m, const struct manifest_ends *ends, struct ks_why *why);
+
 /* Does not sync. m may be NULL. */
 void mark_close(struct mark *m);
 
-/* Where the database must at least reach when it is opened now. */
-const struct mark_point *mark_least(const struct mark_value *v);
+/* The sequence number that the database must at least reach when it is opened now. */
+uint64_t mark_least(const struct mark_value *v);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "store/flush_pace.h"
 #include "store/lock.h"
+#include "store/manifest_guard.h"
 #include "store/mark.h"
 #include "store/path.h"
 #include "store/rocks_options.h"
@@ -31,7 +32,7 @@
 #include <unistd.h>
 
 /* The version of everything below DIR. Raise it when an older ksrun must not open what we write. */
-#define FORMAT_VERSION        1
+#define FORMAT_VERSION        2
 #define FORMAT_KEY            "format"
 
 /* The mark's own sync. A machine that goes down within this time of losing synced writes could lose
@@ -61,9 +62,8 @@ struct rocks {
 	pthread_mutex_t reclaim_mtx; /* held while a family's blobs are collected */
 
 	/* owner: the committing thread */
-	struct mark *mark;         /* NULL: read-only, as is the next */
-	struct manifest *manifest; /* of db */
-	struct mark_point synced;  /* what is known to be on the disk */
+	struct mark *mark; /* NULL: read-only */
+	uint64_t synced;   /* the sequence number up to which all is known to be on the disk */
 	int64_t mark_synced_ns;
 };
 
@@ -176,29 +176,31 @@ static bool database_exists(const char *dir)
 	"restore the directory from a copy, or open it with --accept-lost-writes to go on "        \
 	"without them"
 
-/* Reads the mark, or makes the first one when there is no database yet. */
+/* Reads the mark, or makes the first one when there is no database yet. *is_known: whether there is one now. */
 static enum ks_err prepare_mark(const char *dir, const struct store_options *o, bool exists,
-				struct mark_value *mark, struct ks_why *why)
+				struct mark_value *mark, bool *is_known, struct ks_why *why)
 {
 	struct ks_why cause = {""};
 	enum ks_err err = mark_read(dir, mark, &cause);
 
+	*is_known = true;
 	if (!err && mark->format != FORMAT_VERSION)
 		return ks_fail(why, ERR_DATA_VERSION,
 			       "%s has data format %" PRIu32 ", this program has %d; use the "
 			       "program that wrote it",
 			       dir, mark->format, FORMAT_VERSION);
-	if (!err && !exists && mark_least(mark)->sequence > 0 && !o->accept_lost_writes)
+	if (!err && !exists && mark_least(mark) > 0 && !o->accept_lost_writes)
 		return ks_fail(why, ERR_LOST_WRITES,
 			       "%s/db is gone, and %s/mark says that writes up to number %" PRIu64
 			       " were acknowledged; " LOST_ADVICE,
-			       dir, dir, mark_least(mark)->sequence);
+			       dir, dir, mark_least(mark));
 	if (!err || err == ERR_IO)
 		return err ? ks_fail(why, err, "%s", cause.text) : ERR_NONE;
 
 	*mark = (struct mark_value){.format = FORMAT_VERSION};
 	if (!exists && err == ERR_NOT_FOUND)
-		return mark_create(dir, &(struct mark_point){0}, FORMAT_VERSION, why);
+		return mark_create(dir, 0, FORMAT_VERSION, why);
+	*is_known = false;
 	if (o->accept_lost_writes) {
 		log_warn("store",
 			 "%s; going on with what %s/db holds, without knowing whether "
@@ -247,7 +249,7 @@ static enum ks_err check_families(const struct rocks *r, const char *path,
 				      "know: it was written by a newer ksrun or by another program",
 				      path, names[i]);
 	*complete = count == CF_COUNT;
-	if (!err && count < CF_COUNT && mark->written.sequence > 0)
+	if (!err && count < CF_COUNT && mark->written > 0)
 		err = ks_fail(why, ERR_CORRUPTION,
 			      "%s has %zu column families where %d belong; restore the directory "
 			      "from a copy",
@@ -309,7 +311,7 @@ static enum ks_err check_format(struct rocks *r, const struct mark_value *mark, 
 	buf_fini(&b);
 	if (err == ERR_NOT_FOUND && store_sequence(&r->base) == 0) /* just made */
 		return read_only ? ERR_NONE : write_format(r, why);
-	if (err == ERR_NOT_FOUND && mark->written.sequence > 0)
+	if (err == ERR_NOT_FOUND && mark->written > 0)
 		return ks_fail(
 			why, ERR_CORRUPTION,
 			"%s/db has lost its format number; restore the directory from a copy",
@@ -330,7 +332,7 @@ static enum ks_err check_format(struct rocks *r, const struct mark_value *mark, 
 static enum ks_err check_sequence(struct rocks *r, const struct mark_value *mark, bool accept,
 				  struct ks_why *why)
 {
-	uint64_t have = store_sequence(&r->base), least = mark_least(mark)->sequence;
+	uint64_t have = store_sequence(&r->base), least = mark_least(mark);
 
 	if (have >= least)
 		return ERR_NONE;
@@ -347,31 +349,30 @@ static enum ks_err check_sequence(struct rocks *r, const struct mark_value *mark
 	return ERR_NONE;
 }
 
-/* Where the database reaches now. */
-static enum ks_err look(struct rocks *r, struct mark_point *out, struct ks_why *why)
+/* From here on the mark hears of the MANIFEST. */
+static enum ks_err start_mark(struct rocks *r, struct ks_why *why)
 {
-	out->sequence = store_sequence(&r->base);
-	return manifest_look(r->manifest, &out->manifest, why);
+	enum ks_err err = mark_open(r->dir, &r->mark, why);
+
+	r->mark_synced_ns = clock_monotonic_ns(&clock_real);
+	return err ? err : manifest_guard_attach(r->options.manifests, r->mark, why);
 }
 
-static enum ks_err start_mark(struct rocks *r, const struct mark_value *mark, bool accept,
-			      struct ks_why *why)
+/* What is there is what is to be there from now on. */
+static enum ks_err accept_loss(struct rocks *r, struct ks_why *why)
 {
-	enum ks_err err;
+	uint64_t have = store_sequence(&r->base);
+	enum ks_err err = ERR_NONE;
 
-	if (r->read_only)
-		return ERR_NONE;
-	r->synced = mark->synced;
-	r->mark_synced_ns = clock_monotonic_ns(&clock_real);
-	err = manifest_open(r->dir, &r->manifest, why);
-	if (!err && accept) { /* whatever the mark said is settled now */
-		err = look(r, &r->synced, why);
+	if (!r->mark) {
+		err = mark_create(r->dir, have, FORMAT_VERSION, why);
 		if (!err)
-			err = mark_create(r->dir, &r->synced, FORMAT_VERSION, why);
+			err = start_mark(r, why);
 	}
 	if (!err)
-		err = mark_open(r->dir, &r->mark, why);
-	return err;
+		err = mark_move(r->mark, have, have, why);
+	r->synced = have;
+	return err ? err : mark_sync(r->mark, why);
 }
 
 static enum ks_err rehearse(struct rocks *r, const char *path, const struct mark_value *mark,
@@ -397,9 +398,34 @@ static enum ks_err sync_logs(const char *path, struct ks_why *why)
 		   : ERR_NONE;
 }
 
-/* The lock is held. */
+/* Not for an operator to accept: what a database with a damaged MANIFEST opens with has gaps in commits. A reader without
+ * the lock sees all of it, for its writer may go on meanwhile. */
+static enum ks_err trust_manifest(struct rocks *r, const struct mark_value *mark, struct ks_why *why)
+{
+	struct manifest_view view;
+	enum ks_err err = manifest_check(r->dir, &mark->manifests, &view, why);
+
+	if (!err && !r->read_only)
+		manifest_guard_trust(r->options.manifests, &view);
+	return err;
+}
+
+/* Nothing of the database is changed before; mark: NULL when there is none. */
+static enum ks_err open_for_writing(struct rocks *r, const char *path,
+				    const struct mark_value *mark, struct ks_why *why)
+{
+	enum ks_err err = sync_logs(path, why);
+
+	if (!err && mark) {
+		r->synced = mark->synced;
+		err = start_mark(r, why);
+	}
+	return err ? err : open_database(r, path, false, why);
+}
+
+/* The lock is held, but for a reader. */
 static enum ks_err open_guarded(struct rocks *r, const struct store_options *o, bool exists,
-				struct mark_value *mark, struct ks_why *why)
+				const struct mark_value *mark, bool is_known, struct ks_why *why)
 {
 	char *path = xasprintf("%s/db", r->dir);
 	bool complete = false;
@@ -407,17 +433,16 @@ static enum ks_err open_guarded(struct rocks *r, const struct store_options *o, 
 
 	if (!err)
 		err = rocks_options_init(&r->options, path, o, why);
-	/* Not for an operator to accept: what such a database opens with has gaps in commits. */
 	if (!err && exists)
-		err = manifest_check(r->dir, &mark_least(mark)->manifest, why);
+		err = trust_manifest(r, mark, why);
 	if (!err && exists)
 		err = check_families(r, path, mark, &complete, why);
 	if (!err && complete && !r->read_only && !o->accept_lost_writes)
 		err = rehearse(r, path, mark, why);
-	if (!err && !r->read_only)
-		err = sync_logs(path, why);
-	if (!err)
-		err = open_database(r, path, r->read_only, why);
+	if (!err && r->read_only)
+		err = open_database(r, path, true, why);
+	else if (!err)
+		err = open_for_writing(r, path, is_known ? mark : NULL, why);
 	if (!err)
 		err = check_format(r, mark, r->read_only, why);
 	if (!err)
@@ -429,6 +454,7 @@ static enum ks_err open_guarded(struct rocks *r, const struct store_options *o, 
 static enum ks_err rocks_open(struct rocks *r, const struct store_options *o, struct ks_why *why)
 {
 	struct mark_value mark;
+	bool is_known;
 	enum ks_err err = make_dir(r->dir, o->create, why);
 
 	if (!err)
@@ -444,11 +470,11 @@ static enum ks_err rocks_open(struct rocks *r, const struct store_options *o, st
 		err = lock_take(r->dir, &r->lock_fd, why);
 	bool exists = database_exists(r->dir); /* known for sure only under the lock */
 	if (!err)
-		err = prepare_mark(r->dir, o, exists, &mark, why);
+		err = prepare_mark(r->dir, o, exists, &mark, &is_known, why);
 	if (!err)
-		err = open_guarded(r, o, exists, &mark, why);
-	if (!err)
-		err = start_mark(r, &mark, o->accept_lost_writes, why);
+		err = open_guarded(r, o, exists, &mark, is_known, why);
+	if (!err && o->accept_lost_writes && !r->read_only)
+		err = accept_loss(r, why);
 	return err;
 }
 
@@ -460,7 +486,6 @@ static void rocks_free(struct rocks *r)
 	rocksdb_writeoptions_destroy(r->no_sync);
 	rocksdb_readoptions_destroy(r->get);
 	rocks_options_fini(&r->options);
-	manifest_close(r->manifest);
 	mark_close(r->mark);
 	lock_release(r->lock_fd);
 	pthread_mutex_destroy(&r->reclaim_mtx);
@@ -471,13 +496,9 @@ static void rocks_free(struct rocks *r)
 /* After a flush everything is on the disk, also commits that were not synced. */
 static enum ks_err settle_mark(struct rocks *r, struct ks_why *why)
 {
-	struct mark_point now;
-	enum ks_err err = look(r, &now, why);
+	uint64_t now = store_sequence(&r->base);
+	enum ks_err err = mark_move(r->mark, now, now, why);
 
-	if (!err)
-		err = manifest_sync(r->manifest, why);
-	if (!err)
-		err = mark_move(r->mark, &now, &now, why);
 	return err ? err : mark_sync(r->mark, why);
 }
 
@@ -587,7 +608,7 @@ static enum ks_err rocks_commit(struct store *s, struct store_write *base, bool 
 	if (error)
 		return rocks_fail(why, r->dir, "write to", error);
 	if (sync)
-		r->synced.sequence = store_sequence(s);
+		r->synced = store_sequence(s);
 	return ERR_NONE;
 }
 
@@ -599,17 +620,10 @@ static uint64_t rocks_sequence(struct store *s)
 static enum ks_err rocks_mark(struct store *s, struct ks_why *why)
 {
 	struct rocks *r = rocks_of(s);
-	struct mark_point written;
 	int64_t now = clock_monotonic_ns(&clock_real);
 	bool due = now - r->mark_synced_ns >= MARK_SYNC_INTERVAL_NS;
-	enum ks_err err = look(r, &written, why);
+	enum ks_err err = mark_move(r->mark, r->synced, store_sequence(s), why);
 
-	if (!err && due) {
-		err = manifest_sync(r->manifest, why);
-		r->synced.manifest = written.manifest;
-	}
-	if (!err)
-		err = mark_move(r->mark, &r->synced, &written, why);
 	if (err || !due)
 		return err;
 	r->mark_synced_ns = now;

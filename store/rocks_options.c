@@ -7,6 +7,7 @@
 
 #include "base/seeded.h"
 #include "store/flush_pace.h"
+#include "store/manifest_guard.h"
 #include "store/rocks_logger.h"
 #include "store/rocks_wal.h"
 #include "store/wal_file.h"
@@ -142,7 +143,8 @@ static enum ks_err init_db(struct rocks_options *r, const char *dir, const struc
 	r->wal = wal_dir_new(dir);
 	if (o->has_jobs)
 		wal_strict_begin(r->wal);
-	r->env = rocks_wal_env_new(r->wal, r->pace, !o->has_jobs);
+	r->manifests = manifest_guard_new();
+	r->env = rocks_wal_env_new(r->wal, r->manifests, r->pace, !o->has_jobs);
 	rocksdb_options_set_env(r->db, r->env);
 	rocksdb_options_set_create_if_missing(r->db, !o->read_only);
 	rocksdb_options_set_create_missing_column_families(r->db, !o->read_only);
@@ -211,6 +213,7 @@ void rocks_options_fini(struct rocks_options *r)
 	if (r->env)
 		rocksdb_env_destroy(r->env);
 	wal_dir_free(r->wal);
+	manifest_guard_free(r->manifests);
 	flush_pace_free(r->pace);
 	*r = (struct rocks_options){0};
 }

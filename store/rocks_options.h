@@ -10,6 +10,7 @@ struct rocksdb_cache_t;
 struct rocksdb_logger_t;
 struct rocksdb_env_t;
 struct flush_pace;
+struct manifest_guard;
 
 struct rocks_options {
 	struct rocksdb_options_t *db;
@@ -18,6 +19,7 @@ struct rocks_options {
 	struct rocksdb_logger_t *logger;
 	struct flush_pace *pace;
 	struct wal_dir *wal;
+	struct manifest_guard *manifests;
 	struct rocksdb_env_t *env; /* where the files of logs and flushes come from */
 };
 

@@ -1,7 +1,9 @@
 // rocks_wal.cc - see rocks_wal.h. C++, because RocksDB's C API takes an environment but cannot make one, and flushes
-// one column family at a time; it forwards, wal_file.c and flush_pace.c have the rules.
+// one column family at a time; it forwards, wal_file.c, flush_pace.c and manifest_guard.c have the rules.
 #include "store/rocks_wal.h"
 
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -12,7 +14,9 @@
 #include <rocksdb/file_system.h>
 
 #include "base/clock.h"
+#include "store/crc.h"
 #include "store/flush_pace.h"
+#include "store/manifest_guard.h"
 #include "store/wal_file.h"
 
 // As RocksDB's c.cc defines them.
@@ -175,10 +179,75 @@ bool is_blobs(const std::string &path)
 	       path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0;
 }
 
-bool is_manifest(const std::string &path)
+bool manifest_number(const std::string &path, uint64_t *number)
 {
-	return path.find("/MANIFEST-") != std::string::npos;
+	size_t slash = path.rfind('/');
+	const char *name = path.c_str() + (slash == std::string::npos ? 0 : slash + 1);
+	char more;
+
+	return sscanf(name, "MANIFEST-%" SCNu64 "%c", number, &more) == 1;
 }
+
+// A MANIFEST: the guard hears how far it is on the disk before RocksDB does.
+class Manifest : public rocksdb::FSWritableFileOwnerWrapper
+{
+      public:
+	Manifest(std::unique_ptr<rocksdb::FSWritableFile> &&file, manifest_guard *guard,
+		 uint64_t number)
+	    : FSWritableFileOwnerWrapper(std::move(file)), guard_(guard)
+	{
+		end_.number = number;
+	}
+
+	using FSWritableFileOwnerWrapper::Append;
+	IOStatus Append(const Slice &data, const IOOptions &options, IODebugContext *debug) override
+	{
+		end_.crc = crc32c_finished(end_.crc, data.data(), data.size());
+		end_.bytes += data.size();
+		return target()->Append(data, options, debug);
+	}
+
+	IOStatus Sync(const IOOptions &options, IODebugContext *debug) override
+	{
+		ks_why why = {};
+		IOStatus done = target()->Sync(options, debug);
+		if (done.ok() && manifest_guard_synced(guard_, &end_, &why) != ERR_NONE)
+			done = IOStatus::IOError(why.text);
+		return done;
+	}
+
+      private:
+	manifest_guard *const guard_;
+	manifest_end end_ = {};
+};
+
+class ManifestReader : public rocksdb::FSSequentialFileOwnerWrapper
+{
+      public:
+	ManifestReader(std::unique_ptr<rocksdb::FSSequentialFile> &&file, uint64_t readable)
+	    : FSSequentialFileOwnerWrapper(std::move(file)), left_(readable)
+	{
+	}
+
+	IOStatus Read(size_t n, const IOOptions &options, Slice *result, char *scratch,
+		      IODebugContext *debug) override
+	{
+		size_t most = n < left_ ? n : (size_t)left_;
+		IOStatus done = target()->Read(most, options, result, scratch, debug);
+		if (done.ok())
+			left_ -= result->size();
+		return done;
+	}
+
+	IOStatus Skip(uint64_t n) override
+	{
+		left_ -= n < left_ ? n : left_;
+		return target()->Skip(n);
+	}
+
+      private:
+	uint64_t left_;
+};
 
 class LogReader : public rocksdb::FSSequentialFile
 {
@@ -220,9 +289,9 @@ class LogReader : public rocksdb::FSSequentialFile
 class Files : public rocksdb::FileSystemWrapper
 {
       public:
-	Files(wal_dir *dir, flush_pace *pace, bool past_cache)
-	    : FileSystemWrapper(rocksdb::FileSystem::Default()), dir_(dir), pace_(pace),
-	      past_cache_(past_cache)
+	Files(wal_dir *dir, manifest_guard *guard, flush_pace *pace, bool past_cache)
+	    : FileSystemWrapper(rocksdb::FileSystem::Default()), dir_(dir), guard_(guard),
+	      pace_(pace), past_cache_(past_cache)
 	{
 	}
 
@@ -239,11 +308,8 @@ class Files : public rocksdb::FileSystemWrapper
 		wal_file *file = nullptr;
 		if (is_blobs(path))
 			return new_blobs(path, options, out, debug);
-		if (is_manifest(path)) {
-			int err = wal_sync_followed(dir_);
-			if (err)
-				return status(err, "syncing the log before", path);
-		}
+		if (manifest_number(path, &number))
+			return new_manifest(path, number, options, out, debug);
 		if (!wal_number(path.c_str(), &number))
 			return target_->NewWritableFile(path, options, out, debug);
 		int err = wal_create(dir_, path.c_str(), number, &file);
@@ -258,6 +324,8 @@ class Files : public rocksdb::FileSystemWrapper
 	{
 		uint64_t number;
 		wal_reader *reader = nullptr;
+		if (manifest_number(path, &number))
+			return read_manifest(path, number, options, out, debug);
 		if (!wal_number(path.c_str(), &number))
 			return target_->NewSequentialFile(path, options, out, debug);
 		int err = wal_reader_open(path.c_str(), number, &reader);
@@ -280,7 +348,41 @@ class Files : public rocksdb::FileSystemWrapper
 		return status(err, "deleting", path);
 	}
 
+	IOStatus RenameFile(const std::string &from, const std::string &to,
+			    const IOOptions &options, IODebugContext *debug) override
+	{
+		static const std::string current = "/CURRENT";
+		IOStatus done = target_->RenameFile(from, to, options, debug);
+		if (done.ok() && to.size() > current.size() &&
+		    to.compare(to.size() - current.size(), current.size(), current) == 0)
+			manifest_guard_named(guard_);
+		return done;
+	}
+
       private:
+	IOStatus new_manifest(const std::string &path, uint64_t number, const FileOptions &options,
+			      std::unique_ptr<rocksdb::FSWritableFile> *out, IODebugContext *debug)
+	{
+		int err = wal_sync_followed(dir_);
+		if (err)
+			return status(err, "syncing the log before", path);
+		IOStatus made = target_->NewWritableFile(path, options, out, debug);
+		if (made.ok())
+			out->reset(new Manifest(std::move(*out), guard_, number));
+		return made;
+	}
+
+	IOStatus read_manifest(const std::string &path, uint64_t number, const FileOptions &options,
+			       std::unique_ptr<rocksdb::FSSequentialFile> *out,
+			       IODebugContext *debug)
+	{
+		IOStatus opened = target_->NewSequentialFile(path, options, out, debug);
+		if (opened.ok())
+			out->reset(new ManifestReader(std::move(*out),
+						      manifest_guard_readable(guard_, number)));
+		return opened;
+	}
+
 	// When the log goes fast, past the page cache: it would push out all else within a minute, and
 	// whoever lags that far behind reads it as fast from a disk that can take it.
 	IOStatus new_blobs(const std::string &path, const FileOptions &options,
@@ -300,15 +402,17 @@ class Files : public rocksdb::FileSystemWrapper
 	}
 
 	wal_dir *const dir_;
+	manifest_guard *const guard_;
 	flush_pace *const pace_;
 	const bool past_cache_;
 };
 
 } // namespace
 
-struct rocksdb_env_t *rocks_wal_env_new(struct wal_dir *dir, struct flush_pace *pace, bool past_cache)
+struct rocksdb_env_t *rocks_wal_env_new(struct wal_dir *dir, struct manifest_guard *guard,
+					struct flush_pace *pace, bool past_cache)
 {
-	auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(dir, pace, past_cache));
+	auto env = rocksdb::NewCompositeEnv(std::make_shared<Files>(dir, guard, pace, past_cache));
 
 	return new rocksdb_env_t{env.release(), false};
 }

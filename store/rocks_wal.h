@@ -1,4 +1,5 @@
-/* rocks_wal.h - makes RocksDB keep its write-ahead log in the files of wal_file.h, and flush at flush_pace.h's pace. */
+/* rocks_wal.h - makes RocksDB keep its write-ahead log in the files of wal_file.h, flush at flush_pace.h's pace, and write
+ * and read its MANIFEST under manifest_guard.h's eyes. */
 #ifndef STORE_ROCKS_WAL_H
 #define STORE_ROCKS_WAL_H
 
@@ -13,12 +14,14 @@ struct rocksdb_t;
 struct rocksdb_column_family_handle_t;
 struct rocksdb_env_t;
 struct flush_pace;
+struct manifest_guard;
 struct wal_dir;
 
-/* The usual environment, but for the logs and the blob files of the database of dir. For rocksdb_options_set_env; release
- * with rocksdb_env_destroy after the database is closed, and dir and pace after that. past_cache: blob files go past the
+/* The usual environment, but for the logs, the MANIFEST and the blob files of the database of dir. For
+ * rocksdb_options_set_env; release with rocksdb_env_destroy after the database is closed, and dir, guard and pace after that. past_cache: blob files go past the
  * page cache while the log goes fast. */
-struct rocksdb_env_t *rocks_wal_env_new(struct wal_dir *dir, struct flush_pace *pace, bool past_cache);
+struct rocksdb_env_t *rocks_wal_env_new(struct wal_dir *dir, struct manifest_guard *guard,
+					struct flush_pace *pace, bool past_cache);
 
 /* Whether the calling thread's next commits are to be durable when they return: RocksDB syncs for them and for flushes
  * alike, and those of flushes may be put off (wal_file.h). */

@@ -227,7 +227,7 @@ class BadData(Case):
         for verb in (["topic", "list"], ["topic", "produce", "in"], ["run", "--once", self.job()], ["plan", self.job()],
                      ["topic", "list", "--accept-lost-writes"]):
             self.says(self.ksrun(*verb, "--data", self.data, text="a\n"), 1,
-                      f"{re.escape(self.data)} has data format 7, this program has 1; use the program that wrote it$")
+                      f"{re.escape(self.data)} has data format 7, this program has 2; use the program that wrote it$")
         self.assertEqual(path.read_bytes(), mark)
 
     def test_a_directory_of_something_else(self):

@@ -3,6 +3,7 @@
  * KS_POWER_DIR: the directory, an absolute path without links; without it nothing happens.
  * KS_POWER_IMAGES: a directory on the same file system, for the images.
  * KS_POWER_BOOT_ID: a file that is read instead of the kernel's boot id: whoever looks at the images has booted since.
+ * KS_POWER_BEFORE_MANIFEST: N: the process is killed when it asks for the N-th sync of a MANIFEST.
  *
  * At each fsync and fdatasync of a file below the one, its bytes at that moment are kept in the other under the number of
  * its inode, before the call returns. What was written since is what the power may take.
@@ -13,7 +14,9 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +27,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 static char dir[PATH_MAX], images[PATH_MAX];
+static atomic_int manifest_syncs_left; /* 0: as many as are wanted */
 static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER;
 static int (*real_open)(const char *, int, ...);
 static int (*real_fsync)(int);
@@ -47,6 +51,8 @@ __attribute__((constructor)) static void init(void)
 		return;
 	snprintf(dir, sizeof dir, "%s/", d);
 	snprintf(images, sizeof images, "%s", i);
+	if (getenv("KS_POWER_BEFORE_MANIFEST"))
+		manifest_syncs_left = atoi(getenv("KS_POWER_BEFORE_MANIFEST"));
 }
 
 /* A descriptor of the file that may be read: fd itself may be for writing alone. */
@@ -59,6 +65,9 @@ static int open_below(int fd, struct stat *st)
 	if (n <= 0 || !*dir || strncmp(path, dir, strlen(dir)) != 0 || fstat(fd, st) ||
 	    !S_ISREG(st->st_mode))
 		return -1;
+	if (manifest_syncs_left > 0 && strstr(path, "/MANIFEST-") &&
+	    atomic_fetch_sub(&manifest_syncs_left, 1) == 1)
+		kill(getpid(), SIGKILL);
 	return open(link, O_RDONLY | O_CLOEXEC);
 }
 

@@ -1,6 +1,9 @@
 /* The file of the durable mark by itself; tests/store shows what an open makes of it. */
 #include "store/mark.h"
 
+#include "base/mem.h"
+#include "store/crc.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,10 +18,11 @@ struct fixture {
 	char *dir, *path;
 };
 
-static const struct mark_point points[] = {
-	{.sequence = 10, .manifest = {.number = 5, .bytes = 100, .crc = 0xaaaaaaaa}},
-	{.sequence = 20, .manifest = {.number = 5, .bytes = 200, .crc = 0xbbbbbbbb}},
-	{.sequence = 30, .manifest = {.number = 7, .bytes = 50, .crc = 0xcccccccc}},
+static const uint64_t points[] = {10, 20, 30};
+
+static const struct manifest_ends ends = {
+	.named = {.number = 5, .bytes = 200, .crc = 0xbbbbbbbb},
+	.next = {.number = 7, .bytes = 50, .crc = 0xcccccccc},
 };
 
 /* A mark that was made at point 0 and moved to 1 and then 2, whose slot is the second page's. */
@@ -30,10 +34,10 @@ static int setup(void **state)
 	f->dir = scratch_make();
 	f->path = malloc(strlen(f->dir) + 8);
 	sprintf(f->path, "%s/mark", f->dir);
-	assert_int_equal(mark_create(f->dir, &points[0], 3, NULL), ERR_NONE);
+	assert_int_equal(mark_create(f->dir, points[0], 3, NULL), ERR_NONE);
 	assert_int_equal(mark_open(f->dir, &m, NULL), ERR_NONE);
-	assert_int_equal(mark_move(m, &points[0], &points[1], NULL), ERR_NONE);
-	assert_int_equal(mark_move(m, &points[1], &points[2], NULL), ERR_NONE);
+	assert_int_equal(mark_move(m, points[0], points[1], NULL), ERR_NONE);
+	assert_int_equal(mark_move(m, points[1], points[2], NULL), ERR_NONE);
 	assert_int_equal(mark_sync(m, NULL), ERR_NONE);
 	mark_close(m);
 	*state = f;
@@ -64,12 +68,8 @@ static void reads(struct fixture *f, size_t synced, size_t written)
 
 	assert_int_equal(mark_read(f->dir, &v, NULL), ERR_NONE);
 	assert_int_equal(v.format, 3);
-	assert_memory_equal(&v.synced.sequence, &points[synced].sequence, 8);
-	assert_int_equal(v.synced.manifest.crc, points[synced].manifest.crc);
-	assert_int_equal(v.written.sequence, points[written].sequence);
-	assert_int_equal(v.written.manifest.number, points[written].manifest.number);
-	assert_int_equal(v.written.manifest.bytes, points[written].manifest.bytes);
-	assert_int_equal(v.written.manifest.crc, points[written].manifest.crc);
+	assert_int_equal(v.synced, points[synced]);
+	assert_int_equal(v.written, points[written]);
 }
 
 static void the_last_move_is_read_back(void **state)
@@ -112,7 +112,7 @@ static void moves_after_a_torn_slot_are_read_back(void **state)
 
 	overwrite(f, 4096, "torn", 4);
 	assert_int_equal(mark_open(f->dir, &m, NULL), ERR_NONE);
-	assert_int_equal(mark_move(m, &points[2], &points[2], NULL), ERR_NONE);
+	assert_int_equal(mark_move(m, points[2], points[2], NULL), ERR_NONE);
 	mark_close(m);
 	reads(f, 2, 2);
 }
@@ -148,9 +148,60 @@ static void what_was_not_synced_is_asked_for_within_one_boot_only(void **state)
 	struct mark_value v;
 
 	assert_int_equal(mark_read(f->dir, &v, NULL), ERR_NONE);
-	assert_int_equal(mark_least(&v)->sequence, 30);
+	assert_int_equal(mark_least(&v), 30);
 	v.boot_id[3] = (uint8_t)(v.boot_id[3] + 1);
-	assert_int_equal(mark_least(&v)->sequence, 20);
+	assert_int_equal(mark_least(&v), 20);
+}
+
+static void expect_end(const struct manifest_end *a, const struct manifest_end *b)
+{
+	assert_int_equal(a->number, b->number);
+	assert_int_equal(a->bytes, b->bytes);
+	assert_int_equal(a->crc, b->crc);
+}
+
+static void both_ends_of_the_manifest_are_kept_by_moves(void **state)
+{
+	struct fixture *f = *state;
+	struct mark_value v;
+	struct mark *m;
+
+	assert_int_equal(mark_open(f->dir, &m, NULL), ERR_NONE);
+	assert_int_equal(mark_manifests(m, &ends, NULL), ERR_NONE);
+	reads(f, 1, 2);
+	assert_int_equal(mark_move(m, points[2], points[2], NULL), ERR_NONE);
+	mark_close(m);
+	reads(f, 2, 2);
+	assert_int_equal(mark_read(f->dir, &v, NULL), ERR_NONE);
+	expect_end(&v.manifests.named, &ends.named);
+	expect_end(&v.manifests.next, &ends.next);
+}
+
+/* As if the newest slot had been written before the machine's last start. */
+static void change_boot(struct fixture *f)
+{
+	uint8_t slot[96];
+	int fd = open(f->path, O_RDONLY);
+
+	assert_int_equal(pread(fd, slot, sizeof slot, 4096), sizeof slot);
+	close(fd);
+	slot[72] = (uint8_t)(slot[72] + 1);
+	put_u32be(slot + 92, crc32c_finished(0, slot, 92));
+	overwrite(f, 4096, slot, sizeof slot);
+}
+
+/* Else a crash before the database is recovered would leave a mark that asks for what the power took. */
+static void what_another_boot_had_written_is_not_asked_for_after_an_open(void **state)
+{
+	struct fixture *f = *state;
+	struct mark *m;
+
+	change_boot(f);
+	reads(f, 1, 2);
+	assert_int_equal(mark_open(f->dir, &m, NULL), ERR_NONE);
+	assert_int_equal(mark_manifests(m, &ends, NULL), ERR_NONE);
+	mark_close(m);
+	reads(f, 1, 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -164,6 +215,8 @@ int main(void)
 		TEST(moves_after_a_torn_slot_are_read_back),
 		TEST(two_damaged_slots_are_corruption),
 		TEST(a_file_that_is_gone_is_not_found),
+		TEST(both_ends_of_the_manifest_are_kept_by_moves),
+		TEST(what_another_boot_had_written_is_not_asked_for_after_an_open),
 		TEST(what_was_not_synced_is_asked_for_within_one_boot_only),
 	};
 

@@ -159,7 +159,7 @@ static void another_format_is_named(void **state)
 	put(f, CF_META, "format", slice_of(newer, sizeof newer));
 	assert_int_equal(try_open(f, (struct store_options){0}), ERR_DATA_VERSION);
 	says(f, "data format 7");
-	says(f, "this program has 1");
+	says(f, "this program has 2");
 }
 
 static void a_column_family_of_another_program_is_named(void **state)

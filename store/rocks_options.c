@@ -55,6 +55,8 @@ static const char db_options[] =
 	"max_total_wal_size=134217728;"
 	/* Descriptors are shared with sockets. */
 	"max_open_files=512;"
+	/* RocksDB's own 16 are made anew for each column family of each open, for one table or two. */
+	"max_file_opening_threads=1;"
 	/* A reader's thread does not wait for files to be deleted. */
 	"avoid_unnecessary_blocking_io=true;"
 	"skip_stats_update_on_db_open=true;"

@@ -31,8 +31,10 @@ static bool holds_memory(const struct connection *c)
 
 static void check_one(struct connection *c, int64_t now, int64_t slow_ms)
 {
+	if (now - c->checked_ms < slow_ms) /* each loop wants a look, and another's was not long ago */
+		return;
 	/* What a look of an earlier shortage saw says nothing. */
-	uint64_t before = now - c->checked_ms <= 2 * slow_ms ? c->checked_bytes : 0;
+	uint64_t before = now - c->checked_ms <= 3 * slow_ms ? c->checked_bytes : 0;
 
 	c->checked_bytes = holds_memory(c) ? c->progress_bytes : 0;
 	c->checked_ms = now;
@@ -114,6 +116,7 @@ void loop_watch_shortage(struct loop *l)
 
 void loop_init_shortage(struct loop *l)
 {
+	l->shortage_ms = INT64_MIN / 2; /* never: the machine may have started a moment ago */
 	l->shortage_timer.fire = on_shortage;
 	l->slow_letter.deliver = on_check_slow;
 	l->hurry_letter.deliver = on_hurry;

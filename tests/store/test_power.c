@@ -295,7 +295,7 @@ static void commits_between_durable_ones_are_whole_or_gone(void **state)
 /* Logs are flushed and used again before anything had to be durable: the story that finds most. */
 static void many_flushes_between_durable_ones(void **state)
 {
-	lose_power(*state, 30, "61", "no");
+	lose_power(*state, 15, "61", "no");
 }
 
 /* Column families are flushed one by one then. */

@@ -21,6 +21,7 @@
 #define DEFAULT_LOG_MEMTABLE_BYTES (32 * MiB)
 #define JOBS_LOG_MEMTABLE_BYTES    (16 * MiB)
 #define DEFAULT_LOG_MEMTABLES_MAX  4
+#define JOBS_LOG_MEMTABLES_MAX     3
 #define DEFAULT_BLOCK_CACHE_BYTES  (32 * MiB)
 
 /* RocksDB insists on a family called "default"; the one that is always there is CF_META. */
@@ -161,8 +162,9 @@ static enum ks_err init_log(rocksdb_options_t **cf, const struct store_options *
 
 	rocksdb_options_set_write_buffer_size(*cf, o->log_memtable_bytes ? o->log_memtable_bytes
 									 : bytes);
+	int most = o->has_jobs ? JOBS_LOG_MEMTABLES_MAX : DEFAULT_LOG_MEMTABLES_MAX;
 	rocksdb_options_set_max_write_buffer_number(
-		*cf, o->log_memtables_max ? o->log_memtables_max : DEFAULT_LOG_MEMTABLES_MAX);
+		*cf, o->log_memtables_max ? o->log_memtables_max : most);
 	return err;
 }
 

@@ -42,7 +42,7 @@ enum store_cf {
 
 struct store_options {
 	size_t log_memtable_bytes; /* per memtable of CF_LOG; 0: default 32 MiB, with jobs 16 MiB */
-	int log_memtables_max;     /* 0: default 4 */
+	int log_memtables_max;     /* 0: 4, with jobs 3 */
 	bool has_jobs;             /* their state is flushed when there is much of it, and not with the log; it needs memory too,
 				    * and they read what is being written */
 	size_t block_cache_bytes;  /* 0: default 32 MiB */

@@ -115,10 +115,26 @@ static size_t own_bytes(const struct exchange *x)
 	return x->out.total > x->lent_bytes ? x->out.total - x->lent_bytes : 0;
 }
 
+static size_t countable_bytes(const struct connection *c)
+{
+	return c->own_bytes > ANSWERS_FREE_BYTES ? c->own_bytes : 0;
+}
+
+/* What was taken beforehand is the answer's: taken once more, the pool would have given out more than it has. */
+static void pay(struct connection *c, struct exchange *x)
+{
+	size_t paid = countable_bytes(c) - c->counted_bytes;
+
+	if (paid > x->room_bytes)
+		paid = x->room_bytes;
+	x->room_bytes -= paid;
+	c->counted_bytes += paid;
+}
+
 /* Brings the pool up to date with what lies there. */
 static void count(struct connection *c)
 {
-	size_t bytes = c->own_bytes > ANSWERS_FREE_BYTES ? c->own_bytes : 0;
+	size_t bytes = countable_bytes(c);
 
 	if (bytes > c->counted_bytes)
 		pool_take_anyway(pool_of(c), bytes - c->counted_bytes);
@@ -130,6 +146,7 @@ static void count(struct connection *c)
 void connection_counts_answer(struct connection *c, struct exchange *x)
 {
 	c->own_bytes += own_bytes(x);
+	pay(c, x);
 	count(c);
 	exchange_give_room(x);
 }

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char advice[] =
@@ -24,16 +24,33 @@ struct manifest {
 	int fd;
 };
 
-/* CURRENT holds "MANIFEST-000005" and a newline. */
+bool manifest_number(const char *name, uint64_t *number)
+{
+	char more;
+
+	return sscanf(name, "MANIFEST-%" SCNu64 "%c", number, &more) == 1;
+}
+
+/* CURRENT holds a name and a newline. */
+static bool current_number(char *text, uint64_t *number)
+{
+	char *end = strchr(text, '\n');
+
+	if (!end || end[1] != '\0')
+		return false;
+	*end = '\0';
+	return manifest_number(text, number);
+}
+
 static enum ks_err read_current(struct manifest *m, struct ks_why *why)
 {
-	char *path = xasprintf("%s/db/CURRENT", m->dir), text[64] = "", end;
+	char *path = xasprintf("%s/db/CURRENT", m->dir), text[64] = "";
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	enum ks_err err = ERR_NONE;
 
 	if (fd < 0 || read(fd, text, sizeof text - 1) < 0)
 		err = path_fail(why, "read", path);
-	else if (sscanf(text, "MANIFEST-%" SCNu64 "%c", &m->number, &end) != 2 || end != '\n')
+	else if (!current_number(text, &m->number))
 		err = ks_fail(why, ERR_CORRUPTION,
 			      "%s is damaged: it does not name a MANIFEST; restore the directory "
 			      "from a copy",

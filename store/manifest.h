@@ -12,9 +12,14 @@
 #ifndef STORE_MANIFEST_H
 #define STORE_MANIFEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct manifest_end {
 	uint64_t number; /* 0: nothing is known */
@@ -41,5 +46,12 @@ struct manifest_view {
  *   ERR_IO */
 enum ks_err manifest_check(const char *dir, const struct manifest_ends *ends,
 			   struct manifest_view *out, struct ks_why *why);
+
+/* Is this the name of a MANIFEST, without its directory: "MANIFEST-000005"? */
+bool manifest_number(const char *name, uint64_t *number);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

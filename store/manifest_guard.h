@@ -27,7 +27,7 @@ void manifest_guard_free(struct manifest_guard *g); /* g may be NULL */
 
 /* What the check of an open said; before anything is opened. */
 void manifest_guard_trust(struct manifest_guard *g, const struct manifest_view *view);
-/* From now on `mark` is told; it hears at once what is known. It has to outlive the database, or the attachment of NULL. */
+/* From now on `mark` is told; it hears at once what is known. It has to outlive the database. */
 enum ks_err manifest_guard_attach(struct manifest_guard *g, struct mark *mark, struct ks_why *why);
 
 /* For the environment of RocksDB: the MANIFEST of end->number is on the disk up to there. */

@@ -41,8 +41,8 @@ struct mark {
 
 	pthread_mutex_t mtx; /* of the rest; never held while the disk is waited for */
 	uint64_t counter;    /* of the newest slot; its parity says which slot that is */
+	uint64_t on_disk;    /* the counter that is known to be there */
 	struct mark_value value;
-	bool dirty; /* moved since the last sync */
 };
 
 static void encode_end(uint8_t *out, const struct manifest_end *end)
@@ -202,7 +202,6 @@ static enum ks_err write_slot(struct mark *m, struct ks_why *why)
 	if (pwrite(m->fd, slot, sizeof slot, (off_t)(counter & 1) * SLOT_STRIDE) != sizeof slot)
 		return path_fail(why, "write", m->path);
 	m->counter = counter;
-	m->dirty = true;
 	return ERR_NONE;
 }
 
@@ -217,15 +216,25 @@ enum ks_err mark_move(struct mark *m, uint64_t synced, uint64_t written, struct 
 	return err;
 }
 
+/* A sync of another thread may have begun before the slot of this counter was written: it does not count. */
+static enum ks_err sync_to(struct mark *m, uint64_t counter, struct ks_why *why)
+{
+	if (fdatasync(m->fd))
+		return path_fail(why, "sync", m->path);
+	pthread_mutex_lock(&m->mtx);
+	if (m->on_disk < counter)
+		m->on_disk = counter;
+	pthread_mutex_unlock(&m->mtx);
+	return ERR_NONE;
+}
+
 enum ks_err mark_sync(struct mark *m, struct ks_why *why)
 {
 	pthread_mutex_lock(&m->mtx);
-	bool dirty = m->dirty;
-	m->dirty = false;
+	uint64_t counter = m->counter;
+	bool dirty = counter != m->on_disk;
 	pthread_mutex_unlock(&m->mtx);
-	if (dirty && fdatasync(m->fd))
-		return path_fail(why, "sync", m->path);
-	return ERR_NONE;
+	return dirty ? sync_to(m, counter, why) : ERR_NONE;
 }
 
 enum ks_err mark_manifests(struct mark *m, const struct manifest_ends *ends, struct ks_why *why)
@@ -233,10 +242,9 @@ enum ks_err mark_manifests(struct mark *m, const struct manifest_ends *ends, str
 	pthread_mutex_lock(&m->mtx);
 	m->value.manifests = *ends;
 	enum ks_err err = write_slot(m, why);
+	uint64_t counter = m->counter;
 	pthread_mutex_unlock(&m->mtx);
-	if (!err && fdatasync(m->fd)) /* another's sync of now may have begun before this slot was written */
-		err = path_fail(why, "sync", m->path);
-	return err;
+	return err ? err : sync_to(m, counter, why);
 }
 
 void mark_close(struct mark *m)

@@ -2,8 +2,6 @@
 // one column family at a time; it forwards, wal_file.c, flush_pace.c and manifest_guard.c have the rules.
 #include "store/rocks_wal.h"
 
-#include <cinttypes>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -179,13 +177,11 @@ bool is_blobs(const std::string &path)
 	       path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0;
 }
 
-bool manifest_number(const std::string &path, uint64_t *number)
+bool is_manifest(const std::string &path, uint64_t *number)
 {
 	size_t slash = path.rfind('/');
-	const char *name = path.c_str() + (slash == std::string::npos ? 0 : slash + 1);
-	char more;
 
-	return sscanf(name, "MANIFEST-%" SCNu64 "%c", number, &more) == 1;
+	return manifest_number(path.c_str() + (slash == std::string::npos ? 0 : slash + 1), number);
 }
 
 // A MANIFEST: the guard hears how far it is on the disk before RocksDB does.
@@ -308,7 +304,7 @@ class Files : public rocksdb::FileSystemWrapper
 		wal_file *file = nullptr;
 		if (is_blobs(path))
 			return new_blobs(path, options, out, debug);
-		if (manifest_number(path, &number))
+		if (is_manifest(path, &number))
 			return new_manifest(path, number, options, out, debug);
 		if (!wal_number(path.c_str(), &number))
 			return target_->NewWritableFile(path, options, out, debug);
@@ -324,7 +320,7 @@ class Files : public rocksdb::FileSystemWrapper
 	{
 		uint64_t number;
 		wal_reader *reader = nullptr;
-		if (manifest_number(path, &number))
+		if (is_manifest(path, &number))
 			return read_manifest(path, number, options, out, debug);
 		if (!wal_number(path.c_str(), &number))
 			return target_->NewSequentialFile(path, options, out, debug);

@@ -102,7 +102,7 @@ static void produce_row(int topic_count, int partition_count, int64_t span_ns)
 	struct produce_request r = {
 		.acks = -1, .timeout_ms = 30000, .topic_data = {topics, topic_count}};
 	const struct wire_api *api = wire_api_find(API_produce);
-	char shape[16];
+	char shape[24];
 
 	for (int i = 0; i < partition_count; i++)
 		partitions[i] = (struct produce_request_partition_data){i, {&ref, 1}};
@@ -121,7 +121,7 @@ static void fetch_row(int topic_count, int partition_count, int16_t version, int
 	static struct fetch_response_partition partitions[PARTITIONS_MAX];
 	struct fetch_response r = {.session_id = 77, .responses = {topics, topic_count}};
 	const struct wire_api *api = wire_api_find(API_fetch);
-	char shape[16];
+	char shape[24];
 
 	for (int i = 0; i < partition_count; i++)
 		partitions[i] = (struct fetch_response_partition){
@@ -148,7 +148,7 @@ static void fetch_request_row(int partition_count, int64_t span_ns)
 					    .partitions = {partitions, partition_count}};
 	struct fetch_request r = {.replica_id = -1, .max_bytes = 1 << 20, .topics = {&topic, 1}};
 	const struct wire_api *api = wire_api_find(API_fetch);
-	char shape[16];
+	char shape[24];
 
 	for (int i = 0; i < partition_count; i++)
 		partitions[i] = (struct fetch_request_partition){

@@ -169,7 +169,7 @@ static void carry_out(struct step *s, struct coordinator_call *call)
 		coordinator_consumer_describe(s, call);
 		break;
 	default:
-		assert(!"not a request of the group protocols");
+		assert(false && "not a request of the group protocols");
 	}
 }
 

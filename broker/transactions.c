@@ -248,7 +248,7 @@ static void carry_out(struct txn_step *s, struct coordinator_call *call)
 		txn_write_markers(s, call);
 		break;
 	default:
-		assert(!"not a request of transactions");
+		assert(false && "not a request of transactions");
 	}
 }
 

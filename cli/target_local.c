@@ -135,14 +135,14 @@ static enum ks_err local_configs(struct target *t, enum target_resource resource
 	struct topic_config_row *rows = topic_configs(topic, count);
 	*out = xcalloc(*count + 1, sizeof **out);
 	for (size_t i = 0; i < *count; i++)
-		(*out)[i] = (struct target_config){.key = xstrdup(rows[i].key),
-						   .value = rows[i].value ? xstrdup(rows[i].value)
-									  : NULL,
-						   .source = target_config_source(rows[i].source),
-						   .type = target_config_type(rows[i].type),
-						   .is_default = rows[i].is_default,
-						   .is_read_only = rows[i].is_read_only,
-						   .is_sensitive = rows[i].is_sensitive};
+		(*out)[i] = (struct target_config){
+			.key = xstrdup(rows[i].key),
+			.value = rows[i].value ? xstrdup(rows[i].value) : NULL,
+			.source = target_config_source((int)rows[i].source),
+			.type = target_config_type((int)rows[i].type),
+			.is_default = rows[i].is_default,
+			.is_read_only = rows[i].is_read_only,
+			.is_sensitive = rows[i].is_sensitive};
 	free(rows);
 	return ERR_NONE;
 }

@@ -93,7 +93,7 @@ static enum ks_err read_next(const struct manifest *m, uint8_t *out, size_t len,
 /* What a reading of the whole file tells. */
 struct content {
 	uint64_t bytes;
-	bool is_whole; /* every record, to the end */
+	bool is_whole;             /* every record, to the end */
 	struct manifest_end begin; /* no more than was asked for */
 };
 

@@ -22,8 +22,8 @@
 
 /* The fields of a slot, big-endian, by their place. */
 enum {
-	AT_MAGIC = 0,   /* 8 bytes */
-	AT_COUNTER = 8, /* u64 */
+	AT_MAGIC = 0,    /* 8 bytes */
+	AT_COUNTER = 8,  /* u64 */
 	AT_SYNCED = 16,  /* u64 */
 	AT_WRITTEN = 24, /* u64 */
 	AT_NAMED = 32,   /* number and bytes of the MANIFEST, two u64, u32: its CRC32C */

@@ -18,10 +18,13 @@
 /* 200 MB a second, since the flush before began, are fast. */
 #define FAST_BYTES_PER_US 200
 #define PAUSE_NS          1000000
+/* Who lags reads more often than this. */
+#define READ_NS           10000000000
 
 struct flush_pace {
 	_Atomic(uint64_t) logged;
 	_Atomic(int) files, hurry;
+	_Atomic(int64_t) read_until_ns; /* up to then somebody counts as reading */
 	pthread_mutex_t mtx;
 	/* under mtx: where the flush before began */
 	uint64_t logged_before;
@@ -67,8 +70,15 @@ static bool is_fast(const struct flush_pace *p, uint64_t logged, int64_t now_ns)
 	       (uint64_t)(now_ns - p->begin_ns) / 1000 * FAST_BYTES_PER_US;
 }
 
-bool flush_pace_is_fast(struct flush_pace *p, int64_t now_ns)
+void flush_pace_read(struct flush_pace *p, int64_t now_ns)
 {
+	atomic_store_explicit(&p->read_until_ns, now_ns + READ_NS, memory_order_relaxed);
+}
+
+bool flush_pace_is_past_cache(struct flush_pace *p, int64_t now_ns)
+{
+	if (now_ns >= atomic_load_explicit(&p->read_until_ns, memory_order_relaxed))
+		return true;
 	pthread_mutex_lock(&p->mtx);
 	bool yes = is_fast(p, p->logged, now_ns);
 	pthread_mutex_unlock(&p->mtx);

@@ -1,4 +1,4 @@
-/* flush_pace.h - how fast a flush may go to the disk.
+/* flush_pace.h - how fast a flush may go to the disk, and whether past the page cache.
  *
  * A flush that writes as fast as it can has the disk for itself for some 30 ms, and every sync of the write-ahead log
  * waits behind what it handed over. There is no hurry: a memtable is on the disk early enough when the next one is full.
@@ -7,6 +7,10 @@
  *
  * Nothing is held back when the log goes so fast that its own bytes are what its syncs wait for, when flushes cannot
  * keep up, which is when two are under way, and while somebody waits for one.
+ *
+ * What was flushed is read by those alone who lag behind the memtables. While nobody does, a copy in the page cache is
+ * work for nothing: it costs the processor more than all else in a flush, and pushes out what others read. While
+ * somebody does, the next of what he will read is in the cache.
  *
  * Threads: any; a flush_file belongs to the thread that flushes.
  */
@@ -40,8 +44,12 @@ void flush_pace_logged(struct flush_pace *p, size_t bytes);
 void flush_pace_hurry_begin(struct flush_pace *p);
 void flush_pace_hurry_end(struct flush_pace *p);
 
-/* Whether more is logged than a flush should hold back for; now_ns: monotonic. */
-bool flush_pace_is_fast(struct flush_pace *p, int64_t now_ns);
+/* Somebody read what was flushed; now_ns: monotonic. */
+void flush_pace_read(struct flush_pace *p, int64_t now_ns);
+
+/* Whether a flush that begins now should leave no copy in the page cache: nobody has read one lately, or the log goes so
+ * fast that it would fill the cache with itself. */
+bool flush_pace_is_past_cache(struct flush_pace *p, int64_t now_ns);
 
 void flush_file_begin(struct flush_file *f, struct flush_pace *p, int64_t now_ns);
 void flush_file_end(struct flush_file *f);

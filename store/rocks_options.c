@@ -45,7 +45,7 @@ static const char db_options[] =
 	/* How fast a commit may go on while one memtable is left. RocksDB's own 16 MiB/s makes it wait
 	 * tens of milliseconds at a time; this makes the wait a few and loses no throughput. */
 	"delayed_write_rate=268435456;"
-	/* Flushes go through the page cache: whoever follows a little behind reads from memory.
+	/* Flushes go through the page cache while somebody follows a little behind: he reads from memory.
 	 * Dirty pages are handed to the disk steadily instead of all at the next sync; those of flushes
 	 * in the pieces and at the pace of flush_pace.c, unless they have to be fast. */
 	"bytes_per_sync=1048576;"
@@ -163,8 +163,8 @@ static enum ks_err init_log(rocksdb_options_t **cf, const struct store_options *
 	rocksdb_options_set_write_buffer_size(*cf, o->log_memtable_bytes ? o->log_memtable_bytes
 									 : bytes);
 	int most = o->has_jobs ? JOBS_LOG_MEMTABLES_MAX : DEFAULT_LOG_MEMTABLES_MAX;
-	rocksdb_options_set_max_write_buffer_number(
-		*cf, o->log_memtables_max ? o->log_memtables_max : most);
+	rocksdb_options_set_max_write_buffer_number(*cf, o->log_memtables_max ? o->log_memtables_max
+									      : most);
 	return err;
 }
 

@@ -137,19 +137,31 @@ class Blobs : public rocksdb::FSWritableFileOwnerWrapper
 	IOStatus Append(const Slice &data, const IOOptions &options, IODebugContext *debug) override
 	{
 		IOStatus done;
-		for (size_t at = 0; at < data.size() && done.ok();) {
+		for (size_t at = 0, n; at < data.size() && done.ok(); at += n) {
 			bool is_paced = false;
-			size_t n = data.size() - at;
-			if (is_flush_)
-				n = flush_file_wait(&flush_, n, &is_paced);
+			n = may_write(data.size() - at, &is_paced);
 			done = target()->Append(Slice(data.data() + at, n), options, debug);
-			at += n;
 			length_ += n;
 			if (done.ok() && is_paced) {
 				done = target()->RangeSync(handed_, length_ - handed_, options,
 							   debug);
 				handed_ = length_;
 			}
+		}
+		return done;
+	}
+
+	// Past the page cache: each piece is on its way to the disk already.
+	using FSWritableFileOwnerWrapper::PositionedAppend;
+	IOStatus PositionedAppend(const Slice &data, uint64_t offset, const IOOptions &options,
+				  IODebugContext *debug) override
+	{
+		IOStatus done;
+		for (size_t at = 0, n; at < data.size() && done.ok(); at += n) {
+			bool is_paced = false;
+			n = may_write(data.size() - at, &is_paced);
+			done = target()->PositionedAppend(Slice(data.data() + at, n), offset + at,
+							  options, debug);
 		}
 		return done;
 	}
@@ -163,10 +175,42 @@ class Blobs : public rocksdb::FSWritableFileOwnerWrapper
 	}
 
       private:
+	size_t may_write(size_t n, bool *is_paced)
+	{
+		return is_flush_ ? flush_file_wait(&flush_, n, is_paced) : n;
+	}
+
 	flush_pace *const pace_;
 	bool is_flush_ = false;
 	flush_file flush_;
 	uint64_t length_ = 0, handed_ = 0; // handed to the disk piece by piece, up to there
+};
+
+// A blob file that is read: flush_pace.h wants to know.
+class BlobsReader : public rocksdb::FSRandomAccessFileOwnerWrapper
+{
+      public:
+	BlobsReader(std::unique_ptr<rocksdb::FSRandomAccessFile> &&file, flush_pace *pace)
+	    : FSRandomAccessFileOwnerWrapper(std::move(file)), pace_(pace)
+	{
+	}
+
+	IOStatus Read(uint64_t offset, size_t n, const IOOptions &options, Slice *result,
+		      char *scratch, IODebugContext *debug) const override
+	{
+		flush_pace_read(pace_, clock_monotonic_ns(&clock_real));
+		return target()->Read(offset, n, options, result, scratch, debug);
+	}
+
+	IOStatus MultiRead(rocksdb::FSReadRequest *requests, size_t count, const IOOptions &options,
+			   IODebugContext *debug) override
+	{
+		flush_pace_read(pace_, clock_monotonic_ns(&clock_real));
+		return target()->MultiRead(requests, count, options, debug);
+	}
+
+      private:
+	flush_pace *const pace_;
 };
 
 bool is_blobs(const std::string &path)
@@ -332,6 +376,16 @@ class Files : public rocksdb::FileSystemWrapper
 		return status(err, "opening", path);
 	}
 
+	IOStatus NewRandomAccessFile(const std::string &path, const FileOptions &options,
+				     std::unique_ptr<rocksdb::FSRandomAccessFile> *out,
+				     IODebugContext *debug) override
+	{
+		IOStatus opened = target_->NewRandomAccessFile(path, options, out, debug);
+		if (opened.ok() && past_cache_ && is_blobs(path))
+			out->reset(new BlobsReader(std::move(*out), pace_));
+		return opened;
+	}
+
 	IOStatus DeleteFile(const std::string &path, const IOOptions &options,
 			    IODebugContext *debug) override
 	{
@@ -379,18 +433,17 @@ class Files : public rocksdb::FileSystemWrapper
 		return opened;
 	}
 
-	// When the log goes fast, past the page cache: it would push out all else within a minute, and
-	// whoever lags that far behind reads it as fast from a disk that can take it.
 	IOStatus new_blobs(const std::string &path, const FileOptions &options,
 			   std::unique_ptr<rocksdb::FSWritableFile> *out, IODebugContext *debug)
 	{
 		IOStatus made = IOStatus::NotSupported();
-		if (past_cache_ && flush_pace_is_fast(pace_, clock_monotonic_ns(&clock_real))) {
+		if (past_cache_ &&
+		    flush_pace_is_past_cache(pace_, clock_monotonic_ns(&clock_real))) {
 			FileOptions direct = options;
 			direct.use_direct_writes = true;
 			made = target_->NewWritableFile(path, direct, out, debug);
 		}
-		if (!made.ok()) // not fast, or the file system cannot
+		if (!made.ok()) // through the cache, or the file system cannot
 			made = target_->NewWritableFile(path, options, out, debug);
 		if (made.ok())
 			out->reset(new Blobs(std::move(*out), pace_));

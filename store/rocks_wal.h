@@ -18,8 +18,8 @@ struct manifest_guard;
 struct wal_dir;
 
 /* The usual environment, but for the logs, the MANIFEST and the blob files of the database of dir. For
- * rocksdb_options_set_env; release with rocksdb_env_destroy after the database is closed, and dir, guard and pace after that. past_cache: blob files go past the
- * page cache while the log goes fast. */
+ * rocksdb_options_set_env; release with rocksdb_env_destroy after the database is closed, and dir, guard and pace after
+ * that. past_cache: blob files may go past the page cache, whenever flush_pace.h says so. */
 struct rocksdb_env_t *rocks_wal_env_new(struct wal_dir *dir, struct manifest_guard *guard,
 					struct flush_pace *pace, bool past_cache);
 

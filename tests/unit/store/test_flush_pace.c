@@ -132,6 +132,38 @@ static void a_log_that_goes_fast_has_flushes_that_go_as_fast_as_they_can(void **
 	flush_pace_free(p);
 }
 
+static void what_nobody_reads_goes_past_the_cache(void **state)
+{
+	(void)state;
+	struct flush_pace *p = flush_pace_new();
+	int64_t now = quiet();
+
+	assert_true(flush_pace_is_past_cache(p, now));
+	flush_pace_read(p, now);
+	assert_false(flush_pace_is_past_cache(p, now));
+	assert_false(flush_pace_is_past_cache(p, now + 9 * SEC));
+	flush_pace_read(p, now + 9 * SEC);
+	assert_false(flush_pace_is_past_cache(p, now + 18 * SEC));
+	assert_true(flush_pace_is_past_cache(p, now + 19 * SEC));
+	flush_pace_free(p);
+}
+
+static void a_log_that_goes_fast_goes_past_the_cache_though_it_is_read(void **state)
+{
+	(void)state;
+	struct flush_pace *p = flush_pace_new();
+	struct flush_file f;
+	int64_t now = quiet();
+
+	flush_pace_read(p, now);
+	flush_file_begin(&f, p, now);
+	flush_pace_logged(p, 16 * MB);
+	assert_true(flush_pace_is_past_cache(p, now + SEC / 50));
+	assert_false(flush_pace_is_past_cache(p, now + SEC / 5));
+	flush_file_end(&f);
+	flush_pace_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +173,8 @@ int main(void)
 		cmocka_unit_test(two_flushes_are_not_held_back),
 		cmocka_unit_test(a_flush_that_is_waited_for_is_not_held_back),
 		cmocka_unit_test(a_log_that_goes_fast_has_flushes_that_go_as_fast_as_they_can),
+		cmocka_unit_test(what_nobody_reads_goes_past_the_cache),
+		cmocka_unit_test(a_log_that_goes_fast_goes_past_the_cache_though_it_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

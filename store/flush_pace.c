@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* What is handed to the disk at once: a sync that comes then takes some 0.1 ms more. Smaller ones are more wake-ups. */
+/* What is handed to the disk at once: a sync that comes then takes some 0.1 ms more. Smaller ones are more wake-ups.
+ * Whole pages: direct output takes nothing else. */
 #define PIECE_BYTES       524288
 /* Of each byte that is logged. A flush ends when two thirds of the next memtable are full. */
 #define SHARE_NUM         3
@@ -18,7 +19,7 @@
 /* 200 MB a second, since the flush before began, are fast. */
 #define FAST_BYTES_PER_US 200
 #define PAUSE_NS          1000000
-/* Who lags reads more often than this. */
+/* 10 s: who lags reads more often than this. */
 #define READ_NS           10000000000
 
 struct flush_pace {

@@ -151,7 +151,7 @@ class Blobs : public rocksdb::FSWritableFileOwnerWrapper
 		return done;
 	}
 
-	// Past the page cache: each piece is on its way to the disk already.
+	// Past the page cache: no RangeSync, a piece is on the disk already. Pieces of flush_pace.c are whole pages.
 	using FSWritableFileOwnerWrapper::PositionedAppend;
 	IOStatus PositionedAppend(const Slice &data, uint64_t offset, const IOOptions &options,
 				  IODebugContext *debug) override
